@@ -1,0 +1,1 @@
+"""What runs on hosts: the server agent, the client library, the load generator, scapy."""

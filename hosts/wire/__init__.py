@@ -1,0 +1,29 @@
+"""The wire format (docs/protocol.md): header codec and the key → group mapping."""
+
+from hosts.wire.groups import GROUPS, group_of, hash_tag
+from hosts.wire.header import (
+    CONTROL_LENGTH,
+    HEADER_LENGTH,
+    MAGIC,
+    VERSION,
+    Control,
+    Flags,
+    Header,
+    Op,
+    WireError,
+)
+
+__all__ = [
+    "CONTROL_LENGTH",
+    "GROUPS",
+    "HEADER_LENGTH",
+    "MAGIC",
+    "VERSION",
+    "Control",
+    "Flags",
+    "Header",
+    "Op",
+    "WireError",
+    "group_of",
+    "hash_tag",
+]
