@@ -1,0 +1,54 @@
+# NetMigrate: `make run` moves a live Redis partition through a P4 switch; `make test` runs all tests.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON := .venv/bin/python
+READY := .venv/.ready
+
+# Settings of `make run` and `make net`; an empty one takes its default from the program.
+SETTINGS = KEYS VALUE_SIZE WORKLOAD RATE SERVERS CLIENTS THROTTLE LANES SEED RDB SWITCH
+OPTIONS = $(foreach s,$(SETTINGS),$(if $($(s)),--$(subst _,-,$(shell tr A-Z a-z <<<$(s)))='$($(s))'))
+
+NATIVE := $(wildcard hosts/*/core/*.c hosts/*/core/*.h hosts/wire/*.h)
+PROTOS := hosts/agent/agent.proto controller/controller.proto
+
+.PHONY: help setup run net shell test lint bench protos clean
+
+help:
+	@echo 'make run     set up, load a store, move its partition under live load, report (root)'
+	@echo 'make net     the same network, kept running, with the Mininet prompt (root)'
+	@echo 'make test    all tests (root for those that build networks)'
+	@echo 'make bench   every benchmark; figures in out/bench/ (root)'
+	@echo 'make lint    ruff and mypy'
+	@echo 'make clean   stop and remove whatever a run left behind (root)'
+	@echo 'Settings of run and net: $(SETTINGS), for example: make run KEYS=50000 WORKLOAD=A'
+
+setup: $(READY)
+
+$(READY): pyproject.toml topology/install.sh $(PROTOS) $(NATIVE)
+	@bash topology/install.sh
+	@touch $@
+
+protos: $(READY)
+
+run: $(READY)
+	@$(PYTHON) -m topology run $(OPTIONS)
+
+net: $(READY)
+	@$(PYTHON) -m topology net $(OPTIONS)
+
+test: $(READY)
+	@$(PYTHON) -m pytest
+
+bench: $(READY)
+	@$(PYTHON) -m bench
+
+lint: $(READY)
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy .
+
+clean:
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m topology clean; fi
+	@rm -rf out build .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,78 @@
+"""One real store per server host: Redis or Valkey in cluster mode, one node owning all slots."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from topology.processes import Children, StartError
+
+
+def executable() -> str:
+    """Return the store's server program: `valkey-server` where there is one, else Redis."""
+    for name in ("valkey-server", "redis-server"):
+        found = shutil.which(name)
+        if found:
+            return found
+    raise StartError("neither valkey-server nor redis-server is on PATH: apt install redis-server")
+
+
+def start(
+    children: Children, server: str, ip: str, namespace: int, cgroup: str | None, rdb: Path | None
+) -> Path:
+    """Start the store of `server` on its unix socket and `ip`:6379; return the socket's path."""
+    directory = children.directory / server
+    directory.mkdir(parents=True, exist_ok=True)
+    socket = directory / "store.sock"
+    if rdb is not None:
+        shutil.copyfile(rdb, directory / "dump.rdb")
+    settings = {
+        "port": "6379",
+        "bind": f"127.0.0.1 {ip}",
+        "protected-mode": "no",
+        "unixsocket": str(socket),
+        "unixsocketperm": "700",
+        "dir": str(directory),
+        "dbfilename": "dump.rdb",
+        "save": "",
+        "appendonly": "no",
+        "cluster-enabled": "yes",
+        "cluster-config-file": "nodes.conf",
+        "cluster-require-full-coverage": "no",
+    }
+    argv = [word for key, value in settings.items() for word in (f"--{key}", value)]
+    child = children.start(
+        f"{server}-store",
+        [executable(), *argv],
+        namespace=namespace,
+        cgroup=cgroup,
+        ready="Ready to accept connections",
+        seconds=120,
+    )
+    own_all_slots(socket)
+    if rdb is not None and connect(socket).dbsize() == 0:
+        raise StartError(f"RDB={rdb} holds no keys in database 0:\n{child.tail()}")
+    return socket
+
+
+def connect(socket: Path) -> "redis.Redis[Any]":
+    """Return a client of the store at `socket`."""
+    return redis.Redis(unix_socket_path=str(socket), decode_responses=False)
+
+
+def own_all_slots(socket: Path, seconds: float = 10.0) -> None:
+    """Give the store's single cluster node all slots it lacks, and wait until it serves them."""
+    client = connect(socket)
+    info: dict[Any, Any] = client.execute_command("CLUSTER INFO")
+    if int(info["cluster_slots_assigned"]) < 16384:
+        taken = set()
+        for first, last, *_ in client.execute_command("CLUSTER SLOTS"):
+            taken.update(range(first, last + 1))
+        client.execute_command("CLUSTER ADDSLOTS", *(s for s in range(16384) if s not in taken))
+    deadline = time.monotonic() + seconds
+    while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
+        if time.monotonic() > deadline:
+            raise StartError(f"the store at {socket} owns all slots but its cluster is not ok")
+        time.sleep(0.02)
