@@ -1,0 +1,1 @@
+"""Runtime of the embedded switch: tables, registers and packets of one compiled program."""
