@@ -1,0 +1,51 @@
+"""Compile the C of this package once and load it: the library is cached by its sources' content."""
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-fPIC", "-shared", "-pthread")
+
+
+class CompilerError(RuntimeError):
+    """There is no C compiler, or it failed."""
+
+
+def cache_directory() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "p4switch"
+
+
+@cache
+def load(name: str) -> ctypes.CDLL:
+    """The library of `name`.c and `name`.h."""
+    source = Path(__file__).with_name(f"{name}.c")
+    digest = hashlib.sha256(repr(FLAGS).encode())
+    digest.update(source.read_bytes())
+    digest.update(source.with_suffix(".h").read_bytes())
+    library = cache_directory() / f"{name}-{digest.hexdigest()[:24]}.so"
+    if not library.exists():
+        compile_library(source, library)
+    return ctypes.CDLL(str(library), use_errno=True)
+
+
+def compile_library(source: Path, library: Path) -> None:
+    """Compile one C file; other processes see either nothing or the finished library."""
+    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise CompilerError("no C compiler found: install gcc or clang, or set CC")
+    library.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=library.parent) as scratch:
+        built = Path(scratch) / library.name
+        command = [compiler, *FLAGS, str(source), "-o", str(built)]
+        try:
+            result = subprocess.run(command, capture_output=True, text=True, check=False)
+        except OSError as error:
+            raise CompilerError(f"cannot run the C compiler {compiler}: {error.strerror}") from None
+        if result.returncode != 0:
+            raise CompilerError(f"{compiler} failed on {source}:\n{result.stderr}")
+        built.replace(library)
