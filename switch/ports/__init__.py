@@ -2,7 +2,7 @@
 
 from switch.ports.build import CompilerError
 from switch.ports.generator import Flood, Generator
-from switch.ports.ports import Ports, PortError, PortStatistics, Totals
+from switch.ports.ports import PortError, Ports, PortStatistics, Totals
 
 __all__ = [
     "CompilerError",

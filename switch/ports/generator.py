@@ -114,5 +114,5 @@ class Generator:
         )
         if error:
             raise OSError(-error, os.strerror(-error))
-        nanoseconds = np.frombuffer(times, dtype=np.uint64).astype(np.float64)
+        nanoseconds = np.array(times, dtype=np.float64)
         return np.where(nanoseconds == 0, np.nan, nanoseconds / 1e9)
