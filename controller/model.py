@@ -1,0 +1,90 @@
+"""What the store keeps and the rest of the controller works with."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from controller.partitions import Range
+
+
+class State(StrEnum):
+    """Where a migration stands, as the controller knows it."""
+
+    STARTING = "starting"
+    """Promised to the user; the source may not have been told yet."""
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    """To be aborted; the source finishes the groups in flight."""
+    STALLED = "stalled"
+    """The source cannot go on without help; the switch still follows what has moved."""
+    DONE = "done"
+    ABORTED = "aborted"
+    FAILED = "failed"
+    """Undone before any group moved."""
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the migration still holds its partition and its slice."""
+        return self not in (State.DONE, State.ABORTED, State.FAILED)
+
+
+class SliceState(StrEnum):
+    """A slice goes free → used → dirty → free; only a free one is known to be all zero."""
+
+    FREE = "free"
+    USED = "used"
+    DIRTY = "dirty"
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A partition and the server that it lives on (while it migrates: the source)."""
+
+    name: str
+    groups: Range
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a migration is to run. `throttle` in bits per second of group data; 0: none."""
+
+    lanes: int
+    throttle: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How far a migration is, or how far it got."""
+
+    groups: int = 0
+    keys: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One migration. The switch follows all of `partition`; the source moves `groups`."""
+
+    id: int
+    partition: str
+    extent: Range
+    groups: tuple[Range, ...]
+    source: str
+    destination: str
+    slice: int
+    state: State
+    protocol: str
+    settings: Settings
+    totals: Totals
+    created: float
+    ended: float | None
+    error: str
+    moves_back: int | None
+    """The aborted migration that this one takes back, if it does."""
+
+    @property
+    def group_count(self) -> int:
+        """How many groups are to move."""
+        return sum(len(each) for each in self.groups)

@@ -1,0 +1,25 @@
+"""What the controller adds to finsy's P4Runtime client."""
+
+from collections.abc import AsyncIterator, Iterable
+from typing import TypeVar, cast
+
+import finsy as fy
+from finsy.proto import p4r
+
+E = TypeVar("E")
+
+
+def read(connection: fy.Switch, wanted: Iterable[object], kind: type[E]) -> AsyncIterator[E]:
+    """Yield the entities that match `wanted`, all of which are of one `kind`.
+
+    finsy declares `Switch.read` as a coroutine that returns a generator; it is a generator.
+    """
+    return cast(AsyncIterator[E], connection.read(cast(list[p4r.Entity], list(wanted))))
+
+
+def reason(error: Exception) -> str:
+    """Return what went wrong in one line."""
+    if not isinstance(error, fy.P4ClientError):
+        return str(error)
+    details = dict.fromkeys(detail.message for detail in error.details.values())
+    return "; ".join(details) or error.message
