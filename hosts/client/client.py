@@ -1,0 +1,240 @@
+"""The client: any single-group command through the switch, sync or asyncio (DESIGN section 6)."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+
+from hosts.client import _core
+from hosts.client.api import Commands
+from hosts.client.commands import Argument, CommandTable, encode
+from hosts.client.errors import NetMigrateError, ReplyError, RequestTimeout, TooLarge
+from hosts.wire import Op
+
+# What a burst may have in the air: socket buffers and agents take it without loss.
+_MOST_IN_FLIGHT: Final = 256
+
+_Finished = tuple[int, int, Any, int, int]
+
+
+def _address(host: str) -> int:
+    try:
+        return int.from_bytes(socket.inet_aton(socket.gethostbyname(host)), "big")
+    except OSError as error:
+        raise NetMigrateError(f"service address {host!r}: {error}") from None
+
+
+class _Base:
+    """What both clients share: the session, and how a finished request becomes a value."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int = 4700,
+        *,
+        service: int = 1,
+        timeout: float = 5.0,
+        resend_after: float = 0.05,
+        commands: CommandTable | None = None,
+    ) -> None:
+        self._where = f"service {service} at {host}:{port}"
+        self._timeout = timeout
+        self._table = commands or CommandTable.load()
+        self._session = _core.Session(_address(host), port, service, timeout, resend_after)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Datagrams sent, resent, received, ignored, doubled, … in this session."""
+        return self._session.counts()
+
+    def _start(self, command: tuple[bytes, ...], token: int) -> int:
+        route = self._table.route(command)
+        return self._session.start(route.op, route.group, command, token)
+
+    def _result(self, command: tuple[bytes, ...], finished: _Finished) -> Any:
+        """Return the reply, an error being returned too, not raised."""
+        _, status, value, _, tries = finished
+        if status == _core.DONE:
+            return value
+        if status == _core.REFUSED:
+            return value if isinstance(value, ReplyError) else ReplyError(f"refused: {value!r}")
+        shown = b" ".join(command[:2])[:80].decode(errors="backslashreplace")
+        if status == _core.TOO_LARGE:
+            return TooLarge(f"{shown}: the path to {self._where} has an MTU below 1500 bytes")
+        route = self._table.route(command)
+        outcome = "; it may have taken effect" if route.op == Op.WRITE else ""
+        return RequestTimeout(
+            f"{shown}: no usable reply from {self._where} (group {route.group}) "
+            f"in {self._timeout:g} s and {tries} tries{outcome}"
+        )
+
+
+class Client(_Base, Commands):
+    """Calls that wait for their reply. Threads may share one; each call holds a lock."""
+
+    def __init__(self, host: str, port: int = 4700, **options: Any) -> None:
+        super().__init__(host, port, **options)
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        with self._lock:
+            self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def execute_many(self, commands: Iterable[Sequence[Argument]]) -> list[Any]:
+        """Send many commands at once; return replies in order, errors among them unraised."""
+        encoded = [tuple(map(encode, command)) for command in commands]
+        replies: list[Any] = [None] * len(encoded)
+        with self._lock:
+            started: list[int] = []
+            try:
+                waiting = iter(enumerate(encoded))
+                while True:
+                    for token, command in waiting:
+                        try:
+                            started.append(self._start(command, token))
+                        except NetMigrateError as error:
+                            replies[token] = error
+                        if self._session.outstanding >= _MOST_IN_FLIGHT:
+                            break
+                    if not self._session.outstanding:
+                        return replies
+                    for finished in self._session.poll(self._timeout):
+                        replies[finished[0]] = self._result(encoded[finished[0]], finished)
+            except BaseException:
+                # Interrupted: late replies must not be taken for those of the next call.
+                for seq in started:
+                    self._session.abandon(seq)
+                raise
+
+    def pipeline(self) -> "Pipeline":
+        """Collect commands; Pipeline.execute() sends them together."""
+        return Pipeline(self)
+
+    def _call(self, convert: Callable[[Any], Any], *command: Argument) -> Any:
+        (reply,) = self.execute_many([command])
+        if isinstance(reply, Exception):
+            raise reply
+        return convert(reply)
+
+
+class Pipeline(Commands):
+    """Commands sent together, each on its own: not a transaction."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._commands: list[tuple[Argument, ...]] = []
+        self._converters: list[Callable[[Any], Any]] = []
+
+    def _call(self, convert: Callable[[Any], Any], *command: Argument) -> Self:
+        self._commands.append(command)
+        self._converters.append(convert)
+        return self
+
+    def execute(self, *, raise_on_error: bool = True) -> list[Any]:
+        """Return all replies in order; the first error is raised, or all stand in their places."""
+        replies = self._client.execute_many(self._commands)
+        converters = self._converters
+        self._commands, self._converters = [], []
+        for reply in replies:
+            if raise_on_error and isinstance(reply, Exception):
+                raise reply
+        return [
+            reply if isinstance(reply, Exception) else convert(reply)
+            for reply, convert in zip(replies, converters, strict=True)
+        ]
+
+
+class AsyncClient(_Base, Commands):
+    """Calls that return awaitables; any number may be in flight. Create it in a running loop."""
+
+    def __init__(self, host: str, port: int = 4700, **options: Any) -> None:
+        super().__init__(host, port, **options)
+        self._loop = asyncio.get_running_loop()
+        self._waiting: dict[int, tuple[asyncio.Future[Any], tuple[bytes, ...]]] = {}
+        self._next_token = 0
+        self._room = asyncio.Semaphore(_MOST_IN_FLIGHT)
+        self._turn: asyncio.Handle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = float("inf")
+        self._loop.add_reader(self._session.fd, self._advance)
+
+    async def aclose(self) -> None:
+        """Close the socket; calls that still wait are cancelled."""
+        if self._session.fd < 0:
+            return
+        self._loop.remove_reader(self._session.fd)
+        for handle in (self._turn, self._timer):
+            if handle is not None:
+                handle.cancel()
+        for future, _ in self._waiting.values():
+            future.cancel()
+        self._session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def _advance(self) -> None:
+        """Send, receive, resend; whatever woke us."""
+        self._turn = None
+        for finished in self._session.poll(0):
+            future, command = self._waiting.pop(finished[0])
+            if not future.done():
+                reply = self._result(command, finished)
+                if isinstance(reply, Exception):
+                    future.set_exception(reply)
+                else:
+                    future.set_result(reply)
+        self._arm()
+
+    def _arm(self) -> None:
+        """Wake up no later than the next resend; a timer that fires early finds nothing to do."""
+        due = self._session.next_due()
+        if due is None or due >= self._due:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = due
+        self._timer = self._loop.call_later(max(0.0, due - time.monotonic()), self._timer_fired)
+
+    def _timer_fired(self) -> None:
+        self._timer, self._due = None, float("inf")
+        self._advance()
+
+    async def _call(self, convert: Callable[[Any], Any], *command: Argument) -> Any:
+        encoded = tuple(map(encode, command))
+        async with self._room:
+            token = self._next_token
+            self._next_token += 1
+            seq = self._start(encoded, token)
+            future = self._loop.create_future()
+            self._waiting[token] = future, encoded
+            # All calls made in this turn of the loop leave in one batch.
+            if self._turn is None:
+                self._turn = self._loop.call_soon(self._advance)
+            try:
+                return convert(await future)
+            finally:
+                if self._waiting.pop(token, None) is not None and self._session.fd >= 0:
+                    self._session.abandon(seq)  # cancelled

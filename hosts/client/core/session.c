@@ -1,0 +1,410 @@
+#define _GNU_SOURCE
+#include "session.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "resp.h"
+
+enum { FIRST_SLOTS = 1024, MOST_SLOTS = 1 << 22 };
+static const int64_t LONGEST_RESEND = 1000000000, FIRST_ASK = 1000000;
+
+int64_t nm_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static const char *new_client(struct nm_session *s) {
+    if (getrandom(&s->client, sizeof s->client, 0) != sizeof s->client)
+        return "cannot draw a random client number";
+    s->next_seq = 1;
+    s->acked = 0;
+    return NULL;
+}
+
+const char *nm_session_open(struct nm_session *s, uint32_t address, uint16_t port, uint16_t service,
+                            int64_t timeout, int64_t resend_after, nm_completed *completed,
+                            void *context) {
+    *s = (struct nm_session){
+        .fd = -1,
+        .service = service,
+        .timeout = timeout,
+        .resend_after = resend_after,
+        .mask = FIRST_SLOTS - 1,
+        .completed = completed,
+        .context = context,
+    };
+    for (int i = 0; i < NM_RESEND_LEVELS + NM_ASK_LEVELS; i++) TAILQ_INIT(&s->timers[i]);
+    TAILQ_INIT(&s->expiries);
+    TAILQ_INIT(&s->spare);
+    s->slots = calloc(FIRST_SLOTS, sizeof *s->slots);
+    s->buffers = malloc(NM_BATCH * sizeof *s->buffers);
+    if (!s->slots || !s->buffers) return "out of memory";
+    const char *wrong = new_client(s);
+    if (wrong) return wrong;
+    s->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (s->fd < 0) return "cannot open a UDP socket";
+    /* Replies come in bursts; the kernel caps this at its own limit. */
+    int room = 4 << 20;
+    setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    setsockopt(s->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+    to.sin_addr.s_addr = htonl(address);
+    return connect(s->fd, (struct sockaddr *)&to, sizeof to) ? "cannot reach the service" : NULL;
+}
+
+static void forget(struct nm_text *text) {
+    free(text->data);
+    *text = (struct nm_text){0};
+}
+
+static void remember(struct nm_text *text, const uint8_t *data, size_t length, uint16_t flags) {
+    forget(text);
+    text->data = malloc(length ? length : 1);
+    if (!text->data) return;
+    memcpy(text->data, data, length);
+    text->length = length;
+    text->flags = flags;
+}
+
+void nm_session_close(struct nm_session *s) {
+    struct nm_request *r;
+    while ((r = TAILQ_FIRST(&s->expiries))) nm_abandon(s, r->seq);
+    while ((r = TAILQ_FIRST(&s->spare))) {
+        TAILQ_REMOVE(&s->spare, r, timer);
+        free(r);
+    }
+    free(s->slots);
+    free(s->queue);
+    free(s->buffers);
+    if (s->fd >= 0) close(s->fd);
+    s->slots = NULL, s->queue = NULL, s->buffers = NULL, s->fd = -1;
+}
+
+/* Makes room for one more open seq; keeps the invariant of `slots`. */
+static bool room_for_next(struct nm_session *s) {
+    if (s->next_seq == UINT32_MAX) {
+        /* The last number is used up: go on as another client once this one has finished. */
+        if (s->outstanding || new_client(s)) return false;
+    }
+    if (s->next_seq - s->acked <= s->mask) return true;
+    if (s->mask + 1 >= MOST_SLOTS) return false;
+    uint32_t mask = s->mask * 2 + 1;
+    struct nm_request **slots = calloc((size_t)mask + 1, sizeof *slots);
+    if (!slots) return false;
+    for (uint32_t seq = s->acked + 1; seq < s->next_seq; seq++)
+        slots[seq & mask] = s->slots[seq & s->mask];
+    free(s->slots);
+    s->slots = slots;
+    s->mask = mask;
+    return true;
+}
+
+/* Invariant: the queue has room for every outstanding request once its gaps are closed, so that
+ * a resend cannot fail. */
+static bool queue_has_room(struct nm_session *s) {
+    if (s->outstanding < s->queue_room) return true;
+    uint32_t room = s->queue_room ? s->queue_room * 2 : NM_BATCH;
+    struct nm_request **queue = realloc(s->queue, room * sizeof *queue);
+    if (!queue) return false;
+    s->queue = queue;
+    s->queue_room = room;
+    return true;
+}
+
+struct nm_request *nm_prepare(struct nm_session *s) {
+    if (!room_for_next(s) || !queue_has_room(s)) return NULL;
+    struct nm_request *r = TAILQ_FIRST(&s->spare);
+    if (r) TAILQ_REMOVE(&s->spare, r, timer);
+    else if (!(r = malloc(sizeof *r))) return NULL;
+    memset(r, 0, offsetof(struct nm_request, datagram));
+    return r;
+}
+
+void nm_discard(struct nm_session *s, struct nm_request *r) {
+    TAILQ_INSERT_HEAD(&s->spare, r, timer);
+}
+
+/* Closes the gaps that finished requests left in the send queue. */
+static void close_gaps(struct nm_session *s) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < s->queue_length; i++) {
+        if (!s->queue[i]) continue;
+        s->queue[kept++] = s->queue[i];
+        s->queue[kept - 1]->queued = kept;
+    }
+    s->queue_length = kept;
+}
+
+static void enqueue(struct nm_session *s, struct nm_request *r) {
+    if (r->queued) return;
+    if (s->queue_length == s->queue_room) close_gaps(s);
+    s->queue[s->queue_length++] = r;
+    r->queued = s->queue_length;
+}
+
+static void set_timer(struct nm_session *s, struct nm_request *r, int level, int64_t due) {
+    r->level = (uint8_t)level;
+    r->due = due;
+    TAILQ_INSERT_TAIL(&s->timers[level], r, timer);
+}
+
+static void await_reply(struct nm_session *s, struct nm_request *r, int64_t now) {
+    int level = r->tries < NM_RESEND_LEVELS ? r->tries : NM_RESEND_LEVELS - 1;
+    int64_t wait = s->resend_after << level;
+    set_timer(s, r, level, now + (wait < LONGEST_RESEND ? wait : LONGEST_RESEND));
+    r->tries++;
+    enqueue(s, r);
+}
+
+void nm_start(struct nm_session *s, struct nm_request *r, enum nm_op op, uint16_t group,
+              size_t payload_length, uint64_t token, int64_t now) {
+    struct nm_header header = {
+        .op = (uint8_t)op,
+        .service = s->service,
+        .group = group,
+        .client = s->client,
+        .seq = s->next_seq,
+    };
+    nm_header_put(r->datagram, &header);
+    r->op = (uint8_t)op;
+    r->group = group;
+    r->length = (uint16_t)(NM_HEADER_LENGTH + payload_length);
+    r->token = token;
+    r->seq = s->next_seq++;
+    r->expires = now + s->timeout;
+    s->slots[r->seq & s->mask] = r;
+    s->outstanding++;
+    s->counts.started++;
+    TAILQ_INSERT_TAIL(&s->expiries, r, expiry);
+    await_reply(s, r, now);
+}
+
+/* Takes the request out of everything; it is still readable until the next nm_prepare(). */
+static void take_out(struct nm_session *s, struct nm_request *r) {
+    s->slots[r->seq & s->mask] = NULL;
+    while (s->acked + 1 < s->next_seq && !s->slots[(s->acked + 1) & s->mask]) s->acked++;
+    s->outstanding--;
+    TAILQ_REMOVE(&s->timers[r->level], r, timer);
+    TAILQ_REMOVE(&s->expiries, r, expiry);
+    if (r->queued) s->queue[r->queued - 1] = NULL;
+    s->counts.finished++;
+}
+
+static void recycle(struct nm_session *s, struct nm_request *r) {
+    forget(&r->value);
+    forget(&r->error);
+    TAILQ_INSERT_HEAD(&s->spare, r, timer);
+}
+
+static void finish(struct nm_session *s, struct nm_request *r, enum nm_status status,
+                   uint16_t flags, const uint8_t *payload, size_t length, int64_t now) {
+    take_out(s, r);
+    struct nm_completion completion = {
+        .token = r->token,
+        .payload = payload,
+        .length = length,
+        .status = status,
+        .flags = (uint16_t)(flags | (r->doubled ? NM_DOUBLE : 0)),
+        .tries = r->tries,
+    };
+    s->completed(s->context, &completion, now);
+    recycle(s, r);
+}
+
+void nm_abandon(struct nm_session *s, uint32_t seq) {
+    struct nm_request *r = s->slots[seq & s->mask];
+    if (!r || r->seq != seq) return;
+    take_out(s, r);
+    recycle(s, r);
+}
+
+bool nm_flush(struct nm_session *s, int64_t now) {
+    struct mmsghdr messages[NM_BATCH];
+    struct iovec pieces[NM_BATCH];
+    struct nm_request *batch[NM_BATCH];
+    uint32_t next = 0;
+    bool writable = true;
+    while (writable && next < s->queue_length) {
+        unsigned count = 0;
+        uint32_t from = next;
+        for (; next < s->queue_length && count < NM_BATCH; next++) {
+            struct nm_request *r = s->queue[next];
+            if (!r) continue;
+            /* Agents drop what they remember up to here, so a resend says the newest too. */
+            nm_put32(r->datagram + 24, s->acked);
+            pieces[count] = (struct iovec){r->datagram, r->length};
+            messages[count].msg_hdr =
+                (struct msghdr){.msg_iov = &pieces[count], .msg_iovlen = 1};
+            batch[count++] = r;
+        }
+        if (!count) break;
+        int sent = sendmmsg(s->fd, messages, count, 0);
+        unsigned done = sent > 0 ? (unsigned)sent : 0;
+        for (unsigned i = 0; i < done; i++) {
+            s->counts.sent++;
+            s->counts.resent += batch[i]->tries > 1;
+        }
+        if (done < count && sent >= 0) {
+            /* The datagram after the last sent one stopped the batch: the next call says why. */
+        } else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)) {
+            writable = false;
+        } else if (sent < 0 && errno == EMSGSIZE) {
+            finish(s, batch[0], NM_TOO_LARGE, 0, NULL, 0, now);
+        } else if (sent < 0 && errno != EINTR && errno != ECONNREFUSED) {
+            /* No route, filtered, interface down: as good as lost. ECONNREFUSED is about an
+             * earlier datagram, and reading it has cleared it. */
+            s->counts.unsendable++;
+            done = 1;
+        }
+        for (unsigned i = 0; i < done; i++) {
+            s->queue[batch[i]->queued - 1] = NULL;
+            batch[i]->queued = 0;
+        }
+        if (done < count) next = from;
+    }
+    close_gaps(s);
+    return s->queue_length == 0;
+}
+
+/* Asks again: at once the first time, then ever more slowly, for what does not settle at once
+ * (a restarted agent) must not turn into a storm. */
+static void ask_again(struct nm_session *s, struct nm_request *r, int64_t now) {
+    s->counts.asked_again++;
+    r->heard = 0;
+    TAILQ_REMOVE(&s->timers[r->level], r, timer);
+    if (r->asks == 0) {
+        await_reply(s, r, now);
+    } else {
+        int step = r->asks - 1 < NM_ASK_LEVELS ? r->asks - 1 : NM_ASK_LEVELS - 1;
+        set_timer(s, r, NM_RESEND_LEVELS + step, now + (FIRST_ASK << step));
+    }
+    if (r->asks < UINT8_MAX) r->asks++;
+}
+
+/* What a reply without AUTHORITATIVE means for a READ, in the light of what was heard before.
+ *
+ * The source's value alone proves nothing: the destination may have a newer one. "Not here yet"
+ * says that no client has written the key at the destination, and the source's copy is frozen
+ * while the group is EMIGRATING: together they name the value that was current at the later of
+ * the two. That holds for replies to different tries, but only within one migration: in the next
+ * one the roles may be exchanged, so replies stamped with another migration start afresh. */
+static void merge(struct nm_session *s, struct nm_request *r, const struct nm_header *h,
+                  const uint8_t *payload, size_t length, int64_t now) {
+    if (r->heard && r->migration != h->migration) r->heard = 0;
+    r->migration = h->migration;
+    bool from_source = h->flags & NM_FROM_SOURCE && h->flags & NM_DOUBLE;
+    if (h->flags & NM_ERROR && !from_source) {
+        if (!(h->flags & NM_DOUBLE) || r->heard & NM_HEARD_ERROR) {
+            finish(s, r, NM_REFUSED, h->flags, payload, length, now);
+            return;
+        }
+        /* One of a pair failed. The other may be authoritative; if not, the pair proves nothing. */
+        remember(&r->error, payload, length, h->flags);
+        r->heard |= NM_HEARD_ERROR;
+    } else if (h->flags & NM_GONE) {
+        r->heard |= NM_HEARD_GONE;
+    } else if (h->flags & NM_FROM_SOURCE) {
+        /* With ERROR it is the store's own -ERR about that copy (WRONGTYPE): a value like any. */
+        remember(&r->value, payload, length, h->flags);
+        if (r->value.data) r->heard |= NM_HEARD_VALUE;
+    } else {
+        r->heard |= NM_HEARD_ABSENT;
+    }
+    enum { CERTIFIED = NM_HEARD_VALUE | NM_HEARD_ABSENT };
+    unsigned heard = r->heard;
+    if ((heard & CERTIFIED) == CERTIFIED) {
+        finish(s, r, NM_DONE, r->value.flags, r->value.data, r->value.length, now);
+        return;
+    }
+    bool source = heard & (NM_HEARD_VALUE | NM_HEARD_GONE), absent = heard & NM_HEARD_ABSENT;
+    if ((source && absent) || (heard & NM_HEARD_ERROR && (source || absent)))
+        ask_again(s, r, now);
+}
+
+void nm_take(struct nm_session *s, const uint8_t *data, size_t length, int64_t now) {
+    struct nm_header h;
+    s->counts.received++;
+    if (nm_header_get(&h, data, length) || h.op != NM_REPLY || h.client != s->client ||
+        h.service != s->service || h.seq - 1 >= s->next_seq - 1) {
+        s->counts.ignored++;
+        return;
+    }
+    /* Beyond the window every slot is NULL or another's: acked < seq is part of the invariant. */
+    struct nm_request *r = h.seq > s->acked ? s->slots[h.seq & s->mask] : NULL;
+    if (!r) {
+        s->counts.late++;
+        return;
+    }
+    const uint8_t *payload = data + NM_HEADER_LENGTH, *end = data + length;
+    bool carries = h.flags & (NM_AUTHORITATIVE | NM_ERROR) ||
+                   (h.flags & (NM_FROM_SOURCE | NM_GONE)) == NM_FROM_SOURCE;
+    bool answers = r->op == NM_READ || h.flags & (NM_AUTHORITATIVE | NM_ERROR);
+    if (h.group != r->group || !answers ||
+        (carries && resp_skip(payload, end, RESP_DEPTH) != end)) {
+        s->counts.ignored++;
+        return;
+    }
+    if (h.flags & NM_DOUBLE && !r->doubled) {
+        r->doubled = true;
+        s->counts.doubled++;
+    }
+    if (h.flags & NM_AUTHORITATIVE)
+        finish(s, r, NM_DONE, h.flags, payload, (size_t)(end - payload), now);
+    else if (r->op == NM_WRITE)
+        finish(s, r, NM_REFUSED, h.flags, payload, (size_t)(end - payload), now);
+    else
+        merge(s, r, &h, payload, (size_t)(end - payload), now);
+}
+
+bool nm_receive(struct nm_session *s) {
+    struct mmsghdr messages[NM_BATCH];
+    struct iovec pieces[NM_BATCH];
+    for (unsigned i = 0; i < NM_BATCH; i++) {
+        pieces[i] = (struct iovec){s->buffers[i], sizeof *s->buffers};
+        messages[i].msg_hdr = (struct msghdr){.msg_iov = &pieces[i], .msg_iovlen = 1};
+    }
+    /* A few batches at a time: timers and sending must get their turn under any flood. */
+    for (int round = 0; round < 4; round++) {
+        int count = recvmmsg(s->fd, messages, NM_BATCH, 0, NULL);
+        /* ECONNREFUSED: nobody listens there at the moment. Resends find out when that changes. */
+        if (count < 0 && (errno == ECONNREFUSED || errno == EINTR)) continue;
+        if (count <= 0) return true;
+        int64_t now = nm_now();
+        for (int i = 0; i < count; i++)
+            nm_take(s, s->buffers[i], messages[i].msg_len, now);
+        if (count < NM_BATCH) return true;
+    }
+    return false;
+}
+
+void nm_expire(struct nm_session *s, int64_t now) {
+    struct nm_request *r;
+    while ((r = TAILQ_FIRST(&s->expiries)) && r->expires <= now) {
+        if (r->error.data)
+            finish(s, r, NM_REFUSED, r->error.flags, r->error.data, r->error.length, now);
+        else finish(s, r, NM_TIMED_OUT, 0, NULL, 0, now);
+    }
+    for (int i = 0; i < NM_RESEND_LEVELS + NM_ASK_LEVELS; i++) {
+        while ((r = TAILQ_FIRST(&s->timers[i])) && r->due <= now) {
+            TAILQ_REMOVE(&s->timers[i], r, timer);
+            await_reply(s, r, now);
+        }
+    }
+}
+
+int64_t nm_next_due(const struct nm_session *s) {
+    const struct nm_request *r = TAILQ_FIRST(&s->expiries);
+    int64_t due = r ? r->expires : INT64_MAX;
+    for (int i = 0; i < NM_RESEND_LEVELS + NM_ASK_LEVELS; i++)
+        if ((r = TAILQ_FIRST(&s->timers[i])) && r->due < due) due = r->due;
+    return due;
+}
