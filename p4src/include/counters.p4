@@ -1,0 +1,26 @@
+// What kind of traffic is it? For what is not from or to a service.
+
+control TrafficClass(in headers_t hdr, inout metadata_t meta) {
+    action between_servers() {
+        meta.traffic = TRAFFIC_BETWEEN_SERVERS;
+    }
+
+    // Are both ends servers?
+    table server_pair {
+        key = {
+            hdr.ipv4.src_addr: exact;
+            hdr.ipv4.dst_addr: exact;
+        }
+        actions = { between_servers; NoAction; }
+        const default_action = NoAction();
+        size = SERVER_PAIR_ENTRIES;
+    }
+
+    apply {
+        if (hdr.ctrl.isValid()) {
+            meta.traffic = TRAFFIC_CONTROL;  // a GROUP_ACK, straight from one agent to the other
+        } else if (hdr.ipv4.isValid()) {
+            server_pair.apply();
+        }
+    }
+}
