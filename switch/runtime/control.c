@@ -1,0 +1,364 @@
+#include "control.h"
+
+#include <stdlib.h>
+
+/* --- tables ----------------------------------------------------------------------------------- */
+
+int p4s_table_insert(struct p4s *s, uint32_t table, const struct p4_match *match, uint32_t action,
+                     const uint64_t *data)
+{
+    p4s_lock(s);
+    int status = p4_table_insert(&s->tables[table], match, action, data, 0);
+    p4s_unlock(s);
+    return status;
+}
+
+static void set_action(struct p4_table *t, struct p4_entry *e, uint32_t action,
+                       const uint64_t *data)
+{
+    e->action = action;
+    if (t->type->data_words)
+        memcpy(p4_entry_data(t, e), data, 8 * (size_t)t->type->data_words);
+}
+
+int p4s_table_modify(struct p4s *s, uint32_t table, const struct p4_match *match, uint32_t action,
+                     const uint64_t *data)
+{
+    struct p4_table *t = &s->tables[table];
+    p4s_lock(s);
+    struct p4_entry *e = p4_table_find(t, match);
+    int status = !e ? P4_NO_ENTRY : e->flags & P4_ENTRY_CONST ? P4_CONST : P4_OK;
+    if (status == P4_OK)
+        set_action(t, e, action, data);
+    p4s_unlock(s);
+    return status;
+}
+
+int p4s_table_delete(struct p4s *s, uint32_t table, const struct p4_match *match)
+{
+    p4s_lock(s);
+    int status = p4_table_delete(&s->tables[table], match);
+    p4s_unlock(s);
+    return status;
+}
+
+static uint64_t *put(uint64_t *to, const uint64_t *words, uint32_t count)
+{
+    if (count)
+        memcpy(to, words, 8 * (size_t)count);
+    return to + count;
+}
+
+static uint64_t *put_row(const struct p4_table *t, struct p4_entry *e, const uint64_t *mask,
+                         uint64_t *to)
+{
+    uint32_t words = t->type->key_words;
+    *to++ = (uint64_t)e->priority;
+    *to++ = e->action;
+    *to++ = e->flags;
+    *to++ = e->packets;
+    *to++ = e->bytes;
+    *to++ = p4_now_ns() - e->used_ns;
+    to = put(to, e->words, words);
+    to = put(to, mask, words);
+    if (t->type->ranges)
+        to = put(to, e->words + words, 2 * words);
+    return put(to, p4_entry_data(t, e), t->type->data_words);
+}
+
+int p4s_table_get(struct p4s *s, uint32_t table, const struct p4_match *match, uint64_t *row)
+{
+    struct p4_table *t = &s->tables[table];
+    p4s_lock(s);
+    struct p4_entry *e = p4_table_find(t, match);
+    if (e)
+        put_row(t, e, p4_entry_mask(t, e), row);
+    p4s_unlock(s);
+    return e ? P4_OK : P4_NO_ENTRY;
+}
+
+uint32_t p4s_table_read(struct p4s *s, uint32_t table, uint64_t *out, uint32_t rows)
+{
+    struct p4_table *t = &s->tables[table];
+    p4s_lock(s);
+    uint32_t count = t->count, seen = 0;
+    for (uint32_t i = 0; seen < rows && i < t->pool_used; i++) {
+        struct p4_entry *e = p4_entry_at(t, i);
+        if (e->in_use) {
+            out = put_row(t, e, p4_entry_mask(t, e), out);
+            seen++;
+        }
+    }
+    p4s_unlock(s);
+    return count;
+}
+
+void p4s_default_set(struct p4s *s, uint32_t table, uint32_t action, const uint64_t *data)
+{
+    p4s_lock(s);
+    set_action(&s->tables[table], s->tables[table].missed, action, data);
+    p4s_unlock(s);
+}
+
+void p4s_default_reset(struct p4s *s, uint32_t table)
+{
+    p4s_lock(s);
+    p4_table_reset_default(&s->tables[table]);
+    p4s_unlock(s);
+}
+
+void p4s_default_get(struct p4s *s, uint32_t table, uint64_t *row)
+{
+    p4s_lock(s);
+    /* A default entry has no mask: its (zero) key stands in. */
+    put_row(&s->tables[table], s->tables[table].missed, s->tables[table].missed->words, row);
+    p4s_unlock(s);
+}
+
+static struct p4_entry *find(struct p4s *s, uint32_t table, const struct p4_match *match)
+{
+    return match ? p4_table_find(&s->tables[table], match) : s->tables[table].missed;
+}
+
+int p4s_direct_counter_set(struct p4s *s, uint32_t table, const struct p4_match *match,
+                           const uint64_t *value)
+{
+    p4s_lock(s);
+    struct p4_entry *e = find(s, table, match);
+    if (e) {
+        e->packets = value[0];
+        e->bytes = value[1];
+    }
+    p4s_unlock(s);
+    return e ? P4_OK : P4_NO_ENTRY;
+}
+
+/* --- meters ----------------------------------------------------------------------------------- */
+
+static void get_meter(const struct p4_meter *m, uint64_t *config)
+{
+    config[0] = m->configured;
+    config[1] = m->cir;
+    config[2] = m->cburst;
+    config[3] = m->pir;
+    config[4] = m->pburst;
+}
+
+static void set_meter(struct p4_meter *m, const uint64_t *config)
+{
+    if (config[0])
+        p4_meter_configure(m, config[1], config[2], config[3], config[4]);
+    else
+        memset(m, 0, sizeof *m);
+}
+
+int p4s_direct_meter_get(struct p4s *s, uint32_t table, const struct p4_match *match,
+                         uint64_t *config)
+{
+    p4s_lock(s);
+    struct p4_entry *e = find(s, table, match);
+    if (e)
+        get_meter(e->meter, config);
+    p4s_unlock(s);
+    return e ? P4_OK : P4_NO_ENTRY;
+}
+
+int p4s_direct_meter_set(struct p4s *s, uint32_t table, const struct p4_match *match,
+                         const uint64_t *config)
+{
+    p4s_lock(s);
+    struct p4_entry *e = find(s, table, match);
+    if (e)
+        set_meter(e->meter, config);
+    p4s_unlock(s);
+    return e ? P4_OK : P4_NO_ENTRY;
+}
+
+void p4s_meter_get(struct p4s *s, uint32_t meter, uint32_t index, uint64_t *config)
+{
+    p4s_lock(s);
+    get_meter(&s->meters[meter][index], config);
+    p4s_unlock(s);
+}
+
+void p4s_meter_set(struct p4s *s, uint32_t meter, uint32_t index, const uint64_t *config)
+{
+    p4s_lock(s);
+    set_meter(&s->meters[meter][index], config);
+    p4s_unlock(s);
+}
+
+/* --- arrays ----------------------------------------------------------------------------------- */
+
+void p4s_counters_read(struct p4s *s, uint32_t counter, uint32_t first, uint32_t count,
+                       uint64_t *values)
+{
+    p4s_lock(s);
+    memcpy(values, s->counters[counter] + first, count * sizeof(struct p4_counter));
+    p4s_unlock(s);
+}
+
+void p4s_counters_write(struct p4s *s, uint32_t counter, uint32_t first, uint32_t count,
+                        const uint64_t *values)
+{
+    p4s_lock(s);
+    memcpy(s->counters[counter] + first, values, count * sizeof(struct p4_counter));
+    p4s_unlock(s);
+}
+
+void p4s_registers_read(struct p4s *s, uint32_t reg, uint32_t first, uint32_t count, void *cells)
+{
+    size_t size = p4_program.register_types[reg].cell_bytes;
+    p4s_lock(s);
+    memcpy(cells, s->registers[reg] + first * size, count * size);
+    p4s_unlock(s);
+}
+
+void p4s_registers_write(struct p4s *s, uint32_t reg, uint32_t first, uint32_t count,
+                         const void *cells)
+{
+    size_t size = p4_program.register_types[reg].cell_bytes;
+    p4s_lock(s);
+    memcpy(s->registers[reg] + first * size, cells, count * size);
+    p4s_unlock(s);
+}
+
+/* --- replication, digests --------------------------------------------------------------------- */
+
+bool p4s_clone_session_set(struct p4s *s, uint32_t session, const struct p4_replica *list,
+                           uint32_t count, uint32_t truncate)
+{
+    p4s_lock(s);
+    bool ok = p4_replication_set(&s->replication.sessions[session], list, count, truncate);
+    p4s_unlock(s);
+    return ok;
+}
+
+bool p4s_clone_session_delete(struct p4s *s, uint32_t session)
+{
+    p4s_lock(s);
+    bool existed = p4_replication_delete(&s->replication.sessions[session]);
+    p4s_unlock(s);
+    return existed;
+}
+
+bool p4s_multicast_group_set(struct p4s *s, uint32_t group, const struct p4_replica *list,
+                             uint32_t count)
+{
+    p4s_lock(s);
+    bool ok = p4_replication_set(&s->replication.groups[group], list, count, 0);
+    p4s_unlock(s);
+    return ok;
+}
+
+bool p4s_multicast_group_delete(struct p4s *s, uint32_t group)
+{
+    p4s_lock(s);
+    bool existed = p4_replication_delete(&s->replication.groups[group]);
+    p4s_unlock(s);
+    return existed;
+}
+
+uint32_t p4s_digest_take(struct p4s *s, uint32_t *digest, uint64_t *data, uint32_t most)
+{
+    p4s_lock(s);
+    struct p4_digest *d = s->digests.first;
+    uint32_t words = 0;
+    if (d) {
+        *digest = d->digest;
+        words = d->words < most ? d->words : most;
+        memcpy(data, d->data, 8 * (size_t)words);
+        s->digests.first = d->next;
+        if (!d->next)
+            s->digests.last = NULL;
+        s->digests.count--;
+        free(d);
+    }
+    p4s_unlock(s);
+    return words;
+}
+
+/* --- packets ---------------------------------------------------------------------------------- */
+
+struct collection {
+    uint8_t *records;
+    uint64_t size, capacity;
+    bool failed;
+};
+
+static void collect(void *ctx, uint32_t port, const uint8_t *data, uint32_t length)
+{
+    struct collection *c = ctx;
+    uint64_t needed = c->size + 8 + length;
+    if (needed > c->capacity) {
+        uint8_t *records = realloc(c->records, 2 * needed);
+        if (!records) {
+            c->failed = true;
+            return;
+        }
+        c->records = records;
+        c->capacity = 2 * needed;
+    }
+    memcpy(c->records + c->size, &port, 4);
+    memcpy(c->records + c->size + 4, &length, 4);
+    memcpy(c->records + c->size + 8, data, length);
+    c->size = needed;
+}
+
+uint8_t *p4s_collect(struct p4s *s, uint32_t port, const uint8_t *data, uint32_t length,
+                     uint64_t *size)
+{
+    struct collection c = {.records = malloc(2048), .capacity = 2048};
+    if (!c.records)
+        return NULL;
+    p4s_lock(s);
+    p4s_process(s, port, data, length, collect, &c);
+    p4s_unlock(s);
+    if (c.failed) {
+        free(c.records);
+        return NULL;
+    }
+    *size = c.size;
+    return c.records;
+}
+
+void p4s_release(uint8_t *records)
+{
+    free(records);
+}
+
+static void tally(void *ctx, uint32_t port, const uint8_t *data, uint32_t length)
+{
+    uint64_t *totals = ctx;
+    (void)port;
+    (void)data;
+    totals[0]++;
+    totals[1] += length;
+}
+
+uint64_t p4s_benchmark(struct p4s *s, uint32_t port, const uint8_t *data, const uint32_t *lengths,
+                       uint32_t count, uint32_t repeat, uint64_t *totals)
+{
+    totals[0] = totals[1] = 0;
+    p4s_lock(s);
+    uint64_t start = p4_now_ns();
+    for (uint32_t round = 0; round < repeat; round++) {
+        const uint8_t *packet = data;
+        for (uint32_t i = 0; i < count; i++) {
+            p4s_process(s, port, packet, lengths[i], tally, totals);
+            packet += lengths[i];
+        }
+    }
+    uint64_t elapsed = p4_now_ns() - start;
+    p4s_unlock(s);
+    return elapsed;
+}
+
+void p4s_statistics(struct p4s *s, uint64_t *statistics)
+{
+    p4s_lock(s);
+    statistics[0] = s->endless;
+    statistics[1] = s->failed_asserts;
+    statistics[2] = s->digests.dropped;
+    p4s_unlock(s);
+}

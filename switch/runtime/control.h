@@ -1,0 +1,69 @@
+/* Control calls, for ctypes (switch/runtime/native.py mirrors them). Each takes the lock. Names and
+ * widths were checked by the caller, who knows the program; ids are indices into its lists.
+ *
+ * An entry is read as a row of words: priority, action, flags, packets, bytes, ns since the last
+ * hit, key, mask, low and high (tables with ranges), data.
+ */
+#pragma once
+
+#include "program.h"
+
+enum { P4_ROW_HEAD = 6 };
+
+bool p4s_reset(struct p4s *s);
+
+int p4s_table_insert(struct p4s *s, uint32_t table, const struct p4_match *match, uint32_t action,
+                     const uint64_t *data);
+int p4s_table_modify(struct p4s *s, uint32_t table, const struct p4_match *match, uint32_t action,
+                     const uint64_t *data);
+int p4s_table_delete(struct p4s *s, uint32_t table, const struct p4_match *match);
+int p4s_table_get(struct p4s *s, uint32_t table, const struct p4_match *match, uint64_t *row);
+/* Up to `rows` rows; the result is how many there are. */
+uint32_t p4s_table_read(struct p4s *s, uint32_t table, uint64_t *out, uint32_t rows);
+void p4s_default_set(struct p4s *s, uint32_t table, uint32_t action, const uint64_t *data);
+void p4s_default_reset(struct p4s *s, uint32_t table);
+void p4s_default_get(struct p4s *s, uint32_t table, uint64_t *row);
+
+/* match NULL: the default entry. value: packets, bytes. */
+int p4s_direct_counter_set(struct p4s *s, uint32_t table, const struct p4_match *match,
+                           const uint64_t *value);
+/* config: configured, cir, cburst, pir, pburst. */
+int p4s_direct_meter_get(struct p4s *s, uint32_t table, const struct p4_match *match,
+                         uint64_t *config);
+int p4s_direct_meter_set(struct p4s *s, uint32_t table, const struct p4_match *match,
+                         const uint64_t *config);
+
+void p4s_counters_read(struct p4s *s, uint32_t counter, uint32_t first, uint32_t count,
+                       uint64_t *values);
+void p4s_counters_write(struct p4s *s, uint32_t counter, uint32_t first, uint32_t count,
+                        const uint64_t *values);
+void p4s_registers_read(struct p4s *s, uint32_t reg, uint32_t first, uint32_t count, void *cells);
+void p4s_registers_write(struct p4s *s, uint32_t reg, uint32_t first, uint32_t count,
+                         const void *cells);
+void p4s_meter_get(struct p4s *s, uint32_t meter, uint32_t index, uint64_t *config);
+void p4s_meter_set(struct p4s *s, uint32_t meter, uint32_t index, const uint64_t *config);
+
+bool p4s_clone_session_set(struct p4s *s, uint32_t session, const struct p4_replica *list,
+                           uint32_t count, uint32_t truncate);
+bool p4s_clone_session_delete(struct p4s *s, uint32_t session);
+bool p4s_multicast_group_set(struct p4s *s, uint32_t group, const struct p4_replica *list,
+                             uint32_t count);
+bool p4s_multicast_group_delete(struct p4s *s, uint32_t group);
+
+/* The oldest message: its words (at most `most`), their number as the result, 0 when there is
+ * none; *digest says which digest it is of. */
+uint32_t p4s_digest_take(struct p4s *s, uint32_t *digest, uint64_t *data, uint32_t most);
+
+/* One packet; what comes out as records of port, length (32 bits each, native) and bytes in memory
+ * that p4s_release frees. NULL when memory is out. */
+uint8_t *p4s_collect(struct p4s *s, uint32_t port, const uint8_t *data, uint32_t length,
+                     uint64_t *size);
+void p4s_release(uint8_t *records);
+
+/* `repeat` rounds over `count` packets of one buffer; nanoseconds. totals: packets, bytes out. */
+uint64_t p4s_benchmark(struct p4s *s, uint32_t port, const uint8_t *data, const uint32_t *lengths,
+                       uint32_t count, uint32_t repeat, uint64_t *totals);
+
+/* statistics: packets dropped because they went round too often, by a failed assertion, digests
+ * dropped because the queue was full. */
+void p4s_statistics(struct p4s *s, uint64_t *statistics);

@@ -1,0 +1,304 @@
+/* The order in which simple_switch takes a packet through a v1model program.
+ *
+ * Included at the end of the generated C, after struct packet {struct p4_packet p; hdr; meta; std;}
+ * and the program's blocks, so that the compiler sees the whole path of a packet.
+ *
+ * ingress, then: clone, digest, and one of resubmit, multicast, drop, unicast;
+ * egress, then: clone, and one of drop, recirculate, out.
+ * Copies made by ingress go through egress at once, in order; copies made by egress, resubmitted and
+ * recirculated packets wait in one queue until the packet that made them is done.
+ */
+
+enum {
+    P4_NORMAL = 0,
+    P4_INGRESS_CLONE = 1,
+    P4_EGRESS_CLONE = 2,
+    P4_RECIRCULATED = 4,
+    P4_REPLICATED = 5,
+    P4_RESUBMITTED = 6,
+};
+
+/* BMv2 goes round for ever; here a received packet may make this many copies that wait. */
+enum { P4_MOST_PASSES = 4096 };
+
+static void p4_zero_metadata(struct packet *c)
+{
+    memset(&c->meta, 0, sizeof c->meta);
+    memset(&c->std, 0, sizeof c->std);
+}
+
+static void p4_clear_requests(struct packet *c)
+{
+    c->p.cloned = c->p.resubmitted = c->p.recirculated = false;
+    c->p.digest = 0;
+    c->p.truncate = UINT32_MAX;
+}
+
+static void p4_start_packet(struct packet *c, const uint8_t *data, uint32_t length)
+{
+    memset(c, 0, sizeof *c);
+    c->p.data = data;
+    c->p.length = c->p.ingress_length = c->p.packet_length = length;
+    c->p.truncate = UINT32_MAX;
+    c->p.egress = P4_NONE;
+}
+
+static void p4_parse(struct p4s *s, struct packet *c)
+{
+    c->p.parsed = c->p.error = c->p.steps = 0;
+    c->p.checksum_error = false;
+    program_parse(s, c);
+}
+
+/* --- copies ----------------------------------------------------------------------------------- */
+
+static struct packet *p4_take_packet(struct p4s *s)
+{
+    struct packet *c = s->spare;
+    if (c)
+        s->spare = c->p.next;
+    else
+        c = malloc(sizeof *c);
+    return c;
+}
+
+static void p4_drop_owner(struct packet *c)
+{
+    if (c->p.owner && --c->p.owner->references == 0)
+        free(c->p.owner);
+    c->p.owner = NULL;
+}
+
+static void p4_give_packet(struct p4s *s, struct packet *c)
+{
+    p4_drop_owner(c);
+    c->p.next = s->spare;
+    s->spare = c;
+}
+
+/* A copy that shares the bytes; NULL when memory is out: the copy is then lost. */
+static struct packet *p4_copy_packet(struct p4s *s, const struct packet *c)
+{
+    struct packet *copy = p4_take_packet(s);
+    if (copy) {
+        *copy = *c;
+        if (copy->p.owner)
+            copy->p.owner->references++;
+        p4_clear_requests(copy);
+    }
+    return copy;
+}
+
+static void p4_wait(struct p4s *s, struct packet *c)
+{
+    c->p.next = NULL;
+    if (s->last)
+        s->last->p.next = c;
+    else
+        s->first = c;
+    s->last = c;
+}
+
+/* --- egress ----------------------------------------------------------------------------------- */
+
+static void p4_clone_egress(struct p4s *s, const struct packet *c)
+{
+    const struct p4_replicas *replicas = p4_clone_session(&s->replication, c->p.clone_session);
+    for (uint32_t i = 0; replicas && i < replicas->count; i++) {
+        struct packet *copy = p4_copy_packet(s, c);
+        if (!copy)
+            return;
+        p4_zero_metadata(copy);
+        program_preserve(copy, c, c->p.clone_list);
+        copy->std.instance_type_ = P4_EGRESS_CLONE;
+        copy->std.egress_rid_ = replicas->list[i].instance & 0xffff;
+        copy->p.truncate = replicas->truncate ? replicas->truncate : UINT32_MAX;
+        copy->p.egress = replicas->list[i].port;
+        p4_wait(s, copy);
+    }
+}
+
+static void p4_recirculate(struct p4s *s, const struct packet *c)
+{
+    struct p4_buffer *buffer = malloc(sizeof *buffer + c->p.out_length);
+    struct packet *again = buffer ? p4_take_packet(s) : NULL;
+    if (!again) {
+        free(buffer);
+        return;
+    }
+    buffer->references = 1;
+    memcpy(buffer->bytes, s->out, c->p.out_length);
+    p4_start_packet(again, buffer->bytes, c->p.out_length);
+    again->p.owner = buffer;
+    program_preserve(again, c, c->p.recirculate_list);
+    again->std.instance_type_ = P4_RECIRCULATED;
+    again->std.packet_length_ = c->p.out_length;
+    p4_wait(s, again);
+}
+
+static void p4_run_egress(struct p4s *s, struct packet *c, uint32_t port, p4s_emit emit, void *ctx)
+{
+    c->std.egress_port_ = port & 0x1ff;
+    /* Anything but the drop port, as wide as the field. */
+    c->std.egress_spec_ = (s->drop_port + 1) & 0x1ff;
+    c->std.packet_length_ = c->p.packet_length;
+#ifdef P4_USES_EGRESS_TIME
+    c->std.egress_global_timestamp_ = (p4_now_ns() - s->origin_ns) / 1000 & 0xffffffffffffull;
+#endif
+    c->p.exited = false;
+    program_egress(s, c);
+    if (P4_UNLIKELY(c->p.cloned)) {
+        p4_clone_egress(s, c);
+        c->p.cloned = false;
+    }
+    if (c->std.egress_spec_ == s->drop_port)
+        return;
+    program_compute(s, c);
+    c->p.out_length = 0;
+    program_deparse(s, c);
+    if (P4_UNLIKELY(c->p.failed)) {
+        s->failed_asserts++;
+        return;
+    }
+    uint32_t payload = c->p.length - c->p.parsed;
+    if (!p4_reserve_out(s, c->p.out_length + payload))
+        return;
+    if (payload)
+        memcpy(s->out + c->p.out_length, c->p.data + c->p.parsed, payload);
+    c->p.out_length += payload;
+    if (P4_UNLIKELY(c->p.recirculated))
+        p4_recirculate(s, c);
+    else
+        emit(ctx, port, s->out,
+             c->p.out_length < c->p.truncate ? c->p.out_length : c->p.truncate);
+}
+
+/* --- ingress ---------------------------------------------------------------------------------- */
+
+/* The packet as it came in, parsed anew, with the kept metadata as ingress left it. */
+static void p4_clone_ingress(struct p4s *s, const struct packet *c, uint32_t ingress_port,
+                             p4s_emit emit, void *ctx)
+{
+    const struct p4_replicas *replicas = p4_clone_session(&s->replication, c->p.clone_session);
+    struct packet *clone = replicas && replicas->count ? p4_take_packet(s) : NULL;
+    if (!clone)
+        return;
+    p4_start_packet(clone, c->p.data, c->p.length);
+    clone->p.ingress_length = c->p.ingress_length;
+    clone->std.ingress_port_ = ingress_port & 0x1ff;
+    p4_parse(s, clone);
+    p4_zero_metadata(clone);
+    program_preserve(clone, c, c->p.clone_list);
+    clone->std.instance_type_ = P4_INGRESS_CLONE;
+    clone->p.truncate = replicas->truncate ? replicas->truncate : UINT32_MAX;
+    for (uint32_t i = 0; i + 1 < replicas->count; i++) {
+        struct packet *copy = p4_copy_packet(s, clone);
+        if (!copy)
+            break;
+        copy->p.truncate = clone->p.truncate;
+        copy->std.egress_rid_ = replicas->list[i].instance & 0xffff;
+        p4_run_egress(s, copy, replicas->list[i].port, emit, ctx);
+        p4_give_packet(s, copy);
+    }
+    const struct p4_replica *last = &replicas->list[replicas->count - 1];
+    clone->std.egress_rid_ = last->instance & 0xffff;
+    /* What egress queues may outlive this clone: it shares the bytes' ownership. */
+    if ((clone->p.owner = c->p.owner))
+        clone->p.owner->references++;
+    p4_run_egress(s, clone, last->port, emit, ctx);
+    p4_give_packet(s, clone);
+}
+
+static void p4_multicast(struct p4s *s, struct packet *c, p4s_emit emit, void *ctx)
+{
+    const struct p4_replicas *replicas = p4_multicast_group(&s->replication, c->std.mcast_grp_);
+    c->std.instance_type_ = P4_REPLICATED;
+    for (uint32_t i = 0; replicas && i < replicas->count; i++) {
+        struct packet *copy = p4_copy_packet(s, c);
+        if (!copy)
+            return;
+        copy->std.egress_rid_ = replicas->list[i].instance & 0xffff;
+        p4_run_egress(s, copy, replicas->list[i].port, emit, ctx);
+        p4_give_packet(s, copy);
+    }
+}
+
+static void p4_resubmit(struct p4s *s, const struct packet *c)
+{
+    struct packet *again = p4_take_packet(s);
+    if (!again)
+        return;
+    p4_start_packet(again, c->p.data, c->p.length);
+    again->p.ingress_length = c->p.ingress_length;
+    if ((again->p.owner = c->p.owner))
+        again->p.owner->references++;
+    program_preserve(again, c, c->p.resubmit_list);
+    again->std.instance_type_ = P4_RESUBMITTED;
+    again->std.packet_length_ = c->p.length;
+    p4_wait(s, again);
+}
+
+static void p4_run_ingress(struct p4s *s, struct packet *c, p4s_emit emit, void *ctx)
+{
+    uint32_t ingress_port = c->std.ingress_port_;
+    p4_parse(s, c);
+    c->p.exited = false;
+    program_verify(s, c);
+    c->std.parser_error_ = c->p.error;
+    c->std.checksum_error_ = c->p.checksum_error;
+    c->p.exited = false;
+    program_ingress(s, c);
+    if (P4_UNLIKELY(c->p.failed)) {
+        s->failed_asserts++;
+        return;
+    }
+    if (P4_UNLIKELY(c->p.cloned)) {
+        p4_clone_ingress(s, c, ingress_port, emit, ctx);
+        c->p.cloned = false;
+    }
+    if (P4_UNLIKELY(c->p.digest))
+        program_send_digest(s, c);
+    if (P4_UNLIKELY(c->p.resubmitted)) {
+        p4_resubmit(s, c);
+    } else if (c->std.mcast_grp_ != 0) {
+        p4_multicast(s, c, emit, ctx);
+    } else if (c->std.egress_spec_ != s->drop_port) {
+        c->std.instance_type_ = P4_NORMAL;
+        p4_run_egress(s, c, c->std.egress_spec_, emit, ctx);
+    }
+}
+
+/* --- what waits ------------------------------------------------------------------------------- */
+
+static P4_COLD void p4_run_waiting(struct p4s *s, p4s_emit emit, void *ctx)
+{
+    for (uint32_t passes = 0; s->first; passes++) {
+        struct packet *c = s->first;
+        s->first = c->p.next;
+        if (!s->first)
+            s->last = NULL;
+        if (passes >= P4_MOST_PASSES) {
+            s->endless++;
+        } else if (c->p.egress != P4_NONE) {
+            p4_run_egress(s, c, c->p.egress, emit, ctx);
+        } else {
+            p4_run_ingress(s, c, emit, ctx);
+        }
+        p4_give_packet(s, c);
+    }
+}
+
+void p4s_process(struct p4s *s, uint32_t port, const uint8_t *data, uint32_t length, p4s_emit emit,
+                 void *ctx)
+{
+    struct packet *c = s->main;
+    p4_start_packet(c, data, length);
+    c->std.ingress_port_ = port & 0x1ff;
+    c->std.packet_length_ = length;
+#ifdef P4_USES_INGRESS_TIME
+    c->std.ingress_global_timestamp_ = (p4_now_ns() - s->origin_ns) / 1000 & 0xffffffffffffull;
+#endif
+    p4_run_ingress(s, c, emit, ctx);
+    if (P4_UNLIKELY(s->first != NULL))
+        p4_run_waiting(s, emit, ctx);
+}
