@@ -1,0 +1,202 @@
+/* The agent's hot path: receive a batch, judge each query, one pipelined round trip to the store,
+ * send the replies. One thread; a batch is executed completely before Python can change the state
+ * of a group, so at most one owner executes writes (docs/consistency.md, invariant 1). */
+#ifndef NETMIGRATE_CORE_H
+#define NETMIGRATE_CORE_H
+
+#define PY_SSIZE_T_CLEAN
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <Python.h>
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "../../wire/wire.h"
+
+enum {
+    BATCH = 256,
+    DATAGRAM = 1472,        /* largest UDP payload in an MTU of 1500 */
+    RECEIVE = 2048,         /* room per received datagram: enough to see that it is too long */
+    ARGUMENTS = 256,        /* more do not fit a datagram: the shortest takes 6 bytes */
+    COMMANDS = 2048,        /* slots of the command table, a power of two */
+    NAME = 48,              /* longest command name with its subcommand */
+    SESSIONS = 1 << 17,     /* client sessions remembered */
+    SESSION_RECORDS = 4096, /* unfinished writes per session */
+};
+
+enum group_state { ABSENT, OWNED, EMIGRATING, IMMIGRATING };
+
+/* Counted by the core; the names are in hosts/agent/counters.py, in this order. */
+enum counter {
+    C_RECEIVED, C_READS, C_WRITES, C_DUPLICATES, C_LATE, C_DOUBLE_READS, C_NOT_HERE_YET, C_GONE,
+    C_SLOW, C_SENT, C_SEND_FAILED, C_STORE_LOST, C_TOO_LONG_REPLIES,
+    C_MALFORMED, C_REFUSED_SERVICE, C_REFUSED_PAYLOAD, C_REFUSED_COMMAND, C_REFUSED_GROUP,
+    C_REFUSED_OP, C_REFUSED_UNASSIGNED, C_REFUSED_SESSIONS, C_REFUSED_STORE, C_REFUSED_OTHER,
+    C_COUNT,
+};
+
+/* What the core must know of a command; hosts/agent/commands.py derives it from COMMAND. */
+enum trait {
+    T_WRITE = 1,       /* executed at most once, only by the owner */
+    T_MOVABLE = 2,     /* its keys are where COMMAND GETKEYS says */
+    T_CONTAINER = 4,   /* the subcommand decides */
+    T_BLIND = 8,       /* its outcome does not depend on what its keys hold */
+    T_BLIND_SET = 16,  /* the same, unless one of NX, XX, GET and KEEPTTL is among its options */
+    T_WHOLE = 32,      /* may touch any key of its group */
+    T_NO_BLOCK = 64,   /* refused with a BLOCK argument */
+};
+
+struct command {
+    char name[NAME];
+    uint8_t name_length;
+    int arity, first, last, step;
+    uint32_t traits;
+    char *refusal; /* NULL: may be executed */
+};
+
+struct slice { uint32_t offset, length; };
+
+/* A parsed request: where its arguments are in the payload. */
+struct request {
+    int count;
+    uint32_t body; /* offset of the first argument, behind the array's own line */
+    struct slice arguments[ARGUMENTS];
+};
+
+/* A growing byte string. */
+struct buffer { uint8_t *data; size_t length, capacity; };
+
+int buffer_reserve(struct buffer *b, size_t more);
+int buffer_add(struct buffer *b, const void *data, size_t length);
+int buffer_bulk(struct buffer *b, const void *data, size_t length);
+int buffer_head(struct buffer *b, char type, long long value);
+
+/* resp.c */
+const char *request_parse(struct request *r, const uint8_t *payload, size_t length);
+bool same_word(const uint8_t *p, size_t length, const char *word);
+
+/* store.c: the connection to Redis or Valkey. Anything that fails closes it. */
+struct store {
+    int fd; /* -1: not connected */
+    char path[108];
+    uint8_t *in;
+    size_t start, end;
+};
+struct capture {
+    uint8_t *data;
+    size_t room;   /* bytes kept at most */
+    size_t length; /* bytes of the whole reply */
+    bool nil, error;
+};
+bool store_connect(struct store *s);
+void store_close(struct store *s);
+bool store_write(struct store *s, const void *data, size_t length);
+bool store_skip(struct store *s, struct capture *c); /* one reply, its first bytes kept */
+bool store_line(struct store *s, uint8_t *type, const uint8_t **text, size_t *length);
+bool store_bytes(struct store *s, uint8_t *to, size_t length);
+PyObject *store_object(struct store *s, int depth);  /* one reply; NULL without error: lost */
+extern PyObject *StoreError;
+
+/* session.c: completion records (section 6, invariant 5). */
+struct session;
+struct record {
+    struct record *next, **link; /* the group's records */
+    uint64_t client;
+    uint32_t seq;
+    uint16_t group, flags, length;
+    uint8_t reply[];
+};
+struct sessions {
+    struct session **table;
+    size_t count, bytes;
+    uint64_t clock;
+    struct session *newest; /* by the time their watermark moved */
+    struct record *groups[NM_GROUPS];
+};
+enum admission { ADMIT, LATE, REPEATED, RUNNING, FULL };
+int sessions_init(struct sessions *all);
+void sessions_free(struct sessions *all);
+enum admission sessions_admit(struct sessions *all, const struct nm_header *h, uint32_t now,
+                              struct record **record);
+void sessions_acked(struct sessions *all, uint64_t client, uint32_t acked, uint32_t now);
+void sessions_withdraw(struct sessions *all, uint64_t client, uint32_t seq);
+bool sessions_complete(struct sessions *all, const struct nm_header *h, uint16_t flags,
+                       const uint8_t *reply, size_t length);
+size_t sessions_forget(struct sessions *all, uint32_t before);
+bool sessions_dump(struct sessions *all, uint16_t group, struct buffer *to);
+const char *sessions_load(struct sessions *all, uint16_t group, const uint8_t *p, size_t n,
+                          uint32_t now);
+void sessions_drop(struct sessions *all, uint16_t group);
+bool sessions_watermarks(struct sessions *all, uint64_t since, struct buffer *to);
+const char *sessions_learn(struct sessions *all, const uint8_t *p, size_t n, uint32_t now);
+
+/* A query the core could not finish alone, and what Python needs to go on with it. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *datagram, *keys;
+    unsigned long long client;
+    unsigned int seq, acked, ip;
+    unsigned short flags, service, group, migration, port;
+    unsigned char op, hops;
+    char write, blind, whole;
+} Query;
+extern PyTypeObject QueryType;
+
+/* One datagram of a batch, on its way through. */
+struct item {
+    struct sockaddr_in from;
+    struct nm_header h;
+    const uint8_t *datagram;
+    uint32_t length;
+    uint8_t hops;
+    bool truncated, send, run;
+    uint8_t outcome; /* see `outcome` */
+    const struct command *command;
+    PyObject *keys; /* of a T_MOVABLE command, owned */
+    uint16_t reply_flags;
+    uint32_t reply_length; /* of the RESP reply, behind the header */
+};
+enum outcome { O_DONE, O_ERROR, O_NOT_RUN, O_UNKNOWN };
+
+typedef struct {
+    PyObject_HEAD
+    int fd;
+    uint16_t service;
+    Py_buffer states_view, owners_view, former_view;
+    const uint8_t *states;  /* group_state of each group */
+    const uint16_t *owners; /* server index, 0: nothing known */
+    const uint8_t *former;  /* 1: this agent was the group's source */
+    struct command *commands;
+    bool absolute_expiry; /* the store has PEXPIRETIME */
+    struct store store;
+    struct sessions sessions;
+    uint64_t counters[C_COUNT];
+    struct item *items;
+    uint8_t *received; /* BATCH × RECEIVE */
+    uint8_t *replies;  /* BATCH × DATAGRAM */
+} Core;
+
+uint32_t now_seconds(void);
+
+/* command.c */
+int commands_load(Core *core, PyObject *rows);
+const struct command *command_find(const Core *core, const char *name, size_t length);
+int command_keys(const struct command *c, const struct request *r, struct slice *keys);
+
+/* serve.c */
+PyObject *serve_received(Core *core);
+PyObject *serve_given(Core *core, PyObject *datagrams);
+PyObject *serve_queries(Core *core, PyObject *queries, int flags);
+int serve_refuse(Core *core, Query *query, const char *message);
+int serve_empty(Core *core, Query *query, int flags);
+
+/* transfer.c */
+PyObject *transfer_call(Core *core, PyObject *commands);
+PyObject *transfer_dump(Core *core, PyObject *sections);
+PyObject *transfer_restore(Core *core, Py_buffer *body, PyObject *here);
+
+#endif

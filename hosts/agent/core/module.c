@@ -1,0 +1,315 @@
+/* The Python face of the core: hosts.agent._core (types in hosts/agent/_core.pyi). */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include "core.h"
+
+#include <structmember.h>
+
+static void query_dealloc(Query *q) {
+    Py_XDECREF(q->datagram);
+    Py_XDECREF(q->keys);
+    PyObject_Free(q);
+}
+
+static PyMemberDef query_members[] = {
+    {"datagram", T_OBJECT_EX, offsetof(Query, datagram), READONLY, "header and payload"},
+    {"keys", T_OBJECT_EX, offsetof(Query, keys), READONLY, "the command's keys"},
+    {"client", T_ULONGLONG, offsetof(Query, client), READONLY, NULL},
+    {"seq", T_UINT, offsetof(Query, seq), READONLY, NULL},
+    {"acked", T_UINT, offsetof(Query, acked), READONLY, NULL},
+    {"ip", T_UINT, offsetof(Query, ip), READONLY, "where the reply goes, host byte order"},
+    {"port", T_USHORT, offsetof(Query, port), READONLY, NULL},
+    {"flags", T_USHORT, offsetof(Query, flags), READONLY, NULL},
+    {"service", T_USHORT, offsetof(Query, service), READONLY, NULL},
+    {"group", T_USHORT, offsetof(Query, group), READONLY, NULL},
+    {"migration", T_USHORT, offsetof(Query, migration), READONLY, NULL},
+    {"op", T_UBYTE, offsetof(Query, op), READONLY, NULL},
+    {"hops", T_UBYTE, offsetof(Query, hops), READONLY, "how often it was handed on"},
+    {"write", T_BOOL, offsetof(Query, write), READONLY, NULL},
+    {"blind", T_BOOL, offsetof(Query, blind), READONLY, "its outcome does not depend on its keys"},
+    {"whole", T_BOOL, offsetof(Query, whole), READONLY, "it may touch any key of its group"},
+    {0},
+};
+
+PyTypeObject QueryType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "hosts.agent._core.Query",
+    .tp_basicsize = sizeof(Query),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_doc = "A query that needs more than the store.",
+    .tp_dealloc = (destructor)query_dealloc,
+    .tp_members = query_members,
+};
+
+static void core_dealloc(Core *core) {
+    store_close(&core->store);
+    if (core->sessions.table) sessions_free(&core->sessions);
+    for (size_t i = 0; core->commands && i < COMMANDS; i++) free(core->commands[i].refusal);
+    free(core->commands);
+    free(core->store.in);
+    free(core->items);
+    free(core->received);
+    free(core->replies);
+    PyBuffer_Release(&core->states_view);
+    PyBuffer_Release(&core->owners_view);
+    PyBuffer_Release(&core->former_view);
+    Py_TYPE(core)->tp_free((PyObject *)core);
+}
+
+static int core_init(Core *core, PyObject *arguments, PyObject *keywords) {
+    static char *names[] = {"fd", "store", "states", "owners", "former", NULL};
+    const char *path;
+    Py_ssize_t path_length;
+    if (core->commands) {
+        PyErr_SetString(PyExc_RuntimeError, "a Core is initialised once");
+        return -1;
+    }
+    core->store.fd = -1;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "is#y*y*y*", names, &core->fd, &path,
+                                     &path_length, &core->states_view, &core->owners_view,
+                                     &core->former_view))
+        return -1;
+    if (core->states_view.len < NM_GROUPS || core->former_view.len < NM_GROUPS ||
+        core->owners_view.len < (Py_ssize_t)(NM_GROUPS * sizeof(uint16_t))) {
+        PyErr_SetString(PyExc_ValueError, "the ownership table has 16384 groups");
+        return -1;
+    }
+    if (path_length >= (Py_ssize_t)sizeof core->store.path) {
+        PyErr_SetString(PyExc_ValueError, "the path of the store's socket is too long");
+        return -1;
+    }
+    memcpy(core->store.path, path, (size_t)path_length);
+    core->states = core->states_view.buf;
+    core->owners = core->owners_view.buf;
+    core->former = core->former_view.buf;
+    core->commands = calloc(COMMANDS, sizeof *core->commands);
+    core->items = calloc(BATCH, sizeof *core->items);
+    core->received = calloc(BATCH, RECEIVE);
+    core->replies = calloc(BATCH, DATAGRAM);
+    if (!core->commands || !core->items || !core->received || !core->replies ||
+        sessions_init(&core->sessions) < 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *core_load(Core *core, PyObject *arguments) {
+    PyObject *rows;
+    int absolute;
+    if (!PyArg_ParseTuple(arguments, "O!p", &PyList_Type, &rows, &absolute) ||
+        commands_load(core, rows) < 0)
+        return NULL;
+    core->absolute_expiry = absolute;
+    Py_RETURN_NONE;
+}
+
+static PyObject *core_receive(Core *core, PyObject *Py_UNUSED(none)) {
+    return serve_received(core);
+}
+
+static PyObject *core_given(Core *core, PyObject *datagrams) {
+    if (!PyList_Check(datagrams)) return PyErr_Format(PyExc_TypeError, "expected a list");
+    return serve_given(core, datagrams);
+}
+
+static PyObject *core_execute(Core *core, PyObject *arguments) {
+    PyObject *queries;
+    int flags;
+    if (!PyArg_ParseTuple(arguments, "O!i", &PyList_Type, &queries, &flags)) return NULL;
+    return serve_queries(core, queries, flags);
+}
+
+static PyObject *core_refuse(Core *core, PyObject *arguments) {
+    PyObject *query;
+    const char *message;
+    if (!PyArg_ParseTuple(arguments, "O!s", &QueryType, &query, &message)) return NULL;
+    serve_refuse(core, (Query *)query, message);
+    Py_RETURN_NONE;
+}
+
+static PyObject *core_empty(Core *core, PyObject *arguments) {
+    PyObject *query;
+    int flags;
+    if (!PyArg_ParseTuple(arguments, "O!i", &QueryType, &query, &flags)) return NULL;
+    serve_empty(core, (Query *)query, flags);
+    Py_RETURN_NONE;
+}
+
+static PyObject *core_call(Core *core, PyObject *commands) {
+    if (!PyList_Check(commands)) return PyErr_Format(PyExc_TypeError, "expected a list");
+    return transfer_call(core, commands);
+}
+
+static PyObject *core_dump(Core *core, PyObject *sections) {
+    if (!PyList_Check(sections)) return PyErr_Format(PyExc_TypeError, "expected a list");
+    return transfer_dump(core, sections);
+}
+
+static PyObject *core_restore(Core *core, PyObject *arguments) {
+    Py_buffer body;
+    PyObject *here;
+    if (!PyArg_ParseTuple(arguments, "y*O!", &body, &PyDict_Type, &here)) return NULL;
+    PyObject *result = transfer_restore(core, &body, here);
+    PyBuffer_Release(&body);
+    return result;
+}
+
+/* Sends datagrams to one address; what cannot be sent counts as lost on the wire. */
+static PyObject *core_send(Core *core, PyObject *arguments) {
+    PyObject *datagrams;
+    unsigned int ip;
+    unsigned short port;
+    if (!PyArg_ParseTuple(arguments, "O!IH", &PyList_Type, &datagrams, &ip, &port)) return NULL;
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port),
+                             .sin_addr.s_addr = htonl(ip)};
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(datagrams); i++) {
+        char *data;
+        Py_ssize_t length;
+        if (PyBytes_AsStringAndSize(PyList_GET_ITEM(datagrams, i), &data, &length) < 0) return NULL;
+        if (sendto(core->fd, data, (size_t)length, 0, (struct sockaddr *)&to, sizeof to) < 0)
+            core->counters[C_SEND_FAILED]++;
+    }
+    Py_RETURN_NONE;
+}
+
+static bool group_in(PyObject *arguments, const char *format, unsigned short *group,
+                     Py_buffer *data) {
+    if (!PyArg_ParseTuple(arguments, format, group, data)) return false;
+    if (*group < NM_GROUPS) return true;
+    PyErr_SetString(PyExc_ValueError, "groups are 0 to 16383");
+    if (data) PyBuffer_Release(data);
+    return false;
+}
+
+static PyObject *taken(struct buffer *b, bool ok) {
+    PyObject *bytes = ok ? PyBytes_FromStringAndSize((char *)b->data, (Py_ssize_t)b->length)
+                         : PyErr_NoMemory();
+    free(b->data);
+    return bytes;
+}
+
+static PyObject *accepted(const char *wrong) {
+    if (!wrong) Py_RETURN_NONE;
+    PyErr_SetString(PyExc_ValueError, wrong);
+    return NULL;
+}
+
+static PyObject *core_records(Core *core, PyObject *arguments) {
+    unsigned short group;
+    struct buffer b = {0};
+    if (!group_in(arguments, "H", &group, NULL)) return NULL;
+    return taken(&b, sessions_dump(&core->sessions, group, &b));
+}
+
+static PyObject *core_add_records(Core *core, PyObject *arguments) {
+    unsigned short group;
+    Py_buffer data;
+    if (!group_in(arguments, "Hy*", &group, &data)) return NULL;
+    const char *wrong =
+        sessions_load(&core->sessions, group, data.buf, (size_t)data.len, now_seconds());
+    PyBuffer_Release(&data);
+    return accepted(wrong);
+}
+
+static PyObject *core_drop_records(Core *core, PyObject *arguments) {
+    unsigned short group;
+    if (!group_in(arguments, "H", &group, NULL)) return NULL;
+    sessions_drop(&core->sessions, group);
+    Py_RETURN_NONE;
+}
+
+static PyObject *core_watermarks(Core *core, PyObject *arguments) {
+    unsigned long long since;
+    struct buffer b = {0};
+    if (!PyArg_ParseTuple(arguments, "K", &since)) return NULL;
+    PyObject *marks = taken(&b, sessions_watermarks(&core->sessions, since, &b));
+    return marks ? Py_BuildValue("(KN)", core->sessions.clock, marks) : NULL;
+}
+
+static PyObject *core_learn(Core *core, PyObject *arguments) {
+    Py_buffer data;
+    if (!PyArg_ParseTuple(arguments, "y*", &data)) return NULL;
+    const char *wrong =
+        sessions_learn(&core->sessions, data.buf, (size_t)data.len, now_seconds());
+    PyBuffer_Release(&data);
+    return accepted(wrong);
+}
+
+static PyObject *core_forget(Core *core, PyObject *arguments) {
+    unsigned int idle;
+    if (!PyArg_ParseTuple(arguments, "I", &idle)) return NULL;
+    uint32_t now = now_seconds();
+    return PyLong_FromSize_t(now > idle ? sessions_forget(&core->sessions, now - idle) : 0);
+}
+
+static PyObject *core_counters(Core *core, PyObject *Py_UNUSED(none)) {
+    PyObject *list = PyList_New(C_COUNT);
+    for (int i = 0; list && i < C_COUNT; i++) {
+        PyObject *value = PyLong_FromUnsignedLongLong(core->counters[i]);
+        if (!value) Py_CLEAR(list);
+        else PyList_SET_ITEM(list, i, value);
+    }
+    return list;
+}
+
+static PyObject *core_memory(Core *core, PyObject *Py_UNUSED(none)) {
+    return Py_BuildValue("(nn)", core->sessions.count, core->sessions.bytes);
+}
+
+static PyMethodDef core_methods[] = {
+    {"load", (PyCFunction)core_load, METH_VARARGS, "Load the store's command table."},
+    {"receive", (PyCFunction)core_receive, METH_NOARGS, "Serve one batch from the socket."},
+    {"given", (PyCFunction)core_given, METH_O, "Serve datagrams that were handed over."},
+    {"execute", (PyCFunction)core_execute, METH_VARARGS, "Execute queries and answer them."},
+    {"refuse", (PyCFunction)core_refuse, METH_VARARGS, "Answer a query with an error."},
+    {"empty", (PyCFunction)core_empty, METH_VARARGS, "Answer a query with flags only."},
+    {"call", (PyCFunction)core_call, METH_O, "Run commands in one round trip."},
+    {"dump", (PyCFunction)core_dump, METH_O, "Dump keys into the body of a KEYS frame."},
+    {"restore", (PyCFunction)core_restore, METH_VARARGS, "Apply the body of a KEYS frame."},
+    {"send", (PyCFunction)core_send, METH_VARARGS, "Send datagrams from the agent's port."},
+    {"records", (PyCFunction)core_records, METH_VARARGS, "A group's completion records."},
+    {"add_records", (PyCFunction)core_add_records, METH_VARARGS, "Take over such records."},
+    {"drop_records", (PyCFunction)core_drop_records, METH_VARARGS, "Drop a group's records."},
+    {"watermarks", (PyCFunction)core_watermarks, METH_VARARGS, "Watermarks moved since then."},
+    {"learn", (PyCFunction)core_learn, METH_VARARGS, "Take over watermarks."},
+    {"forget", (PyCFunction)core_forget, METH_VARARGS, "Forget sessions idle that many seconds."},
+    {"counters", (PyCFunction)core_counters, METH_NOARGS, "All counters, in their order."},
+    {"memory", (PyCFunction)core_memory, METH_NOARGS, "Sessions and bytes of records."},
+    {0},
+};
+
+static PyMemberDef core_members[] = {
+    {"service", T_USHORT, offsetof(Core, service), 0, "the service served, 0: none yet"},
+    {0},
+};
+
+static PyTypeObject CoreType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "hosts.agent._core.Core",
+    .tp_basicsize = sizeof(Core),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_doc = "The compiled part of the agent.",
+    .tp_new = PyType_GenericNew,
+    .tp_init = (initproc)core_init,
+    .tp_dealloc = (destructor)core_dealloc,
+    .tp_methods = core_methods,
+    .tp_members = core_members,
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, .m_name = "hosts.agent._core", .m_size = -1,
+};
+
+PyMODINIT_FUNC PyInit__core(void) {
+    PyObject *m = PyModule_Create(&module);
+    StoreError = PyErr_NewException("hosts.agent._core.StoreError", NULL, NULL);
+    if (!m || !StoreError || PyModule_AddType(m, &CoreType) < 0 ||
+        PyModule_AddType(m, &QueryType) < 0 || PyModule_AddIntConstant(m, "BATCH", BATCH) < 0 ||
+        PyModule_AddObjectRef(m, "StoreError", StoreError) < 0)
+        return NULL;
+    return m;
+}

@@ -1,0 +1,548 @@
+/* A batch of queries: judge, run, answer (section 6). */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include "core.h"
+
+enum { REPLY_ROOM = DATAGRAM - NM_HEADER_LENGTH };
+
+uint32_t now_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint32_t)t.tv_sec + 1;
+}
+
+static uint8_t *reply_of(Core *core, struct item *item) {
+    return core->replies + (size_t)(item - core->items) * DATAGRAM + NM_HEADER_LENGTH;
+}
+
+static void answer(struct item *item, uint16_t flags, uint32_t length) {
+    item->reply_flags = flags, item->reply_length = length, item->send = true;
+}
+
+/* Answers with an error of the agent's own. It names what was wrong, in RESP. */
+__attribute__((format(printf, 4, 5)))
+static void refuse(Core *core, struct item *item, enum counter reason, const char *format, ...) {
+    char *text = (char *)reply_of(core, item);
+    int n = snprintf(text, REPLY_ROOM - 2, "-ERR netmigrate: ");
+    va_list arguments;
+    va_start(arguments, format);
+    int more = vsnprintf(text + n, (size_t)(REPLY_ROOM - 2 - n), format, arguments);
+    va_end(arguments);
+    n = more < REPLY_ROOM - 2 - n ? n + more : REPLY_ROOM - 3;
+    for (int i = 0; i < n; i++)
+        if (text[i] == '\r' || text[i] == '\n') text[i] = ' ';
+    memcpy(text + n, "\r\n", 2);
+    core->counters[reason]++;
+    answer(item, NM_ERROR, (uint32_t)n + 2);
+}
+
+/* A printable piece of a client's bytes for an error message. */
+static const char *shown(char *to, size_t room, const uint8_t *p, size_t length) {
+    size_t n = length < room - 1 ? length : room - 1;
+    for (size_t i = 0; i < n; i++) to[i] = p[i] > 32 && p[i] < 127 ? (char)p[i] : '?';
+    to[n] = 0;
+    return to;
+}
+
+static const struct command *lookup(Core *core, const uint8_t *p, const struct request *r) {
+    char name[NAME];
+    size_t length = r->arguments[0].length;
+    if (length >= NAME) return NULL;
+    for (size_t i = 0; i < length; i++) {
+        uint8_t c = p[r->arguments[0].offset + i];
+        name[i] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    }
+    const struct command *found = command_find(core, name, length);
+    if (!found || !(found->traits & T_CONTAINER) || r->count < 2) return found;
+    struct slice sub = r->arguments[1];
+    if (length + 1 + sub.length >= NAME) return NULL;
+    name[length++] = '|';
+    for (size_t i = 0; i < sub.length; i++) {
+        uint8_t c = p[sub.offset + i];
+        name[length++] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    }
+    return command_find(core, name, length);
+}
+
+/* Asks the store where the keys of a T_MOVABLE command are. Returns a new list, or NULL with a
+ * refusal as the item's answer. */
+static PyObject *ask_keys(Core *core, struct item *item, const uint8_t *p, size_t length,
+                          const struct request *r) {
+    struct buffer b = {0};
+    PyObject *keys = NULL;
+    if (buffer_head(&b, '*', r->count + 2) == 0 && buffer_bulk(&b, "COMMAND", 7) == 0 &&
+        buffer_bulk(&b, "GETKEYS", 7) == 0 && buffer_add(&b, p + r->body, length - r->body) == 0 &&
+        store_connect(&core->store) && store_write(&core->store, b.data, b.length))
+        keys = store_object(&core->store, 0);
+    free(b.data);
+    if (!keys) {
+        PyErr_Clear();
+        refuse(core, item, C_REFUSED_STORE, "the store is not reachable; nothing was executed");
+    } else if (!PyList_Check(keys) || PyList_GET_SIZE(keys) == 0) {
+        PyObject *text = PyObject_Str(keys);
+        const char *why = text ? PyUnicode_AsUTF8(text) : NULL;
+        refuse(core, item, C_REFUSED_COMMAND, "command '%.*s' is refused: %s",
+               item->command->name_length, item->command->name, why ? why : "no keys");
+        Py_XDECREF(text);
+        PyErr_Clear();
+        Py_CLEAR(keys);
+    }
+    return keys;
+}
+
+static bool check_key(Core *core, struct item *item, const uint8_t *key, size_t length, int nth) {
+    unsigned group = nm_group(key, length);
+    char text[64];
+    if (group == item->h.group) return true;
+    if (nth)
+        refuse(core, item, C_REFUSED_GROUP,
+               "key '%s' is in group %u, not in group %u as the keys before it: the keys of one "
+               "command must be in one group (give them the same {hash tag})",
+               shown(text, sizeof text, key, length), group, item->h.group);
+    else
+        refuse(core, item, C_REFUSED_GROUP, "key '%s' is in group %u, but the header says %u",
+               shown(text, sizeof text, key, length), group, item->h.group);
+    return false;
+}
+
+/* Checks everything about a READ or WRITE that does not depend on the group's state. True: go on.
+ * False: answered with an error. */
+static bool check(Core *core, struct item *item) {
+    const uint8_t *p = item->datagram + NM_HEADER_LENGTH;
+    size_t length = item->length - NM_HEADER_LENGTH;
+    struct request r;
+    char text[64];
+    if (item->h.service != core->service || !core->service) {
+        refuse(core, item, C_REFUSED_SERVICE,
+               core->service ? "service %u is not served here, service %u is"
+                             : "service %u is not served here: no groups assigned yet",
+               item->h.service, core->service);
+        return false;
+    }
+    if (item->truncated || item->length > DATAGRAM) {
+        refuse(core, item, C_REFUSED_PAYLOAD,
+               "the request is longer than %d bytes (header included), the limit of a datagram",
+               DATAGRAM);
+        return false;
+    }
+    const char *wrong = request_parse(&r, p, length);
+    if (wrong) {
+        refuse(core, item, C_REFUSED_PAYLOAD, "%s", wrong);
+        return false;
+    }
+    const struct command *c = item->command = lookup(core, p, &r);
+    shown(text, sizeof text, p + r.arguments[0].offset, r.arguments[0].length);
+    if (!c) {
+        refuse(core, item, C_REFUSED_COMMAND, "unknown command '%s'", text);
+        return false;
+    }
+    if (c->refusal) {
+        refuse(core, item, C_REFUSED_COMMAND, "command '%s' is refused: %s", text, c->refusal);
+        return false;
+    }
+    if (c->arity >= 0 ? r.count != c->arity : r.count < -c->arity) {
+        refuse(core, item, C_REFUSED_COMMAND, "wrong number of arguments for command '%s'", text);
+        return false;
+    }
+    if (c->traits & T_NO_BLOCK)
+        for (int i = 1; i < r.count; i++)
+            if (same_word(p + r.arguments[i].offset, r.arguments[i].length, "BLOCK")) {
+                refuse(core, item, C_REFUSED_COMMAND,
+                       "command '%s' is refused with BLOCK: a datagram cannot wait", text);
+                return false;
+            }
+    if (c->traits & T_WRITE && item->h.op == NM_READ) {
+        refuse(core, item, C_REFUSED_OP, "command '%s' writes: send it as WRITE, not as READ",
+               text);
+        return false;
+    }
+    if (c->traits & T_MOVABLE) {
+        if (!(item->keys = ask_keys(core, item, p, length, &r))) return false;
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(item->keys); i++) {
+            PyObject *key = PyList_GET_ITEM(item->keys, i);
+            if (!PyBytes_Check(key)) {
+                refuse(core, item, C_REFUSED_COMMAND, "the keys of '%s' are not known", text);
+                return false;
+            }
+            if (!check_key(core, item, (const uint8_t *)PyBytes_AS_STRING(key),
+                           (size_t)PyBytes_GET_SIZE(key), (int)i))
+                return false;
+        }
+        return true;
+    }
+    struct slice keys[ARGUMENTS];
+    int count = command_keys(c, &r, keys);
+    if (!count) {
+        refuse(core, item, C_REFUSED_COMMAND, "command '%s' is refused: it has no key", text);
+        return false;
+    }
+    for (int i = 0; i < count; i++)
+        if (!check_key(core, item, p + keys[i].offset, keys[i].length, i)) return false;
+    return true;
+}
+
+static void repeat(Core *core, struct item *item, const struct record *record) {
+    memcpy(reply_of(core, item), record->reply, record->length);
+    core->counters[C_DUPLICATES]++;
+    answer(item, record->flags, record->length);
+}
+
+/* Duplicate detection. True: to be executed, and marked as running until complete() or withdrawal. */
+static bool admit(Core *core, struct item *item, uint32_t now) {
+    struct record *record = NULL;
+    switch (sessions_admit(&core->sessions, &item->h, now, &record)) {
+    case ADMIT:
+        return true;
+    case REPEATED:
+        repeat(core, item, record);
+        return false;
+    case FULL:
+        refuse(core, item, C_REFUSED_SESSIONS,
+               "too many unfinished writes or sessions are remembered here; the write was not "
+               "executed (a client says what it has finished in the header field acked)");
+        return false;
+    case LATE:
+        core->counters[C_LATE]++;
+        return false;
+    case RUNNING:
+        core->counters[C_DUPLICATES]++;
+        return false;
+    }
+    return false;
+}
+
+static bool blind(const struct command *c, const uint8_t *p, const struct request *r) {
+    static const char *const conditions[] = {"NX", "XX", "GET", "KEEPTTL"};
+    if (c->traits & T_BLIND) return true;
+    if (!(c->traits & T_BLIND_SET)) return false;
+    for (int i = 3; i < r->count; i++)
+        for (size_t k = 0; k < sizeof conditions / sizeof *conditions; k++)
+            if (same_word(p + r->arguments[i].offset, r->arguments[i].length, conditions[k]))
+                return false;
+    return true;
+}
+
+/* Makes the Python object of an item that Python must go on with. */
+static Query *query_of(struct item *item) {
+    Query *q = PyObject_New(Query, &QueryType);
+    if (!q) return NULL;
+    struct request r;
+    struct slice keys[ARGUMENTS];
+    const uint8_t *p = item->datagram + NM_HEADER_LENGTH;
+    request_parse(&r, p, item->length - NM_HEADER_LENGTH);
+    q->datagram = PyBytes_FromStringAndSize((const char *)item->datagram, item->length);
+    q->keys = item->keys;
+    item->keys = NULL;
+    if (!q->keys) {
+        int count = command_keys(item->command, &r, keys);
+        q->keys = PyList_New(count);
+        for (int i = 0; q->keys && i < count; i++) {
+            PyObject *key = PyBytes_FromStringAndSize((const char *)p + keys[i].offset,
+                                                      keys[i].length);
+            if (!key) Py_CLEAR(q->keys);
+            else PyList_SET_ITEM(q->keys, i, key);
+        }
+    }
+    q->client = item->h.client, q->seq = item->h.seq, q->acked = item->h.acked;
+    q->op = item->h.op, q->flags = item->h.flags, q->service = item->h.service;
+    q->group = item->h.group, q->migration = item->h.migration;
+    q->ip = ntohl(item->from.sin_addr.s_addr), q->port = ntohs(item->from.sin_port);
+    q->hops = item->hops;
+    q->write = item->h.op == NM_WRITE;
+    q->blind = blind(item->command, p, &r);
+    q->whole = (item->command->traits & T_WHOLE) != 0;
+    if (!q->datagram || !q->keys) Py_CLEAR(q);
+    return q;
+}
+
+/* What to do with a good query by the state of its group: section 6, second table. Returns -1 on a
+ * Python error. Whatever needs more than the store is appended to `slow`. */
+static int judge(Core *core, struct item *item, uint32_t now, PyObject *slow) {
+    bool write = item->h.op == NM_WRITE, twice = !write && item->h.flags & NM_DOUBLE;
+    uint16_t group = item->h.group;
+    core->counters[write ? C_WRITES : C_READS]++;
+    if (write) { /* a reply once given stays true, whoever owns the group now */
+        if (!admit(core, item, now)) return 0;
+    } else {
+        sessions_acked(&core->sessions, item->h.client, item->h.acked, now);
+    }
+    switch ((enum group_state)core->states[group]) {
+    case OWNED:
+        item->run = true, item->reply_flags = NM_AUTHORITATIVE;
+        return 0;
+    case EMIGRATING:
+        if (!twice) break;
+        core->counters[C_DOUBLE_READS]++;
+        item->run = true, item->reply_flags = NM_FROM_SOURCE;
+        return 0;
+    case ABSENT:
+        if (!core->owners[group]) {
+            if (write) sessions_withdraw(&core->sessions, item->h.client, item->h.seq);
+            refuse(core, item, C_REFUSED_UNASSIGNED,
+                   "group %u is not served here and its owner is not known", group);
+            return 0;
+        }
+        if (!twice) break;
+        core->counters[core->former[group] ? C_GONE : C_NOT_HERE_YET]++;
+        answer(item, core->former[group] ? NM_GONE : 0, 0);
+        return 0;
+    case IMMIGRATING:
+        break;
+    }
+    if (write) sessions_withdraw(&core->sessions, item->h.client, item->h.seq);
+    core->counters[C_SLOW]++;
+    PyObject *query = (PyObject *)query_of(item);
+    if (!query) return -1;
+    int result = PyList_Append(slow, query);
+    Py_DECREF(query);
+    return result;
+}
+
+static void lost(Core *core, struct item *item, bool started) {
+    item->run = false;
+    if (item->h.op != NM_WRITE || !started) {
+        item->outcome = O_NOT_RUN;
+        if (item->h.op == NM_WRITE)
+            sessions_withdraw(&core->sessions, item->h.client, item->h.seq);
+        refuse(core, item, C_REFUSED_STORE, "the store is not reachable; nothing was executed");
+        return;
+    }
+    /* It may or may not have been executed: a resend must not execute it again. */
+    item->outcome = O_UNKNOWN;
+    refuse(core, item, C_STORE_LOST,
+           "the connection to the store was lost; whether the write was executed is not known");
+    sessions_complete(&core->sessions, &item->h, NM_ERROR, reply_of(core, item),
+                      item->reply_length);
+}
+
+/* One round trip for all items with `run`, and the records of the writes among them. */
+static void run(Core *core, struct item *items, size_t count) {
+    struct iovec parts[BATCH];
+    size_t running = 0;
+    for (size_t i = 0; i < count; i++)
+        if (items[i].run)
+            parts[running++] = (struct iovec){(void *)(items[i].datagram + NM_HEADER_LENGTH),
+                                              items[i].length - NM_HEADER_LENGTH};
+    if (!running) return;
+    bool alive = store_connect(&core->store), started = alive;
+    for (size_t at = 0; alive && at < running;) {
+        struct msghdr message = {.msg_iov = parts + at, .msg_iovlen = running - at};
+        ssize_t sent = sendmsg(core->store.fd, &message, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR) continue;
+        if (sent <= 0) {
+            store_close(&core->store);
+            alive = false;
+        }
+        for (; sent > 0 && at < running && (size_t)sent >= parts[at].iov_len; at++)
+            sent -= (ssize_t)parts[at].iov_len;
+        if (sent > 0) {
+            parts[at].iov_base = (uint8_t *)parts[at].iov_base + sent;
+            parts[at].iov_len -= (size_t)sent;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct item *item = &items[i];
+        if (!item->run) continue;
+        struct capture c = {.data = reply_of(core, item), .room = REPLY_ROOM};
+        if (!alive || !(alive = store_skip(&core->store, &c))) {
+            lost(core, item, started);
+            continue;
+        }
+        bool write = item->h.op == NM_WRITE;
+        item->outcome = c.error ? O_ERROR : O_DONE;
+        if (c.length > REPLY_ROOM)
+            refuse(core, item, C_TOO_LONG_REPLIES,
+                   "the reply of %zu bytes is longer than %d, the limit of a datagram%s", c.length,
+                   REPLY_ROOM, write ? "; the write was executed" : "");
+        else
+            answer(item, (uint16_t)(item->reply_flags | (c.nil || c.error ? 0 : NM_FOUND)),
+                   (uint32_t)c.length);
+        if (write)
+            sessions_complete(&core->sessions, &item->h, item->reply_flags, reply_of(core, item),
+                              item->reply_length);
+    }
+}
+
+/* Sends the answers of a batch. A reply that cannot be sent is lost like one on the wire: the
+ * client resends. */
+static void send_all(Core *core, struct item *items, size_t count) {
+    struct mmsghdr messages[BATCH];
+    struct iovec parts[BATCH];
+    unsigned ready = 0, sent = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct item *item = &items[i];
+        if (!item->send) continue;
+        uint8_t *datagram = reply_of(core, item) - NM_HEADER_LENGTH;
+        struct nm_header h = item->h;
+        h.op = NM_REPLY;
+        h.flags = (uint16_t)((item->h.flags & (NM_DOUBLE | NM_ONGOING)) | item->reply_flags |
+                             (item->hops ? NM_FORWARDED : 0));
+        nm_header_put(datagram, &h);
+        parts[ready] = (struct iovec){datagram, NM_HEADER_LENGTH + item->reply_length};
+        messages[ready] = (struct mmsghdr){.msg_hdr = {.msg_name = &item->from,
+                                                       .msg_namelen = sizeof item->from,
+                                                       .msg_iov = &parts[ready],
+                                                       .msg_iovlen = 1}};
+        ready++;
+    }
+    while (sent < ready) {
+        int n = sendmmsg(core->fd, messages + sent, ready - sent, 0);
+        if (n < 0 && errno == EINTR) continue;
+        if (n > 0) {
+            core->counters[C_SENT] += (uint64_t)n;
+            sent += (unsigned)n;
+        } else { /* the first one cannot go: skip it */
+            core->counters[C_SEND_FAILED]++;
+            sent++;
+        }
+    }
+}
+
+static PyObject *control_of(const struct item *item) {
+    const uint8_t *p = item->datagram + NM_HEADER_LENGTH;
+    return Py_BuildValue("(BHHHHIkH)", item->h.op, item->h.service, item->h.group,
+                         item->h.migration, nm_get16(p), nm_get32(p + 2),
+                         (unsigned long)ntohl(item->from.sin_addr.s_addr),
+                         ntohs(item->from.sin_port));
+}
+
+/* Takes `count` datagrams through everything. Returns (slow queries, control packets). */
+static PyObject *serve(Core *core, struct item *items, size_t count) {
+    PyObject *slow = PyList_New(0), *control = PyList_New(0);
+    uint32_t now = now_seconds();
+    bool failed = !slow || !control;
+    size_t judged = 0; /* what follows a Python error is as if lost on the wire */
+    core->counters[C_RECEIVED] += count;
+    for (; judged < count && !failed; judged++) {
+        struct item *item = &items[judged];
+        item->send = item->run = false;
+        item->keys = NULL;
+        if (nm_header_get(&item->h, item->datagram, item->length) || item->h.op == NM_REPLY) {
+            core->counters[C_MALFORMED]++;
+        } else if (item->h.op == NM_READ || item->h.op == NM_WRITE) {
+            failed = check(core, item) && judge(core, item, now, slow) < 0;
+        } else if (item->length != NM_HEADER_LENGTH + NM_CONTROL_LENGTH || item->hops) {
+            core->counters[C_MALFORMED]++;
+        } else {
+            PyObject *packet = control_of(item);
+            failed = !packet || PyList_Append(control, packet) < 0;
+            Py_XDECREF(packet);
+        }
+        Py_CLEAR(item->keys);
+    }
+    run(core, items, judged);
+    send_all(core, items, judged);
+    if (!failed) return Py_BuildValue("(NN)", slow, control);
+    Py_XDECREF(slow);
+    Py_XDECREF(control);
+    return NULL;
+}
+
+/* Drains one batch from the socket. None: nothing there. */
+PyObject *serve_received(Core *core) {
+    struct mmsghdr messages[BATCH];
+    struct iovec parts[BATCH];
+    for (size_t i = 0; i < BATCH; i++) {
+        parts[i] = (struct iovec){core->received + i * RECEIVE, RECEIVE};
+        messages[i] = (struct mmsghdr){.msg_hdr = {.msg_name = &core->items[i].from,
+                                                   .msg_namelen = sizeof core->items[i].from,
+                                                   .msg_iov = &parts[i],
+                                                   .msg_iovlen = 1}};
+    }
+    int count = recvmmsg(core->fd, messages, BATCH, MSG_DONTWAIT, NULL);
+    if (count <= 0) Py_RETURN_NONE; /* EAGAIN, or an ICMP error of an earlier send */
+    for (int i = 0; i < count; i++) {
+        struct item *item = &core->items[i];
+        item->datagram = core->received + (size_t)i * RECEIVE;
+        item->length = messages[i].msg_len;
+        item->truncated = messages[i].msg_hdr.msg_flags & MSG_TRUNC;
+        item->hops = 0;
+    }
+    return serve(core, core->items, (size_t)count);
+}
+
+/* The same for datagrams that another agent handed over: (ip, port, hops, datagram) each. */
+PyObject *serve_given(Core *core, PyObject *datagrams) {
+    Py_ssize_t count = PyList_GET_SIZE(datagrams);
+    if (count > BATCH) {
+        PyErr_SetString(PyExc_ValueError, "more datagrams than a batch holds");
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        struct item *item = &core->items[i];
+        const char *data;
+        Py_ssize_t length;
+        unsigned int ip;
+        unsigned short port;
+        if (!PyArg_ParseTuple(PyList_GET_ITEM(datagrams, i), "IHby#", &ip, &port, &item->hops,
+                              &data, &length))
+            return NULL;
+        item->from = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port),
+                                          .sin_addr.s_addr = htonl(ip)};
+        item->datagram = (const uint8_t *)data;
+        item->length = (uint32_t)length;
+        item->truncated = false;
+    }
+    return serve(core, core->items, (size_t)count);
+}
+
+static void item_of(struct item *item, Query *q) {
+    *item = (struct item){
+        .from = {.sin_family = AF_INET, .sin_port = htons(q->port),
+                 .sin_addr.s_addr = htonl(q->ip)},
+        .h = {.op = q->op, .flags = q->flags, .service = q->service, .group = q->group,
+              .migration = q->migration, .client = q->client, .seq = q->seq, .acked = q->acked},
+        .datagram = (const uint8_t *)PyBytes_AS_STRING(q->datagram),
+        .length = (uint32_t)PyBytes_GET_SIZE(q->datagram),
+        .hops = q->hops,
+        .outcome = O_NOT_RUN,
+    };
+}
+
+/* Executes queries that Python decided to, in order, duplicates excepted. Returns one outcome a
+ * query, as bytes. */
+PyObject *serve_queries(Core *core, PyObject *queries, int flags) {
+    Py_ssize_t total = PyList_GET_SIZE(queries);
+    PyObject *outcomes = PyBytes_FromStringAndSize(NULL, total);
+    if (!outcomes) return NULL;
+    uint32_t now = now_seconds();
+    for (Py_ssize_t first = 0; first < total; first += BATCH) {
+        Py_ssize_t count = total - first < BATCH ? total - first : BATCH;
+        for (Py_ssize_t i = 0; i < count; i++) {
+            PyObject *query = PyList_GET_ITEM(queries, first + i);
+            struct item *item = &core->items[i];
+            if (!Py_IS_TYPE(query, &QueryType)) {
+                PyErr_SetString(PyExc_TypeError, "expected queries");
+                Py_DECREF(outcomes);
+                return NULL;
+            }
+            item_of(item, (Query *)query);
+            item->reply_flags = (uint16_t)flags;
+            item->run = item->h.op != NM_WRITE || admit(core, item, now);
+        }
+        run(core, core->items, (size_t)count);
+        send_all(core, core->items, (size_t)count);
+        for (Py_ssize_t i = 0; i < count; i++)
+            PyBytes_AS_STRING(outcomes)[first + i] = (char)core->items[i].outcome;
+    }
+    return outcomes;
+}
+
+int serve_refuse(Core *core, Query *query, const char *message) {
+    item_of(core->items, query);
+    refuse(core, core->items, C_REFUSED_OTHER, "%s", message);
+    send_all(core, core->items, 1);
+    return 0;
+}
+
+int serve_empty(Core *core, Query *query, int flags) {
+    item_of(core->items, query);
+    answer(core->items, (uint16_t)flags, 0);
+    send_all(core, core->items, 1);
+    return 0;
+}
