@@ -1,0 +1,44 @@
+"""What the indices of the switch's indirect counters mean (p4src/include/constants.p4)."""
+
+from enum import IntEnum
+
+
+class Event(IntEnum):
+    """Counter `events`: what became of a packet. Every packet that comes in counts once."""
+
+    FORWARDED = 0
+    ROUTED = 1
+    ARP_ANSWERED = 2
+    SERVED = 3
+    STEERED_SOURCE = 4
+    STEERED_DESTINATION = 5
+    DOUBLE_READ = 6
+    ONGOING_WRITE = 7
+    REPLY = 8
+    CONTROL_APPLIED = 9
+    CONTROL_REPEATED = 10
+    CONTROL_REFUSED = 11
+    MALFORMED = 12
+    WRONG_SERVICE = 13
+    NO_PARTITION = 14
+    NO_SERVER = 15
+    NO_ROUTE = 16
+    TTL_EXPIRED = 17
+
+    @property
+    def dropped(self) -> bool:
+        """Whether the packet went no further."""
+        return self >= Event.MALFORMED
+
+
+class Traffic(IntEnum):
+    """Counter `traffic`: packets and bytes that go out, by class."""
+
+    OTHER = 0
+    QUERY = 1
+    REPLY = 2
+    DOUBLE_QUERY = 3
+    DOUBLE_REPLY = 4
+    CONTROL = 5
+    BETWEEN_SERVERS = 6
+    LOST_COPY = 7
