@@ -1,6 +1,8 @@
 """What the indices of the switch's indirect counters mean (p4src/include/constants.p4)."""
 
+from collections.abc import Mapping
 from enum import IntEnum
+from typing import Final
 
 
 class Event(IntEnum):
@@ -42,3 +44,12 @@ class Traffic(IntEnum):
     CONTROL = 5
     BETWEEN_SERVERS = 6
     LOST_COPY = 7
+
+
+CELLS: Final[Mapping[str, type[Event] | type[Traffic]]] = {"events": Event, "traffic": Traffic}
+"""What each indirect counter, by its alias, counts by."""
+
+
+def name_of(counter: str, index: int) -> str:
+    """Return the name of one cell, e.g. name_of("events", 3) is "SERVED"."""
+    return CELLS[counter](index).name
