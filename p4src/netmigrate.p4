@@ -50,7 +50,10 @@ control Ingress(inout headers_t hdr,
             well_formed.apply(hdr, meta, standard_metadata);
         }
 
-        if (meta.to_service == 1) {
+        if (!hdr.ethernet.isValid()) {
+            mark_to_drop(standard_metadata);
+            meta.event = EVENT_MALFORMED;
+        } else if (meta.to_service == 1) {
             // Whatever is addressed to a service is for us to judge, and nobody else's.
             if (meta.well_formed == 0
                 || (hdr.netmigrate.op != OP_READ && hdr.netmigrate.op != OP_WRITE

@@ -76,7 +76,7 @@ const event_t EVENT_MALFORMED = 12;           // dropped, like all that follow
 const event_t EVENT_WRONG_SERVICE = 13;
 const event_t EVENT_NO_PARTITION = 14;
 const event_t EVENT_NO_SERVER = 15;
-const event_t EVENT_NO_ROUTE = 16;
+const event_t EVENT_NO_ROUTE = 16;            // nothing leads to its MAC or IP address
 const event_t EVENT_TTL_EXPIRED = 17;
 const bit<32> EVENTS = 18;
 

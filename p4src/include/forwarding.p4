@@ -20,16 +20,17 @@ control Forwarding(inout headers_t hdr,
         to_us = true;
     }
 
-    action drop() {
+    action no_route() {
         mark_to_drop(standard_metadata);
+        meta.event = EVENT_NO_ROUTE;
     }
 
     // Behind which port is this MAC address? The control plane chooses what happens to others
     // (broadcast is one of them).
     table ethernet {
         key = { hdr.ethernet.dst_addr: exact; }
-        actions = { forward; flood; to_router; drop; }
-        default_action = drop();
+        actions = { forward; flood; to_router; no_route; }
+        default_action = no_route();
         size = ETHERNET_ENTRIES;
     }
 
@@ -43,11 +44,6 @@ control Forwarding(inout headers_t hdr,
         bit<17> sum = (bit<17>) ~hdr.ipv4.hdr_checksum + 0xfeff;
         hdr.ipv4.hdr_checksum = ~(sum[15:0] + (bit<16>) sum[16:16]);
         standard_metadata.egress_spec = port;
-    }
-
-    action no_route() {
-        mark_to_drop(standard_metadata);
-        meta.event = EVENT_NO_ROUTE;
     }
 
     // Which neighbour leads to this IP address?
