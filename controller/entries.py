@@ -6,6 +6,7 @@ restarted controller and a running migration are all served by one comparison wi
 
 from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
+from itertools import permutations
 from typing import Final
 
 import finsy as fy
@@ -48,6 +49,7 @@ def entries(
     return [
         *_forwarding(config),
         *_service(config),
+        *_between_servers(config),
         *(_control_source(config, each) for each in active.values()),
         *(_partition(config, each, active.get(each.name)) for each in partitions),
     ]
@@ -72,6 +74,7 @@ def _forwarding(config: Config) -> Iterator[Entity]:
     """Plain switching and routing between all hosts."""
     hosts = (*config.servers, *config.hosts)
     yield fy.P4MulticastGroupEntry(FLOOD_GROUP, replicas=[(host.port, 1) for host in hosts])
+    yield _entry("ethernet", {"hdr.ethernet.dst_addr": config.router_mac}, "to_router")
     for host in hosts:
         yield _entry("ethernet", {"hdr.ethernet.dst_addr": host.mac}, "forward", port=host.port)
         yield _entry(
@@ -111,6 +114,13 @@ def _service(config: Config) -> Iterator[Entity]:
             ip=service.vip,
             port=service.port,
         )
+
+
+def _between_servers(config: Config) -> Iterator[Entity]:
+    """Which traffic counts as being between servers."""
+    for one, other in permutations(config.servers, 2):
+        match = {"hdr.ipv4.src_addr": one.ip, "hdr.ipv4.dst_addr": other.ip}
+        yield _entry("server_pair", match, "between_servers")
 
 
 def _control_source(config: Config, migration: Migration) -> fy.P4TableEntry:

@@ -4,7 +4,6 @@ Over P4Runtime: one RegisterEntry per cell (P4Runtime spec, section 9.4). Nothin
 controller knows how registers are reached.
 """
 
-from collections.abc import AsyncIterator
 from typing import Final
 
 import finsy as fy
@@ -32,23 +31,16 @@ class P4RuntimeRegisters:
             spec = each.pbuf.type_spec.bitstring
             self.bits[each.alias] = spec.bit.bitwidth
 
-    def _id(self, name: str) -> int:
+    def size(self, name: str) -> int:
+        """Return how many cells register `name` has."""
         if name not in self.sizes:
             raise UnknownNameError(f"no register {name!r}: there are {', '.join(self.sizes)}")
-        return self._switch.p4info.registers[name].id
+        return self.sizes[name]
 
     async def read(self, name: str, indices: Cells) -> Cells:
         """Return the values at `indices`."""
-        values = np.zeros(len(indices), dtype=np.int64)
-        done = 0
-        async for batch in self.read_batches(name, indices):
-            values[done : done + len(batch)] = batch
-            done += len(batch)
-        return values
-
-    async def read_batches(self, name: str, indices: Cells) -> AsyncIterator[Cells]:
-        """Yield the values at `indices` as they come in."""
-        register = self._id(name)
+        register = self._switch.p4info.registers[name].id
+        values: list[int] = []
         for start in range(0, len(indices), _BATCH):
             wanted = indices[start : start + _BATCH].tolist()
             request = [
@@ -64,11 +56,11 @@ class P4RuntimeRegisters:
                 assert entity.index is not None
                 assert isinstance(entity.data, int)
                 found[entity.index] = entity.data
-            yield np.array([found[index] for index in wanted], dtype=np.int64)
+            values += (found[index] for index in wanted)
+        return np.array(values, dtype=np.int64)
 
     async def write(self, name: str, indices: Cells, values: Cells) -> None:
         """Set the cells at `indices` to `values`."""
-        self._id(name)
         for start in range(0, len(indices), _BATCH):
             pairs = zip(
                 indices[start : start + _BATCH].tolist(),

@@ -244,6 +244,27 @@ class Switch:
                     )
         return rows
 
+    async def served(self) -> dict[tuple[int, int], int]:
+        """Return, for each prefix of groups that is not moving, the index of its server."""
+        found: dict[tuple[int, int], int] = {}
+        with self.reporting():
+            wanted = [fy.P4TableEntry("partition")]
+            async for entry in read(self.session().switch, wanted, fy.P4TableEntry):
+                action = entry.action
+                if isinstance(action, fy.P4TableAction) and action.name == "serve":
+                    found[entry["group"]] = action.args["server"]
+        return found
+
+    async def partition_packets(self) -> dict[tuple[int, int], int]:
+        """Return, for each prefix of groups, how many packets its entry has matched."""
+        found: dict[tuple[int, int], int] = {}
+        with self.reporting():
+            wanted = [fy.P4TableEntry("partition", counter_data=fy.P4CounterData())]
+            async for entry in read(self.session().switch, wanted, fy.P4TableEntry):
+                if entry.counter_data is not None:
+                    found[entry["group"]] = entry.counter_data.packet_count
+        return found
+
     async def counters(self) -> dict[str, list[tuple[int, int]]]:
         """Return (packets, bytes) of every cell of every indirect counter."""
         connection = self.session().switch

@@ -1,0 +1,5 @@
+"""The `netmigrate` command."""
+
+from controller.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,5 @@
+"""`python -m controller.cli` is `netmigrate`."""
+
+from controller.cli import main
+
+main()

@@ -1,0 +1,184 @@
+"""Following one migration at its source until it has ended, whatever restarts meanwhile."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from controller import slices
+from controller.agents import Agents, UnknownMigrationError
+from controller.errors import ControllerError, UnreachableError
+from controller.model import Migration, State, Totals
+from controller.partitions import ranges_of
+from controller.recovery import Recovery
+from controller.slices import Cleaner
+from controller.store import Store
+from controller.switch import Switch
+from hosts.agent import agent_pb2 as pb
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS: Final = 1.0
+_FINAL: Final = (pb.STOPPED, pb.DONE, pb.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every migration works with."""
+
+    store: Store
+    agents: Agents
+    switch: Switch
+    recovery: Recovery
+    cleaner: Cleaner
+
+
+class Follower:
+    """One active migration. The store says what is wanted, the source says what is."""
+
+    def __init__(
+        self,
+        migration: Migration,
+        parts: Parts,
+        follow: Callable[[Migration], object],
+    ) -> None:
+        self.number = migration.id
+        self.progress: pb.MigrationProgress | None = None
+        self.note = ""
+        """What keeps the migration from going on, if anything does."""
+        self._store = parts.store
+        self._agents = parts.agents
+        self._switch = parts.switch
+        self._recovery = parts.recovery
+        self._cleaner = parts.cleaner
+        self._follow = follow
+        self._saved = 0.0
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """The user has changed the stored state: look again."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Follow until the migration has ended."""
+        while True:
+            try:
+                migration = self._store.migration(self.number)
+                if not migration.state.is_active:
+                    return
+                await self._step(migration)
+                self._set_note("")
+            except ControllerError as error:
+                self._set_note(str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    def _set_note(self, note: str) -> None:
+        if note and note != self.note:
+            log.warning("migration %d: %s", self.number, note)
+        self.note = note
+
+    async def _step(self, migration: Migration) -> None:
+        self._wake.clear()
+        if self.number in self._recovery.pending:
+            await self._recovery.restore_late(migration)
+        match migration.state:
+            case State.STARTING:
+                await self._resolve(migration)
+            case State.STALLED:
+                await self._wake.wait()
+            case _:
+                try:
+                    await self._watch(migration)
+                except UnknownMigrationError as error:
+                    self._store.set_state(migration, State.STALLED, str(error))
+
+    async def _resolve(self, migration: Migration) -> None:
+        """Find out whether a migration that was to start has started."""
+        try:
+            await self._agents.truth(migration)
+        except UnknownMigrationError:
+            if migration.moves_back is None:
+                await self.undo(migration, "the source was never told to start")
+                return
+            await self.launch(migration)
+        self._store.set_state(migration, State.RUNNING)
+
+    async def launch(self, migration: Migration) -> None:
+        """Prepare the switch and the destination, then let the source begin.
+
+        The switch first: with an empty slice it steers as before.
+        """
+        with self._switch.reporting():
+            if migration.moves_back is not None:
+                await slices.fill(self._switch.registers, migration, None)
+        await self._switch.update()
+        await self._agents.accept(migration)
+        await self._agents.start(migration)
+
+    async def undo(self, migration: Migration, why: str) -> None:
+        """Take back the preparations of a migration that did not start."""
+        self._store.undo(migration, why)
+        await self._settle()
+
+    async def _settle(self) -> None:
+        """Bring the switch in line after an end; if it is away, that comes with its return."""
+        try:
+            await self._switch.update()
+        except UnreachableError as error:
+            log.warning("migration %d has ended, but %s", self.number, error)
+        self._cleaner.wake()
+
+    async def _watch(self, migration: Migration) -> None:
+        """Follow the source's progress to its end, or until the source ends the stream."""
+        async for progress in self._agents.watch(migration):
+            self.progress = progress
+            self._set_note("")
+            self._save(migration, progress)
+            migration = self._store.migration(self.number)
+            if progress.state in _FINAL:
+                self._store.set_totals(migration, _totals(progress))
+                await self._end(migration, progress)
+                return
+            paused_by_nobody = (
+                progress.state == pb.PAUSED
+                and migration.state is not State.PAUSED
+                and self.number not in self._recovery.frozen
+            )
+            if paused_by_nobody:
+                await self._recovery.release(migration)
+        raise UnreachableError(f"agent of {migration.source} ended the stream of progress")
+
+    def _save(self, migration: Migration, progress: pb.MigrationProgress) -> None:
+        if time.monotonic() - self._saved >= 1.0:
+            self._store.set_totals(migration, _totals(progress))
+            self._saved = time.monotonic()
+
+    async def _end(self, migration: Migration, progress: pb.MigrationProgress) -> None:
+        if progress.state == pb.FAILED:
+            self._store.set_state(migration, State.STALLED, progress.error)
+        elif progress.state == pb.DONE and migration.state is not State.STOPPING:
+            self._store.finish(migration)
+            log.info("migration %d: done", self.number)
+            await self._settle()
+        else:
+            await self._take_back(migration)
+
+    async def _take_back(self, migration: Migration) -> None:
+        """After an abort: begin the migration that moves back what was moved."""
+        truth = await self._agents.truth(migration)
+        moved = ranges_of(np.flatnonzero(np.frombuffer(truth.migrated, dtype=np.uint8)).tolist())
+        if moved:
+            await self._cleaner.wait_for_free(_RETRY_SECONDS)
+            back = self._store.begin_moving_back(migration, moved)
+            self._follow(back)
+        else:
+            self._store.abort(migration)
+            await self._settle()
+
+
+def _totals(progress: pb.MigrationProgress) -> Totals:
+    return Totals(progress.groups_done, progress.keys_sent, progress.bytes_sent, progress.seconds)
