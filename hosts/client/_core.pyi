@@ -24,7 +24,7 @@ class Session:
 
         Each that has: its token, status, value, flags of the reply, and tries.
         """
-    def take(self, datagram: bytes | bytearray | memoryview, /) -> list[tuple[int, int, Any, int, int]]:
+    def take(self, datagram: bytes, /) -> list[tuple[int, int, Any, int, int]]:
         """Take one datagram as if it had arrived on the socket."""
     def abandon(self, seq: int, /) -> None:
         """Forget a request that nobody waits for any longer."""
