@@ -1,0 +1,118 @@
+"""One forwarding pipeline as a controller sees it: its config, its data plane, and what only
+P4Runtime remembers (P4Runtime spec section 7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from finsy.proto import p4r
+
+from switch.p4runtime.errors import INVALID_ARGUMENT, Refused
+from switch.p4runtime.schema import Schema
+from switch.runtime.entries import Entry, Match, PipelineError
+from switch.runtime.pipeline import Pipeline
+
+EntryKey = tuple[int, tuple[Match, ...], int]
+"""Table id, match, priority."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cookie:
+    """What a controller keeps with a table entry; the data plane knows nothing of it."""
+
+    controller_metadata: int
+    metadata: bytes
+
+
+@dataclass(slots=True)
+class Forwarding:
+    config: p4r.ForwardingPipelineConfig
+    pipeline: Pipeline
+    schema: Schema
+    cookies: dict[EntryKey, Cookie] = field(default_factory=dict)
+    default_cookies: dict[int, Cookie] = field(default_factory=dict)
+    multicast_groups: dict[int, p4r.MulticastGroupEntry] = field(default_factory=dict)
+    clone_sessions: dict[int, p4r.CloneSessionEntry] = field(default_factory=dict)
+
+
+def replicas(entry: p4r.MulticastGroupEntry | p4r.CloneSessionEntry) -> list[tuple[int, int]]:
+    """The (port, instance) pairs of a checked entry."""
+    return [
+        (int.from_bytes(item.port, "big") or item.egress_port, item.instance)
+        for item in entry.replicas
+    ]
+
+
+def carry_over(old: Forwarding, new: Forwarding) -> None:
+    """RECONCILE_AND_COMMIT: put the old forwarding state into the new pipeline (spec 14)."""
+    try:
+        _carry_tables(old, new)
+        _carry_arrays(old, new)
+        for number, group in old.multicast_groups.items():
+            new.pipeline.set_multicast_group(number, replicas(group))
+            new.multicast_groups[number] = group
+        for number, session in old.clone_sessions.items():
+            new.pipeline.set_clone_session(number, replicas(session), session.packet_length_bytes)
+            new.clone_sessions[number] = session
+    except (PipelineError, KeyError) as error:
+        raise Refused(
+            INVALID_ARGUMENT, f"the forwarding state cannot be preserved: {error}"
+        ) from None
+
+
+def _carry_tables(old: Forwarding, new: Forwarding) -> None:
+    ids = {table.name: table.id for table in new.schema.tables.values()}
+    for table in old.schema.tables.values():
+        if table.implementation_id or table.is_const:
+            continue
+        kept: set[tuple[tuple[Match, ...], int]] = set()
+        for entry in new.pipeline.entries(table.name) if table.name in ids else ():
+            if not entry.is_const:
+                new.pipeline.delete(table.name, entry)
+            else:
+                kept.add((entry.match, entry.priority))
+        for entry in old.pipeline.entries(table.name):
+            if (entry.match, entry.priority) in kept:
+                continue
+            new.pipeline.insert(table.name, Entry(*_parts(entry)))
+            if table.counter_id:
+                counts = old.pipeline.direct_counter(table.name, entry)
+                new.pipeline.set_direct_counter(table.name, entry, *counts)
+            if table.meter_id:
+                meter = old.pipeline.direct_meter(table.name, entry)
+                new.pipeline.set_direct_meter(table.name, entry, meter)
+            cookie = old.cookies.get((table.id, entry.match, entry.priority))
+            if cookie:
+                new.cookies[ids[table.name], entry.match, entry.priority] = cookie
+        if not table.const_default:
+            new.pipeline.set_default(table.name, *old.pipeline.default(table.name))
+            if table.id in old.default_cookies:
+                new.default_cookies[ids[table.name]] = old.default_cookies[table.id]
+
+
+def _parts(entry: Entry) -> tuple[tuple[Match, ...], str, tuple[int, ...], int]:
+    return entry.match, entry.action, entry.params, entry.priority
+
+
+def _carry_arrays(old: Forwarding, new: Forwarding) -> None:
+    sizes = {
+        array.name: array.size
+        for arrays in (new.schema.registers, new.schema.counters, new.schema.meters)
+        for array in arrays.values()
+    }
+    for register in old.schema.registers.values():
+        if sizes[register.name] != register.size:
+            raise KeyError(f"register {register.name} has another size")
+        new.pipeline.set_registers(register.name, old.pipeline.registers(register.name))
+    for counter in old.schema.counters.values():
+        if sizes[counter.name] != counter.size:
+            raise KeyError(f"counter {counter.name} has another size")
+        for index, (packets, count_bytes) in enumerate(old.pipeline.counters(counter.name)):
+            if packets or count_bytes:
+                new.pipeline.set_counter(counter.name, index, int(packets), int(count_bytes))
+    for meter in old.schema.meters.values():
+        if sizes[meter.name] != meter.size:
+            raise KeyError(f"meter {meter.name} has another size")
+        for index in range(meter.size):
+            if config := old.pipeline.meter(meter.name, index):
+                new.pipeline.set_meter(meter.name, index, config)

@@ -1,0 +1,144 @@
+"""Set- and GetForwardingPipelineConfig (P4Runtime spec sections 7, 14 and 15).
+
+`p4_device_config` of this target is the P4 program as UTF-8 text. It may include <core.p4> and
+<v1model.p4>; whatever else it includes must be in place already, which is what
+`device_config` makes of a program and its files (with #line directives, so that errors point into
+the files they are in).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from finsy.proto import p4r
+
+from switch.frontend.errors import CompileError
+from switch.frontend.preprocess import preprocess
+from switch.p4info import p4info
+from switch.p4runtime.errors import NOT_FOUND, Refused, invalid
+from switch.p4runtime.forwarding import Forwarding, carry_over
+from switch.p4runtime.schema import Schema, missing_from
+from switch.ports.build import cache_directory
+from switch.runtime.pipeline import Pipeline
+
+Request = p4r.SetForwardingPipelineConfigRequest
+Query = p4r.GetForwardingPipelineConfigRequest
+"""The two messages, under shorter names."""
+
+
+def device_config(
+    source: Path, include: Sequence[Path] = (), defines: Mapping[str, str] | None = None
+) -> bytes:
+    """A program and all it includes as one text."""
+    text = preprocess(source, include, defines)
+    lines: list[str] = []
+    expected: tuple[str, int] | None = None
+    for line, origin in zip(text.text.split("\n"), text.origins, strict=True):
+        if origin != expected:
+            lines.append(f'#line {origin[1]} "{origin[0]}"')
+        lines.append(line)
+        expected = (origin[0], origin[1] + 1)
+    return "\n".join(lines).encode()
+
+
+def realize(config: p4r.ForwardingPipelineConfig, cpu_port: int | None) -> Forwarding:
+    """Compile a config's program and hold its P4Info against it; INVALID_ARGUMENT if it fails."""
+    pipeline = _compile(config.p4_device_config, cpu_port)
+    program_info = p4info(pipeline.program)
+    difference = missing_from(config.p4info, program_info)
+    if difference:
+        raise invalid(f"p4info and p4_device_config do not belong together: {difference}")
+    kept = p4r.ForwardingPipelineConfig()
+    kept.CopyFrom(config)
+    return Forwarding(kept, pipeline, Schema(kept.p4info))
+
+
+def _compile(text: bytes, cpu_port: int | None) -> Pipeline:
+    if not text.strip():
+        raise invalid("p4_device_config is empty: it takes the text of a P4 program")
+    path = cache_directory() / f"config-{hashlib.sha256(text).hexdigest()[:24]}.p4"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(text)
+    os.replace(file.name, path)
+    try:
+        return Pipeline.compile(path, cpu_port=cpu_port)
+    except CompileError as error:
+        complaint = re.sub(re.escape(str(path)), "p4_device_config", str(error))
+        raise invalid(f"p4_device_config does not compile: {complaint}") from None
+
+
+class PipelineConfigs:
+    """The config in force and the one saved for a later COMMIT.
+
+    A saved config has a data plane of its own that no packets reach: what is read and written
+    between VERIFY_AND_SAVE and COMMIT is read and written there.
+    """
+
+    def __init__(self, cpu_port: int | None) -> None:
+        self._cpu_port = cpu_port
+        self.committed: Forwarding | None = None
+        self.saved: Forwarding | None = None
+        self._compiling = threading.Lock()
+
+    @property
+    def current(self) -> Forwarding | None:
+        """What Read and Write refer to."""
+        return self.saved or self.committed
+
+    def prepare(self, request: Request) -> Forwarding | None:
+        """The slow part of an action, outside all locks: compile the program that it brings."""
+        if request.action == Request.COMMIT:
+            if request.HasField("config"):
+                raise invalid("COMMIT takes no config: it commits the saved one")
+            return None
+        if request.action not in (
+            Request.VERIFY,
+            Request.VERIFY_AND_SAVE,
+            Request.VERIFY_AND_COMMIT,
+            Request.RECONCILE_AND_COMMIT,
+        ):
+            raise invalid(f"{request.action} is not an action of SetForwardingPipelineConfig")
+        if not request.HasField("config"):
+            raise invalid("the request has no config")
+        with self._compiling:
+            return realize(request.config, self._cpu_port)
+
+    def apply(self, action: int, prepared: Forwarding | None) -> bool:
+        """Carry the action out; True if another pipeline is in force now."""
+        if action == Request.VERIFY:
+            return False
+        if action == Request.VERIFY_AND_SAVE:
+            self.saved = prepared
+            return False
+        if action == Request.COMMIT:
+            if self.saved is None:
+                raise Refused(NOT_FOUND, "no config is saved: VERIFY_AND_SAVE comes first")
+            prepared = self.saved
+        if action == Request.RECONCILE_AND_COMMIT and prepared and self.committed:
+            carry_over(self.committed, prepared)
+        self.committed, self.saved = prepared, None
+        return True
+
+    def answer(self, response_type: int) -> p4r.GetForwardingPipelineConfigResponse:
+        """The parts of the config asked for; nothing at all before the first one is set."""
+        response = p4r.GetForwardingPipelineConfigResponse()
+        if response_type not in Query.ResponseType.values():
+            raise invalid(f"{response_type} is not a response type")
+        if self.current is None:
+            return response
+        config = self.current.config
+        response.config.SetInParent()
+        if config.HasField("cookie"):
+            response.config.cookie.CopyFrom(config.cookie)
+        if response_type in (Query.ALL, Query.P4INFO_AND_COOKIE):
+            response.config.p4info.CopyFrom(config.p4info)
+        if response_type in (Query.ALL, Query.DEVICE_CONFIG_AND_COOKIE):
+            response.config.p4_device_config = config.p4_device_config
+        return response

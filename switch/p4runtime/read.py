@@ -1,0 +1,329 @@
+"""The Read RPC: entities, singly or by wildcard (P4Runtime spec sections 9 and 13)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import TypeVar
+
+import numpy as np
+from finsy.proto import p4r
+
+from switch.p4runtime import bulk, codec
+from switch.p4runtime.errors import (
+    UNIMPLEMENTED,
+    Refused,
+    from_pipeline,
+    invalid,
+)
+from switch.p4runtime.forwarding import Cookie, Forwarding
+from switch.p4runtime.schema import Array, Register, Table
+from switch.runtime.entries import Entry, Match, NoSuchEntry, PipelineError
+
+ENTITIES_PER_MESSAGE = 4096
+NO_COOKIE = Cookie(0, b"")
+
+Stored = TypeVar("Stored")
+Messages = Iterator[bytes]
+"""Serialized ReadResponses, made while they are sent."""
+
+
+def read(
+    forwarding: Forwarding, requests: Iterable[p4r.Entity]
+) -> tuple[list[Messages], list[Refused | None]]:
+    """What was found at this moment, and an outcome for each request of the batch.
+
+    The state is copied before this returns; turning large copies into messages happens later.
+    """
+    reader = _Reader(forwarding)
+    results: list[Messages] = []
+    outcomes: list[Refused | None] = []
+    for request in requests:
+        try:
+            results.append(reader.read(request))
+            outcomes.append(None)
+        except Refused as refused:
+            outcomes.append(refused)
+        except PipelineError as error:
+            outcomes.append(from_pipeline(error))
+    return results, outcomes
+
+
+def _messages(entities: list[p4r.Entity]) -> Messages:
+    for start in range(0, len(entities), ENTITIES_PER_MESSAGE):
+        part = entities[start : start + ENTITIES_PER_MESSAGE]
+        yield p4r.ReadResponse(entities=part).SerializeToString()
+
+
+class _Reader:
+    def __init__(self, forwarding: Forwarding) -> None:
+        self._forwarding = forwarding
+        self._pipeline = forwarding.pipeline
+        self._schema = forwarding.schema
+        self._kinds: dict[str, Callable[[p4r.Entity], Iterable[p4r.Entity]]] = {
+            "table_entry": self._table_entries,
+            "counter_entry": self._counter_entries,
+            "direct_counter_entry": self._direct_counter_entries,
+            "meter_entry": self._meter_entries,
+            "direct_meter_entry": self._direct_meter_entries,
+            "packet_replication_engine_entry": self._replication_entries,
+        }
+
+    def read(self, request: p4r.Entity) -> Messages:
+        kind = request.WhichOneof("entity")
+        if kind is None:
+            raise invalid("the request names no entity")
+        if kind == "register_entry":
+            return self._register_cells(request.register_entry)
+        find = self._kinds.get(kind)
+        if find is None:
+            raise Refused(UNIMPLEMENTED, f"reading a {kind} is not supported")
+        return _messages(list(find(request)))
+
+    # --- tables -------------------------------------------------------------------------------
+
+    def _table_entries(self, request: p4r.Entity) -> Iterator[p4r.Entity]:
+        wanted = request.table_entry
+        if wanted.HasField("meter_counter_data"):
+            raise Refused(UNIMPLEMENTED, "meters do not count packets by colour")
+        if wanted.HasField("time_since_last_hit"):
+            raise Refused(UNIMPLEMENTED, "idle timeouts are not supported")
+        if wanted.table_id == 0:
+            for table in self._schema.tables.values():
+                yield from self._entries_of(table, wanted, ())
+            return
+        table = self._schema.table(wanted.table_id)
+        if wanted.is_default_action:
+            yield self._default_entry(table, wanted)
+            return
+        match = codec.decode_match(table, wanted.match) if wanted.match else ()
+        yield from self._entries_of(table, wanted, match)
+
+    def _entries_of(
+        self, table: Table, wanted: p4r.TableEntry, match: tuple[Match, ...]
+    ) -> Iterator[p4r.Entity]:
+        if wanted.table_id and wanted.HasField("action"):
+            number = wanted.action.action.action_id
+            action = self._schema.action(number).name if number else ""
+        else:
+            action = ""
+        for entry in self._installed(table, match, wanted.priority):
+            cookie = self._forwarding.cookies.get(
+                (table.id, entry.match, entry.priority), NO_COOKIE
+            )
+            if wanted.table_id and (
+                (wanted.priority and entry.priority != wanted.priority)
+                or (action and entry.action != action)
+                or (wanted.metadata and cookie.metadata != wanted.metadata)
+                or (
+                    wanted.controller_metadata
+                    and cookie.controller_metadata != wanted.controller_metadata
+                )
+            ):
+                continue
+            entity = p4r.Entity()
+            message = entity.table_entry
+            message.table_id = table.id
+            codec.encode_match(table, entry.match, message)
+            message.priority = entry.priority
+            message.is_const = table.is_const or entry.is_const
+            codec.encode_action(self._schema, entry.action, entry.params, message.action)
+            self._fill(table, entry, cookie, wanted, message)
+            yield entity
+
+    def _installed(self, table: Table, match: tuple[Match, ...], priority: int) -> Iterable[Entry]:
+        if table.implementation_id:
+            return ()
+        if not match:
+            return self._pipeline.entries(table.name)
+        if table.needs_priority and not priority:
+            return [e for e in self._pipeline.entries(table.name) if e.match == match]
+        try:
+            return (self._pipeline.find(table.name, Entry(match, "", (), priority)),)
+        except NoSuchEntry:
+            return ()
+
+    def _default_entry(self, table: Table, wanted: p4r.TableEntry) -> p4r.Entity:
+        if wanted.match or wanted.priority:
+            raise invalid(f"table {table.name}: the default entry has no match and no priority")
+        entity = p4r.Entity()
+        message = entity.table_entry
+        message.table_id = table.id
+        message.is_default_action = True
+        message.is_const = table.const_default
+        codec.encode_action(self._schema, *self._pipeline.default(table.name), message.action)
+        cookie = self._forwarding.default_cookies.get(table.id, NO_COOKIE)
+        self._fill(table, None, cookie, wanted, message)
+        return entity
+
+    def _fill(
+        self,
+        table: Table,
+        entry: Entry | None,
+        cookie: Cookie,
+        wanted: p4r.TableEntry,
+        message: p4r.TableEntry,
+    ) -> None:
+        """The cookie, and the direct resources that the request asks for (spec 9.1.7)."""
+        if cookie.controller_metadata:
+            message.controller_metadata = cookie.controller_metadata
+        if cookie.metadata:
+            message.metadata = cookie.metadata
+        if table.counter_id and wanted.HasField("counter_data"):
+            counts = self._pipeline.direct_counter(table.name, entry)
+            codec.encode_counter(counts, message.counter_data)
+        if table.meter_id and wanted.HasField("meter_config") and entry is not None:
+            config = self._pipeline.direct_meter(table.name, entry)
+            if config:
+                codec.encode_meter(config, message.meter_config)
+
+    # --- counters and meters ------------------------------------------------------------------
+
+    def _direct(
+        self, message: p4r.TableEntry, what: str
+    ) -> Iterator[tuple[Table, Entry | None, p4r.TableEntry]]:
+        """The entries whose counter or meter is asked for, each with its key as a message."""
+        if message.table_id:
+            table = self._schema.table(message.table_id)
+            if not (table.counter_id if what == "counter" else table.meter_id):
+                raise invalid(f"table {table.name} has no direct {what}")
+            if message.is_default_action:
+                yield table, None, p4r.TableEntry(table_id=table.id, is_default_action=True)
+                return
+            tables: Iterable[Table] = (table,)
+        else:
+            tables = [
+                table
+                for table in self._schema.tables.values()
+                if (table.counter_id if what == "counter" else table.meter_id)
+            ]
+        for table in tables:
+            entries = self._pipeline.entries(table.name)
+            if message.table_id and message.match:
+                entries = [self._pipeline.find(table.name, codec.decode_key(table, message))]
+            for entry in entries:
+                key = p4r.TableEntry(table_id=table.id, priority=entry.priority)
+                codec.encode_match(table, entry.match, key)
+                yield table, entry, key
+
+    def _direct_counter_entries(self, request: p4r.Entity) -> Iterator[p4r.Entity]:
+        wanted = request.direct_counter_entry
+        for table, entry, key in self._direct(wanted.table_entry, "counter"):
+            found = p4r.DirectCounterEntry(table_entry=key)
+            codec.encode_counter(self._pipeline.direct_counter(table.name, entry), found.data)
+            yield p4r.Entity(direct_counter_entry=found)
+
+    def _direct_meter_entries(self, request: p4r.Entity) -> Iterator[p4r.Entity]:
+        wanted = request.direct_meter_entry
+        if wanted.HasField("counter_data"):
+            raise Refused(UNIMPLEMENTED, "meters do not count packets by colour")
+        for table, entry, key in self._direct(wanted.table_entry, "meter"):
+            found = p4r.DirectMeterEntry(table_entry=key)
+            if entry is not None and (config := self._pipeline.direct_meter(table.name, entry)):
+                codec.encode_meter(config, found.config)
+            yield p4r.Entity(direct_meter_entry=found)
+
+    def _counter_entries(self, request: p4r.Entity) -> Iterator[p4r.Entity]:
+        wanted = request.counter_entry
+        if wanted.counter_id == 0:
+            counters: Iterable[Array] = self._schema.counters.values()
+        else:
+            counters = (self._schema.counter(wanted.counter_id),)
+        for counter in counters:
+            if wanted.counter_id and wanted.HasField("index"):
+                what = f"counter {counter.name}"
+                index = codec.decode_index(wanted.index, counter.size, what)
+                yield _counter_cell(counter, index, self._pipeline.counter(counter.name, index))
+                continue
+            for index, (packets, count_bytes) in enumerate(
+                self._pipeline.counters(counter.name).tolist()
+            ):
+                yield _counter_cell(counter, index, (packets, count_bytes))
+
+    def _meter_entries(self, request: p4r.Entity) -> Iterator[p4r.Entity]:
+        wanted = request.meter_entry
+        if wanted.HasField("counter_data"):
+            raise Refused(UNIMPLEMENTED, "meters do not count packets by colour")
+        if wanted.meter_id == 0:
+            meters: Iterable[Array] = self._schema.meters.values()
+        else:
+            meters = (self._schema.meter(wanted.meter_id),)
+        for meter in meters:
+            indices: Iterable[int] = range(meter.size)
+            if wanted.meter_id and wanted.HasField("index"):
+                what = f"meter {meter.name}"
+                indices = (codec.decode_index(wanted.index, meter.size, what),)
+            for index in indices:
+                entity = p4r.Entity()
+                entity.meter_entry.meter_id = meter.id
+                entity.meter_entry.index.index = index
+                if config := self._pipeline.meter(meter.name, index):
+                    codec.encode_meter(config, entity.meter_entry.config)
+                yield entity
+
+    # --- registers ----------------------------------------------------------------------------
+
+    def _register_cells(self, wanted: p4r.RegisterEntry) -> Messages:
+        if wanted.register_id == 0:
+            parts = [self._whole_register(each) for each in self._schema.registers.values()]
+            return chain.from_iterable(parts)
+        register = self._schema.register(wanted.register_id)
+        if not wanted.HasField("index"):
+            return self._whole_register(register)
+        index = codec.decode_index(wanted.index, register.size, f"register {register.name}")
+        value = self._pipeline.register(register.name, index)
+        return _messages([_register_cell(register, index, value)])
+
+    def _whole_register(self, register: Register) -> Messages:
+        if not register.kind:
+            raise Refused(UNIMPLEMENTED, f"register {register.name} holds no plain numbers")
+        values = self._pipeline.registers(register.name)
+        plain = register.kind == "bitstring" and not register.signed
+        if plain and isinstance(values, np.ndarray):
+            return bulk.register_cells(register, values)
+        return _messages([_register_cell(register, i, int(v)) for i, v in enumerate(values)])
+
+    # --- packet replication -------------------------------------------------------------------
+
+    def _replication_entries(self, request: p4r.Entity) -> Iterator[p4r.Entity]:
+        wanted = request.packet_replication_engine_entry
+        match wanted.WhichOneof("type"):
+            case "multicast_group_entry":
+                groups = self._forwarding.multicast_groups
+                number = wanted.multicast_group_entry.multicast_group_id
+                for group in _chosen(groups, number):
+                    entity = p4r.Entity()
+                    entity.packet_replication_engine_entry.multicast_group_entry.CopyFrom(group)
+                    yield entity
+            case "clone_session_entry":
+                sessions = self._forwarding.clone_sessions
+                number = wanted.clone_session_entry.session_id
+                for session in _chosen(sessions, number):
+                    entity = p4r.Entity()
+                    entity.packet_replication_engine_entry.clone_session_entry.CopyFrom(session)
+                    yield entity
+            case _:
+                raise invalid("the packet replication entry is of no type")
+
+
+def _chosen(known: dict[int, Stored], number: int) -> list[Stored]:
+    """All, or the one asked for if it is there."""
+    if number == 0:
+        return list(known.values())
+    return [known[number]] if number in known else []
+
+
+def _counter_cell(counter: Array, index: int, counts: tuple[int, int]) -> p4r.Entity:
+    entity = p4r.Entity()
+    entity.counter_entry.counter_id = counter.id
+    entity.counter_entry.index.index = index
+    codec.encode_counter(counts, entity.counter_entry.data)
+    return entity
+
+
+def _register_cell(register: Register, index: int, value: int) -> p4r.Entity:
+    entity = p4r.Entity()
+    entity.register_entry.register_id = register.id
+    entity.register_entry.index.index = index
+    codec.encode_cell(register, value, entity.register_entry.data)
+    return entity

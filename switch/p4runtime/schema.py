@@ -1,0 +1,237 @@
+"""P4Info, indexed the way requests refer to it: by id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from finsy.proto import p4i, p4t
+
+from switch.p4runtime.errors import Refused, invalid
+from switch.runtime.entries import Lpm, Match, Optional, Range, Ternary
+
+EXACT = p4i.MatchField.EXACT
+LPM = p4i.MatchField.LPM
+TERNARY = p4i.MatchField.TERNARY
+RANGE = p4i.MatchField.RANGE
+OPTIONAL = p4i.MatchField.OPTIONAL
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A match field, an action parameter or a metadata field."""
+
+    id: int
+    name: str
+    width: int
+    kind: int = 0
+
+    @property
+    def anything(self) -> Match | None:
+        """What a field left out matches; None where it must be given (spec 9.1.1)."""
+        match self.kind:
+            case p4i.MatchField.LPM:
+                return Lpm(0, 0)
+            case p4i.MatchField.TERNARY:
+                return Ternary(0, 0)
+            case p4i.MatchField.RANGE:
+                return Range(0, (1 << self.width) - 1)
+            case p4i.MatchField.OPTIONAL:
+                return Optional(None)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    id: int
+    name: str
+    params: tuple[Field, ...]
+    positions: dict[int, int]
+    """Parameter id to position in `params`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    id: int
+    name: str
+    fields: tuple[Field, ...]
+    positions: dict[int, int]
+    anything: tuple[Match | None, ...]
+    scopes: dict[int, int]
+    """Action id to p4i.ActionRef scope."""
+    needs_priority: bool
+    is_const: bool
+    const_default: bool
+    implementation_id: int
+    counter_id: int
+    meter_id: int
+    idle_timeout: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """An indexed counter or meter."""
+
+    id: int
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    id: int
+    name: str
+    size: int
+    kind: str
+    """The member of P4Data that holds its values: bitstring, bool or enum_value; "" for others."""
+    width: int
+    signed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PacketHeader:
+    """A @controller_header: its metadata by name."""
+
+    fields: dict[str, Field]
+
+
+Object = TypeVar("Object", Table, Action, Array, Register)
+
+
+class Schema:
+    """What a controller may name; every lookup of an unknown id is refused by its kind."""
+
+    def __init__(self, info: p4i.P4Info) -> None:
+        self.info = info
+        direct_counters = {counter.preamble.id for counter in info.direct_counters}
+        direct_meters = {meter.preamble.id for meter in info.direct_meters}
+        self.actions = _by_id(map(_action, info.actions))
+        self.tables = _by_id(_table(table, direct_counters, direct_meters) for table in info.tables)
+        self.counters = _by_id(map(_array, info.counters))
+        self.meters = _by_id(map(_array, info.meters))
+        self.registers = _by_id(_register(register, info) for register in info.registers)
+        self.action_ids = {action.name: action.id for action in self.actions.values()}
+        headers = {header.preamble.name: header for header in info.controller_packet_metadata}
+        self.packet_in = _packet_header(headers.get("packet_in"))
+        self.packet_out = _packet_header(headers.get("packet_out"))
+
+    def table(self, number: int) -> Table:
+        return _find(self.tables, number, "table")
+
+    def action(self, number: int) -> Action:
+        return _find(self.actions, number, "action")
+
+    def counter(self, number: int) -> Array:
+        return _find(self.counters, number, "counter")
+
+    def meter(self, number: int) -> Array:
+        return _find(self.meters, number, "meter")
+
+    def register(self, number: int) -> Register:
+        return _find(self.registers, number, "register")
+
+
+def missing_from(theirs: p4i.P4Info, ours: p4i.P4Info) -> str | None:
+    """The first thing in a controller's P4Info that the program does not have, if any.
+
+    Ids are the controller's to choose; names, widths, match kinds and sizes are the program's.
+    """
+    for kind in ("tables", "actions", "counters", "direct_counters", "meters", "direct_meters",
+                 "registers", "digests", "action_profiles"):  # fmt: skip
+        known = {thing.preamble.name: thing for thing in getattr(ours, kind)}
+        for thing in getattr(theirs, kind):
+            name = thing.preamble.name
+            what = f"{kind.rstrip('s').replace('_', ' ')} {name!r}"
+            if name not in known:
+                return f"the program has no {what}"
+            if _shape(thing) != _shape(known[name]):
+                return f"{what} is not the program's: {_shape(thing)}, not {_shape(known[name])}"
+    return None
+
+
+def _shape(thing: Any) -> tuple[object, ...]:
+    match thing:
+        case p4i.Table():
+            return tuple((f.name, f.bitwidth, f.match_type) for f in thing.match_fields)
+        case p4i.Action():
+            return tuple((param.name, param.bitwidth) for param in thing.params)
+        case p4i.Register():
+            return (thing.size, thing.type_spec.SerializeToString(deterministic=True))
+        case p4i.Counter() | p4i.Meter():
+            return (thing.size,)
+    return ()
+
+
+def _by_id(objects: Iterable[Object]) -> dict[int, Object]:
+    return {thing.id: thing for thing in objects}
+
+
+def _find(objects: dict[int, Object], number: int, kind: str) -> Object:
+    try:
+        return objects[number]
+    except KeyError:
+        raise _unknown(number, kind) from None
+
+
+def _unknown(number: int, kind: str) -> Refused:
+    return invalid(f"P4Info has no {kind} with id {number:#010x}")
+
+
+def _positions(fields: Iterable[Field]) -> dict[int, int]:
+    return {field.id: position for position, field in enumerate(fields)}
+
+
+def _action(action: p4i.Action) -> Action:
+    params = tuple(Field(param.id, param.name, param.bitwidth or 32) for param in action.params)
+    return Action(action.preamble.id, action.preamble.name, params, _positions(params))
+
+
+def _table(table: p4i.Table, direct_counters: set[int], direct_meters: set[int]) -> Table:
+    fields = tuple(
+        Field(field.id, field.name, field.bitwidth, field.match_type)
+        for field in table.match_fields
+    )
+    resources = set(table.direct_resource_ids)
+    return Table(
+        id=table.preamble.id,
+        name=table.preamble.name,
+        fields=fields,
+        positions=_positions(fields),
+        anything=tuple(field.anything for field in fields),
+        scopes={ref.id: ref.scope for ref in table.action_refs},
+        needs_priority=any(field.kind in (TERNARY, RANGE, OPTIONAL) for field in fields),
+        is_const=table.is_const_table,
+        const_default=table.const_default_action_id != 0,
+        implementation_id=table.implementation_id,
+        counter_id=next(iter(resources & direct_counters), 0),
+        meter_id=next(iter(resources & direct_meters), 0),
+        idle_timeout=table.idle_timeout_behavior == p4i.Table.NOTIFY_CONTROL,
+    )
+
+
+def _array(array: p4i.Counter | p4i.Meter) -> Array:
+    return Array(array.preamble.id, array.preamble.name, array.size)
+
+
+def _register(register: p4i.Register, info: p4i.P4Info) -> Register:
+    spec: p4t.P4DataTypeSpec = register.type_spec
+    kind, width, signed = "", 0, False
+    match spec.WhichOneof("type_spec"):
+        case "bitstring" if not spec.bitstring.HasField("varbit"):
+            kind = "bitstring"
+            signed = spec.bitstring.HasField("int")
+            width = spec.bitstring.int.bitwidth if signed else spec.bitstring.bit.bitwidth
+        case "bool":
+            kind, width = "bool", 1
+        case "serializable_enum":
+            kind = "enum_value"
+            enum = info.type_info.serializable_enums[spec.serializable_enum.name]
+            width = enum.underlying_type.bitwidth
+    preamble = register.preamble
+    return Register(preamble.id, preamble.name, register.size, kind, width, signed)
+
+
+def _packet_header(header: p4i.ControllerPacketMetadata | None) -> PacketHeader:
+    fields = header.metadata if header else ()
+    return PacketHeader({f.name: Field(f.id, f.name, f.bitwidth) for f in fields})

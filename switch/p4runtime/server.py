@@ -1,0 +1,297 @@
+"""The P4Runtime service of one switch (P4Runtime spec 1.5)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from typing import Any, NoReturn, TypeVar
+
+import grpc
+from finsy.proto import p4r
+
+from switch.p4runtime import errors, packet_io
+from switch.p4runtime.arbitration import MAX_CONTROLLERS, Arbiter, Controller
+from switch.p4runtime.errors import Refused
+from switch.p4runtime.forwarding import Forwarding
+from switch.p4runtime.pipeline_config import PipelineConfigs, Request, realize
+from switch.p4runtime.read import read
+from switch.p4runtime.write import write
+from switch.ports import PortError, Ports
+
+API_VERSION = "1.5.0"
+MAX_MESSAGE = 128 * 1024 * 1024
+UNARY_THREADS = 8
+
+Answer = TypeVar("Answer")
+log = logging.getLogger(__name__)
+
+
+class ServerError(RuntimeError):
+    """The server cannot start; the message says why."""
+
+
+class Server:
+    """Serves P4Runtime for one device whose packets come from `ports`."""
+
+    def __init__(
+        self, address: str, ports: Ports, *, device_id: int = 1, cpu_port: int | None = None
+    ) -> None:
+        self._device_id = device_id
+        self._ports = ports
+        self._cpu_port = cpu_port
+        self._state = threading.Lock()  # held by every Read, Write and change of pipeline
+        self._arbiter = Arbiter(device_id, self._state)
+        self._configs = PipelineConfigs(cpu_port)
+        self._packet_in: packet_io.Layout | None = None
+        self._packet_out: packet_io.Layout | None = None
+        self._packets = threading.Thread(target=self._send_packets, name="packet-in", daemon=True)
+        self._grpc = grpc.server(
+            futures.ThreadPoolExecutor(MAX_CONTROLLERS + UNARY_THREADS, "p4runtime"),
+            options=(
+                ("grpc.max_receive_message_length", MAX_MESSAGE),
+                ("grpc.so_reuseport", 0),  # or a second switch on the same port would not fail
+            ),
+        )
+        self._grpc.add_generic_rpc_handlers((self._handlers(),))
+        try:
+            self.port = self._grpc.add_insecure_port(address)
+        except RuntimeError:
+            self.port = 0
+        if self.port == 0:
+            raise ServerError(f"cannot listen on {address}: the address is in use or not ours")
+
+    def start(self) -> None:
+        self._packets.start()
+        self._grpc.start()
+
+    def stop(self) -> None:
+        """End all streams and calls; the ports must have been stopped."""
+        self._arbiter.end_all()
+        self._grpc.stop(grace=1).wait()
+        if self._packets.is_alive():
+            self._packets.join()
+
+    def load(self, config: p4r.ForwardingPipelineConfig) -> None:
+        """Put a config in force without a controller, as at start."""
+        forwarding = realize(config, self._cpu_port)
+        with self._state:
+            self._configs.apply(Request.VERIFY_AND_COMMIT, forwarding)
+            self._put_in_force()
+
+    def _put_in_force(self) -> None:
+        committed = self._configs.committed
+        assert committed is not None
+        program, schema = committed.pipeline.program, committed.schema
+        self._packet_in = packet_io.layout(program, "packet_in", schema.packet_in)
+        self._packet_out = packet_io.layout(program, "packet_out", schema.packet_out)
+        self._ports.load(committed.pipeline)
+
+    def _handlers(self) -> grpc.GenericRpcHandler:
+        def serialize(message: Any) -> bytes:
+            return message if isinstance(message, bytes) else message.SerializeToString()
+
+        return grpc.method_handlers_generic_handler(
+            "p4.v1.P4Runtime",
+            {
+                "Write": grpc.unary_unary_rpc_method_handler(
+                    _guarded(self._write), p4r.WriteRequest.FromString, serialize
+                ),
+                "Read": grpc.unary_stream_rpc_method_handler(
+                    self._read, p4r.ReadRequest.FromString, serialize
+                ),
+                "SetForwardingPipelineConfig": grpc.unary_unary_rpc_method_handler(
+                    _guarded(self._set_config), Request.FromString, serialize
+                ),
+                "GetForwardingPipelineConfig": grpc.unary_unary_rpc_method_handler(
+                    _guarded(self._get_config),
+                    p4r.GetForwardingPipelineConfigRequest.FromString,
+                    serialize,
+                ),
+                "Capabilities": grpc.unary_unary_rpc_method_handler(
+                    _guarded(self._capabilities), p4r.CapabilitiesRequest.FromString, serialize
+                ),
+                "StreamChannel": grpc.stream_stream_rpc_method_handler(
+                    self._stream, p4r.StreamMessageRequest.FromString, serialize
+                ),
+            },
+        )
+
+    # --- unary calls --------------------------------------------------------------------------
+
+    def _check_device(self, device_id: int) -> None:
+        if device_id != self._device_id:
+            raise Refused(
+                errors.NOT_FOUND, f"device {device_id} is not here, but {self._device_id}"
+            )
+
+    def _forwarding(self) -> Forwarding:
+        current = self._configs.current
+        if current is None:
+            raise Refused(errors.FAILED_PRECONDITION, "no forwarding pipeline config is set")
+        return current
+
+    def _write(self, request: p4r.WriteRequest, context: grpc.ServicerContext) -> p4r.WriteResponse:
+        self._check_device(request.device_id)
+        with self._state:
+            self._arbiter.check_primary(request.role, request.election_id)
+            outcomes = write(self._forwarding(), request.updates, request.atomicity)
+        if any(outcomes):
+            _abort_batch(context, "Write failure.", outcomes)
+        return p4r.WriteResponse()
+
+    def _read(self, request: p4r.ReadRequest, context: grpc.ServicerContext) -> Iterator[bytes]:
+        try:
+            self._check_device(request.device_id)
+            with self._state:
+                results, outcomes = read(self._forwarding(), request.entities)
+        except Refused as refused:
+            context.abort(refused.code, refused.message)
+        except Exception:
+            _abort_internal(context)
+        for messages in results:
+            yield from messages
+        if any(outcomes):
+            _abort_batch(context, "Read failure.", outcomes)
+
+    def _set_config(
+        self, request: Request, _context: grpc.ServicerContext
+    ) -> p4r.SetForwardingPipelineConfigResponse:
+        self._check_device(request.device_id)
+        self._arbiter.check_primary(request.role, request.election_id)
+        prepared = self._configs.prepare(request)
+        with self._state:
+            # Compiling takes seconds: somebody else may have become primary meanwhile.
+            self._arbiter.check_primary(request.role, request.election_id)
+            if self._configs.apply(request.action, prepared):
+                self._put_in_force()
+        return p4r.SetForwardingPipelineConfigResponse()
+
+    def _get_config(
+        self, request: p4r.GetForwardingPipelineConfigRequest, _context: grpc.ServicerContext
+    ) -> p4r.GetForwardingPipelineConfigResponse:
+        self._check_device(request.device_id)
+        with self._state:
+            return self._configs.answer(request.response_type)
+
+    def _capabilities(
+        self, request: p4r.CapabilitiesRequest, _context: grpc.ServicerContext
+    ) -> p4r.CapabilitiesResponse:
+        if request.device_id:
+            self._check_device(request.device_id)
+        return p4r.CapabilitiesResponse(p4runtime_api_version=API_VERSION)
+
+    # --- streams ------------------------------------------------------------------------------
+
+    def _stream(
+        self,
+        requests: Iterator[p4r.StreamMessageRequest],
+        context: grpc.ServicerContext,
+    ) -> Iterator[p4r.StreamMessageResponse]:
+        controller = Controller()
+        receiver = threading.Thread(
+            target=self._receive, args=(controller, requests), name="stream", daemon=True
+        )
+        receiver.start()
+        try:
+            while isinstance(message := controller.next(), p4r.StreamMessageResponse):
+                yield message
+        finally:
+            self._arbiter.remove(controller)
+        if message is not None:
+            context.abort(message.code, message.message)
+
+    def _receive(
+        self, controller: Controller, requests: Iterator[p4r.StreamMessageRequest]
+    ) -> None:
+        reason: Refused | None = None
+        try:
+            for request in requests:
+                self._take(controller, request)
+        except Refused as refused:
+            reason = refused
+        except grpc.RpcError:
+            pass  # the client is gone
+        except Exception as error:
+            if not isinstance(error, futures.CancelledError):
+                log.debug("stream ended", exc_info=True)
+        controller.end(reason)
+
+    def _take(self, controller: Controller, request: p4r.StreamMessageRequest) -> None:
+        match request.WhichOneof("update"):
+            case "arbitration":
+                self._arbiter.update(controller, request.arbitration)
+            case "packet":
+                try:
+                    self._packet_from(controller, request.packet)
+                except Refused as refused:
+                    response = _stream_error(refused)
+                    response.error.packet_out.packet_out.CopyFrom(request.packet)
+                    controller.send_if_room(response)
+            case "digest_ack":
+                response = _stream_error(errors.invalid("there are no digests to acknowledge"))
+                response.error.digest_list_ack.digest_list_ack.CopyFrom(request.digest_ack)
+                controller.send_if_room(response)
+            case _:
+                response = _stream_error(errors.invalid("the message is of no known kind"))
+                response.error.other.SetInParent()
+                controller.send_if_room(response)
+
+    def _packet_from(self, controller: Controller, message: p4r.PacketOut) -> None:
+        if not self._arbiter.is_primary(controller):
+            raise Refused(errors.PERMISSION_DENIED, "only a primary controller sends packets")
+        if self._packet_out is None or self._cpu_port is None:
+            missing = "CPU port" if self._cpu_port is None else "forwarding pipeline config"
+            raise Refused(errors.FAILED_PRECONDITION, f"the switch has no {missing}")
+        try:
+            self._ports.inject(self._cpu_port, self._packet_out.pack(message))
+        except PortError as error:
+            raise errors.invalid(str(error)) from None
+
+    def _send_packets(self) -> None:
+        """Pass what reaches the CPU port on to the primaries, until the ports are stopped."""
+        while (packet := self._ports.receive()) is not None:
+            layout = self._packet_in
+            message = layout.unpack(packet) if layout else None
+            if message is None:
+                continue
+            response = p4r.StreamMessageResponse(packet=message)
+            for controller in self._arbiter.primaries():
+                controller.send_if_room(response)
+
+
+def _guarded(call: Callable[[Any, grpc.ServicerContext], Answer]) -> Callable[[Any, Any], Answer]:
+    """Turn refusals into gRPC statuses, and bugs into INTERNAL instead of a traceback."""
+
+    def handler(request: Any, context: grpc.ServicerContext) -> Answer:
+        try:
+            return call(request, context)
+        except Refused as refused:
+            context.abort(refused.code, refused.message)
+        except Exception:
+            if context.code() is not None:  # type: ignore[attr-defined]
+                raise  # an abort under way
+            _abort_internal(context)
+
+    return handler
+
+
+def _abort_internal(context: grpc.ServicerContext) -> NoReturn:
+    log.exception("internal error")
+    context.abort(errors.INTERNAL, "internal error of the switch; its log says more")
+
+
+def _abort_batch(
+    context: grpc.ServicerContext, message: str, outcomes: list[Refused | None]
+) -> NoReturn:
+    details = errors.batch_details(message, outcomes)
+    context.set_trailing_metadata(((errors.DETAILS_KEY, details),))
+    context.abort(errors.UNKNOWN, message)
+
+
+def _stream_error(refused: Refused) -> p4r.StreamMessageResponse:
+    response = p4r.StreamMessageResponse()
+    response.error.canonical_code = errors.number(refused.code)
+    response.error.message = refused.message
+    return response
