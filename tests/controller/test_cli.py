@@ -1,0 +1,87 @@
+"""The command line without a controller: what is wrong is one line, and exit status 2."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.controller.networks import network
+
+
+def _run(*arguments: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "controller.cli", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/bin:/bin"},
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> str:
+    path = tmp_path / "net.json"
+    path.write_text(json.dumps(network(tmp_path)))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["status", "--net", "/nowhere/net.json"], "no /nowhere/net.json: start a network first"),
+        (["--net", "/nowhere/net.json", "status"], "no /nowhere/net.json"),
+        (["stat"], "No such command 'stat'"),
+        (["migrate", "p0"], "Missing option '--to'"),
+        (["migrate", "p0", "--to", "server2", "--throttle", "fast"], "throttle 'fast': expected"),
+        (["migrate", "p0", "--to", "server2", "--lanes", "65"], "Invalid value for '--lanes'"),
+        (["registers", "read", "x", "--slice", "-1"], "Invalid value for '--slice'"),
+        (["pause", "three"], "should be a valid integer"),
+    ],
+)
+def test_bad_usage(arguments: list[str], message: str) -> None:
+    status, out, err = _run(*arguments)
+    assert status == 2
+    assert out == ""
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["status"],
+        ["history"],
+        ["migrate", "p0", "--to", "server2"],
+        ["abort"],
+        ["registers", "list"],
+        ["registers", "read", "ongoing_0"],
+        ["tables"],
+        ["counters"],
+        ["groups"],
+    ],
+)
+def test_no_controller(net: str, command: list[str]) -> None:
+    status, out, err = _run(*command, "--net", net)
+    assert status == 2
+    assert out == ""
+    assert "no controller answers at unix:" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_configuration_that_is_wrong(tmp_path: Path, net: str) -> None:
+    path = Path(net)
+    path.write_text(path.read_text().replace("10.0.0.1", "10.0.0"))
+    for command in (["status", "--net", net], ["controller", "--config", net]):
+        status, _, err = _run(*command)
+        assert status == 2
+        assert "services[0].vip: expected an IPv4 address, found '10.0.0'" in err
+        assert len(err.splitlines()) == 1
+
+
+def test_an_unknown_host(net: str) -> None:
+    status, _, err = _run("get", "key", "--host", "client9", "--net", net)
+    assert status == 2
+    assert "no host 'client9': there are client1, server1, server2" in err
