@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from finsy.proto import p4r
 
-from switch.frontend.errors import CompileError
+from switch.frontend.errors import CompileError, Diagnostic
 from switch.frontend.preprocess import preprocess
 from switch.p4info import p4info
 from switch.p4runtime.errors import NOT_FOUND, Refused, invalid
@@ -27,6 +27,7 @@ from switch.p4runtime.schema import Schema, missing_from
 from switch.ports.build import cache_directory
 from switch.runtime.pipeline import Pipeline
 
+CONFIG_NAME = "p4_device_config"
 Request = p4r.SetForwardingPipelineConfigRequest
 Query = p4r.GetForwardingPipelineConfigRequest
 """The two messages, under shorter names."""
@@ -47,19 +48,8 @@ def device_config(
     return "\n".join(lines).encode()
 
 
-def realize(config: p4r.ForwardingPipelineConfig, cpu_port: int | None) -> Forwarding:
-    """Compile a config's program and hold its P4Info against it; INVALID_ARGUMENT if it fails."""
-    pipeline = _compile(config.p4_device_config, cpu_port)
-    program_info = p4info(pipeline.program)
-    difference = missing_from(config.p4info, program_info)
-    if difference:
-        raise invalid(f"p4info and p4_device_config do not belong together: {difference}")
-    kept = p4r.ForwardingPipelineConfig()
-    kept.CopyFrom(config)
-    return Forwarding(kept, pipeline, Schema(kept.p4info))
-
-
-def _compile(text: bytes, cpu_port: int | None) -> Pipeline:
+def compile_config(text: bytes, cpu_port: int | None = None) -> Pipeline:
+    """The data plane of a device config; its errors point to where `device_config` read from."""
     if not text.strip():
         raise invalid("p4_device_config is empty: it takes the text of a P4 program")
     path = cache_directory() / f"config-{hashlib.sha256(text).hexdigest()[:24]}.p4"
@@ -70,8 +60,29 @@ def _compile(text: bytes, cpu_port: int | None) -> Pipeline:
     try:
         return Pipeline.compile(path, cpu_port=cpu_port)
     except CompileError as error:
-        complaint = re.sub(re.escape(str(path)), "p4_device_config", str(error))
-        raise invalid(f"p4_device_config does not compile: {complaint}") from None
+        raise CompileError(
+            Diagnostic(replace(d.loc, file=d.loc.file.replace(str(path), CONFIG_NAME)), d.message)
+            for d in error.diagnostics
+        ) from None
+
+
+def realize(text: bytes, cpu_port: int | None) -> Forwarding:
+    """A program under its own P4Info."""
+    pipeline = compile_config(text, cpu_port)
+    config = p4r.ForwardingPipelineConfig(p4info=p4info(pipeline.program), p4_device_config=text)
+    return Forwarding(config, pipeline, Schema(config.p4info))
+
+
+def realize_config(config: p4r.ForwardingPipelineConfig, cpu_port: int | None) -> Forwarding:
+    """A controller's program under the controller's P4Info, which must fit (spec 14)."""
+    pipeline = compile_config(config.p4_device_config, cpu_port)
+    difference = missing_from(config.p4info, p4info(pipeline.program))
+    if difference:
+        pipeline.close()
+        raise invalid(f"p4info and p4_device_config do not belong together: {difference}")
+    kept = p4r.ForwardingPipelineConfig()
+    kept.CopyFrom(config)
+    return Forwarding(kept, pipeline, Schema(kept.p4info))
 
 
 class PipelineConfigs:
@@ -107,8 +118,11 @@ class PipelineConfigs:
             raise invalid(f"{request.action} is not an action of SetForwardingPipelineConfig")
         if not request.HasField("config"):
             raise invalid("the request has no config")
-        with self._compiling:
-            return realize(request.config, self._cpu_port)
+        try:
+            with self._compiling:
+                return realize_config(request.config, self._cpu_port)
+        except CompileError as error:
+            raise invalid(f"the program does not compile: {error}") from None
 
     def apply(self, action: int, prepared: Forwarding | None) -> bool:
         """Carry the action out; True if another pipeline is in force now."""

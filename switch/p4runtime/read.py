@@ -38,15 +38,20 @@ def read(
     reader = _Reader(forwarding)
     results: list[Messages] = []
     outcomes: list[Refused | None] = []
+    found: list[p4r.Entity] = []  # of all requests that found few entities, to send together
     for request in requests:
         try:
-            results.append(reader.read(request))
+            result = reader.read(request)
+            if isinstance(result, list):
+                found += result
+            else:
+                results.append(result)
             outcomes.append(None)
         except Refused as refused:
             outcomes.append(refused)
         except PipelineError as error:
             outcomes.append(from_pipeline(error))
-    return results, outcomes
+    return [_messages(found), *results], outcomes
 
 
 def _messages(entities: list[p4r.Entity]) -> Messages:
@@ -69,7 +74,7 @@ class _Reader:
             "packet_replication_engine_entry": self._replication_entries,
         }
 
-    def read(self, request: p4r.Entity) -> Messages:
+    def read(self, request: p4r.Entity) -> list[p4r.Entity] | Messages:
         kind = request.WhichOneof("entity")
         if kind is None:
             raise invalid("the request names no entity")
@@ -78,7 +83,7 @@ class _Reader:
         find = self._kinds.get(kind)
         if find is None:
             raise Refused(UNIMPLEMENTED, f"reading a {kind} is not supported")
-        return _messages(list(find(request)))
+        return list(find(request))
 
     # --- tables -------------------------------------------------------------------------------
 
@@ -263,7 +268,7 @@ class _Reader:
 
     # --- registers ----------------------------------------------------------------------------
 
-    def _register_cells(self, wanted: p4r.RegisterEntry) -> Messages:
+    def _register_cells(self, wanted: p4r.RegisterEntry) -> list[p4r.Entity] | Messages:
         if wanted.register_id == 0:
             parts = [self._whole_register(each) for each in self._schema.registers.values()]
             return chain.from_iterable(parts)
@@ -272,7 +277,7 @@ class _Reader:
             return self._whole_register(register)
         index = codec.decode_index(wanted.index, register.size, f"register {register.name}")
         value = self._pipeline.register(register.name, index)
-        return _messages([_register_cell(register, index, value)])
+        return [_register_cell(register, index, value)]
 
     def _whole_register(self, register: Register) -> Messages:
         if not register.kind:

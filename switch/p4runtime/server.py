@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
@@ -55,12 +57,8 @@ class Server:
             ),
         )
         self._grpc.add_generic_rpc_handlers((self._handlers(),))
-        try:
-            self.port = self._grpc.add_insecure_port(address)
-        except RuntimeError:
-            self.port = 0
-        if self.port == 0:
-            raise ServerError(f"cannot listen on {address}: the address is in use or not ours")
+        _check_address(address)
+        self.port = self._grpc.add_insecure_port(address)
 
     def start(self) -> None:
         self._packets.start()
@@ -73,9 +71,9 @@ class Server:
         if self._packets.is_alive():
             self._packets.join()
 
-    def load(self, config: p4r.ForwardingPipelineConfig) -> None:
-        """Put a config in force without a controller, as at start."""
-        forwarding = realize(config, self._cpu_port)
+    def load(self, text: bytes) -> None:
+        """Put a device config in force without a controller, as at start."""
+        forwarding = realize(text, self._cpu_port)
         with self._state:
             self._configs.apply(Request.VERIFY_AND_COMMIT, forwarding)
             self._put_in_force()
@@ -259,6 +257,21 @@ class Server:
             response = p4r.StreamMessageResponse(packet=message)
             for controller in self._arbiter.primaries():
                 controller.send_if_room(response)
+
+
+def _check_address(address: str) -> None:
+    """Say why an address cannot be listened on; gRPC itself only logs it."""
+    host, separator, port = address.rpartition(":")
+    if not separator or not port.isdecimal():
+        raise ServerError(f"cannot listen on {address}: write ADDRESS:PORT, as in 127.0.0.1:9559")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host.strip("[]"), int(port)), family=family).close()
+    except OverflowError:
+        raise ServerError(f"cannot listen on {address}: ports go up to 65535") from None
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise ServerError(f"cannot listen on {address}: {reason}") from None
 
 
 def _guarded(call: Callable[[Any, grpc.ServicerContext], Answer]) -> Callable[[Any, Any], Answer]:

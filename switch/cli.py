@@ -1,0 +1,180 @@
+"""`p4switch`: compile P4 programs, and run them on network interfaces under P4Runtime."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from finsy.proto import p4i
+from google.protobuf import json_format, text_format
+
+from switch.frontend.errors import CompileError
+from switch.p4info import p4info
+from switch.p4runtime import Server, ServerError, compile_config, device_config
+from switch.p4runtime.errors import Refused
+from switch.ports import CompilerError, PortError, Ports
+
+USAGE_ERROR = 2
+
+app = typer.Typer(
+    help="An embedded P4 switch for v1model programs.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Include = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--include", "-I", help="A directory to look for included files in.", metavar="DIR"
+    ),
+]
+Define = Annotated[
+    list[str] | None,
+    typer.Option("--define", "-D", help="A preprocessor macro.", metavar="NAME[=VALUE]"),
+]
+Program = Annotated[Path, typer.Argument(help="The P4 program.", metavar="PROGRAM.p4")]
+
+
+class UsageError(Exception):
+    """What the user asked for cannot be done; the message says why."""
+
+
+@app.command("compile")
+def compile_program(
+    program: Program,
+    *,
+    p4info_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--p4info",
+            help="Write P4Info: text, or as the name ends JSON (.json) or binary (.bin, .pb).",
+            metavar="FILE",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write the device config that SetForwardingPipelineConfig takes.",
+            metavar="FILE",
+        ),
+    ] = None,
+    include: Include = None,
+    define: Define = None,
+) -> None:
+    """Check and compile a program; write what a controller needs of it."""
+    text = device_config(program, include or (), _defines(define))
+    pipeline = compile_config(text)
+    if p4info_file:
+        _write(p4info_file, _serialize(p4info(pipeline.program), p4info_file.suffix))
+    if output:
+        _write(output, text)
+    pipeline.close()
+
+
+@app.command()
+def run(
+    program: Annotated[
+        Path | None,
+        typer.Argument(
+            help="The P4 program; without one the switch waits for SetForwardingPipelineConfig.",
+            metavar="[PROGRAM.p4]",
+        ),
+    ] = None,
+    *,
+    interface: Annotated[
+        list[str] | None,
+        typer.Option("--interface", "-i", help="A port, as in 1@eth1.", metavar="PORT@INTERFACE"),
+    ] = None,
+    grpc: Annotated[
+        str, typer.Option(help="Where P4Runtime is served.", metavar="ADDRESS:PORT")
+    ] = "127.0.0.1:9559",
+    device_id: Annotated[int, typer.Option(help="P4Runtime's device id.", min=1)] = 1,
+    cpu_port: Annotated[
+        int, typer.Option(help="The port that leads to the controller.", min=0, max=511)
+    ] = 510,
+    include: Include = None,
+    define: Define = None,
+) -> None:
+    """Forward packets between interfaces until SIGTERM or SIGINT."""
+    stopped = _stop_signals()
+    text = device_config(program, include or (), _defines(define)) if program else None
+    ports = Ports(cpu_port)
+    for item in interface or ():
+        ports.add(*_port(item))
+    server = Server(grpc, ports, device_id=device_id, cpu_port=cpu_port)
+    if text:
+        server.load(text)
+    ports.start()
+    server.start()
+    host = grpc.rpartition(":")[0]
+    loaded = str(program) if program else "no program"
+    print(
+        f"ready: P4Runtime on {host}:{server.port}, device {device_id}, {loaded}, "
+        f"{len(ports.interfaces)} ports",
+        flush=True,
+    )
+    signal.sigwait(stopped)
+    ports.stop()
+    server.stop()
+    ports.close()
+
+
+def _stop_signals() -> set[signal.Signals]:
+    """Hold SIGTERM and SIGINT back for sigwait; threads started from now on inherit that."""
+    stopping = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
+    return stopping
+
+
+def _port(text: str) -> tuple[int, str]:
+    number, separator, name = text.partition("@")
+    if not separator or not number.isdecimal() or not name:
+        raise UsageError(f"--interface {text}: write PORT@INTERFACE, as in 1@eth1")
+    return int(number), name
+
+
+def _defines(items: Sequence[str] | None) -> dict[str, str]:
+    pairs = (item.partition("=") for item in items or ())
+    return {name: value if separator else "1" for name, separator, value in pairs}
+
+
+def _serialize(info: p4i.P4Info, suffix: str) -> bytes:
+    if suffix == ".json":
+        return json_format.MessageToJson(info).encode()
+    if suffix in (".bin", ".pb"):
+        return info.SerializeToString()
+    return text_format.MessageToString(info).encode()
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"p4switch: {message}", file=sys.stderr)
+    sys.exit(USAGE_ERROR)
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is one line and exit status 2."""
+    try:
+        app()
+    except CompileError as error:
+        print(error, file=sys.stderr)
+        sys.exit(USAGE_ERROR)
+    except (UsageError, PortError, ServerError, CompilerError, Refused) as error:
+        _fail(str(error))
+
+
+if __name__ == "__main__":
+    main()
