@@ -24,12 +24,12 @@
 const bit<32> INGRESS_CLONE = 1;
 const bit<32> REPLICATION = 5;
 
-// The control plane sees one block of tables: the instances add nothing to their names.
-control Ingress(inout headers_t hdr,
-                inout metadata_t meta,
-                inout standard_metadata_t standard_metadata) {
-    counter(EVENTS, CounterType.packets) events;
+// The control plane sees two flat blocks, Ingress and Egress: how the program is cut into controls
+// is not its business, so every instance takes the name of its block.
 
+control SwitchIngress(inout headers_t hdr,
+                      inout metadata_t meta,
+                      inout standard_metadata_t standard_metadata) {
     @name(".Ingress") Arp() arp;
     @name(".Ingress") WellFormed() well_formed;
     @name(".Ingress") Service() service;
@@ -41,6 +41,7 @@ control Ingress(inout headers_t hdr,
     @name(".Ingress") FromServer() from_server;
     @name(".Ingress") TrafficClass() traffic_class;
     @name(".Ingress") Forwarding() forwarding;
+    @name(".Ingress") CountEvent() count_event;
 
     apply {
         if (hdr.arp.isValid()) {
@@ -86,16 +87,15 @@ control Ingress(inout headers_t hdr,
                 forwarding.apply(hdr, meta, standard_metadata);
             }
         }
-        events.count((bit<32>) meta.event);
+        count_event.apply(meta);
     }
 }
 
-control Egress(inout headers_t hdr,
-               inout metadata_t meta,
-               inout standard_metadata_t standard_metadata) {
-    counter(TRAFFIC_CLASSES, CounterType.packets_and_bytes) traffic;
-
+control SwitchEgress(inout headers_t hdr,
+                     inout metadata_t meta,
+                     inout standard_metadata_t standard_metadata) {
     @name(".Egress") Mirror() mirror;
+    @name(".Egress") CountTraffic() count_traffic;
 
     apply {
         if (standard_metadata.instance_type == INGRESS_CLONE) {
@@ -105,9 +105,14 @@ control Egress(inout headers_t hdr,
             && standard_metadata.egress_port == standard_metadata.ingress_port) {
             mark_to_drop(standard_metadata);  // it came from there
         } else {
-            traffic.count((bit<32>) meta.traffic);
+            count_traffic.apply(meta);
         }
     }
 }
 
-V1Switch(Parser(), VerifyChecksums(), Ingress(), Egress(), UpdateChecksums(), Deparser()) main;
+V1Switch(PacketParser(),
+         VerifyChecksums(),
+         SwitchIngress(),
+         SwitchEgress(),
+         UpdateChecksums(),
+         PacketDeparser()) main;

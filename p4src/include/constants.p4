@@ -17,7 +17,7 @@ const bit<16> UDP_BYTES = 8;
 // The NetMigrate header (hosts/wire/header.py is the same in Python).
 const bit<16> MAGIC = 0x4e4d;
 const bit<8> VERSION = 1;
-const bit<24> MAGIC_AND_VERSION = 0x4e4d01;
+const bit<24> MAGIC_AND_VERSION = MAGIC ++ VERSION;
 const bit<16> NETMIGRATE_BYTES = 28;
 const bit<16> CONTROL_BYTES = 6;
 const bit<16> GROUPS = 16384;
@@ -34,7 +34,7 @@ const bit<16> FLAG_ONGOING = 1 << 1;
 const bit<16> FLAG_FROM_SOURCE = 1 << 4;
 const bit<16> FLAG_GONE = 1 << 5;
 // A client may not pretend to be the switch: these two are the switch's alone.
-const bit<16> FLAGS_OF_THE_SWITCH = 0x0003;
+const bit<16> FLAGS_OF_THE_SWITCH = FLAG_DOUBLE | FLAG_ONGOING;
 
 // Register arrays. A slice is the part that belongs to one running migration; its number is the
 // upper bits of every index, so that slices cannot touch each other.

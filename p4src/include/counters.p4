@@ -1,5 +1,22 @@
-// What kind of traffic is it? For what is not from or to a service.
+// What came of the packets, for the control plane (controller/counters.py has the names).
 
+control CountEvent(in metadata_t meta) {
+    counter(EVENTS, CounterType.packets) events;
+
+    apply {
+        events.count((bit<32>) meta.event);
+    }
+}
+
+control CountTraffic(in metadata_t meta) {
+    counter(TRAFFIC_CLASSES, CounterType.packets_and_bytes) traffic;
+
+    apply {
+        traffic.count((bit<32>) meta.traffic);
+    }
+}
+
+// The class of what is not from or to a service.
 control TrafficClass(in headers_t hdr, inout metadata_t meta) {
     action between_servers() {
         meta.traffic = TRAFFIC_BETWEEN_SERVERS;
@@ -17,6 +34,7 @@ control TrafficClass(in headers_t hdr, inout metadata_t meta) {
     }
 
     apply {
+        meta.traffic = TRAFFIC_OTHER;
         if (hdr.ctrl.isValid()) {
             meta.traffic = TRAFFIC_CONTROL;  // a GROUP_ACK, straight from one agent to the other
         } else if (hdr.ipv4.isValid()) {

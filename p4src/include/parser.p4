@@ -3,10 +3,10 @@
 // A packet that ends early is no reason to drop it: it is forwarded with the headers it has. Only
 // what is addressed to a service must be complete, which `WellFormed` decides.
 
-parser Parser(packet_in packet,
-              out headers_t hdr,
-              inout metadata_t meta,
-              inout standard_metadata_t standard_metadata) {
+parser PacketParser(packet_in packet,
+                    out headers_t hdr,
+                    inout metadata_t meta,
+                    inout standard_metadata_t standard_metadata) {
     state start {
         packet.extract(hdr.ethernet);
         transition select(hdr.ethernet.ether_type) {
@@ -55,7 +55,7 @@ parser Parser(packet_in packet,
     }
 }
 
-control Deparser(packet_out packet, in headers_t hdr) {
+control PacketDeparser(packet_out packet, in headers_t hdr) {
     apply {
         packet.emit(hdr.ethernet);
         packet.emit(hdr.arp);

@@ -14,11 +14,13 @@ control WellFormed(in headers_t hdr,
             && hdr.ipv4.total_len == hdr.udp.length + IPV4_BYTES
             && standard_metadata.packet_length >= (bit<32>) hdr.ipv4.total_len + ETHERNET_BYTES
             && hdr.netmigrate.group < GROUPS) {
+            // Of the two lengths this one cannot have wrapped around in the comparison above.
             if (hdr.ctrl.isValid()) {
-                if (hdr.udp.length >= UDP_BYTES + NETMIGRATE_BYTES + CONTROL_BYTES) {
+                if (hdr.ipv4.total_len
+                    >= IPV4_BYTES + UDP_BYTES + NETMIGRATE_BYTES + CONTROL_BYTES) {
                     meta.well_formed = 1;
                 }
-            } else if (hdr.udp.length >= UDP_BYTES + NETMIGRATE_BYTES) {
+            } else if (hdr.ipv4.total_len >= IPV4_BYTES + UDP_BYTES + NETMIGRATE_BYTES) {
                 meta.well_formed = 1;
             }
         }
