@@ -1,12 +1,10 @@
-"""From the store's `COMMAND` reply to the core's command table (DESIGN section 6, last paragraphs)."""
+"""From the store's `COMMAND` reply to the core's command table (DESIGN section 6, the end)."""
 
 from collections.abc import Iterator
 from enum import IntFlag
-from typing import Final
+from typing import Final, TypeAlias
 
-from hosts.agent._core import Reply
-
-type Row = tuple[bytes, int, int, int, int, int, str | None]
+Row: TypeAlias = tuple[bytes, int, int, int, int, int, str | None]
 
 
 class Trait(IntFlag):
@@ -39,14 +37,14 @@ _REFUSED_NAMES: Final = {
 }
 
 
-def rows(reply: Reply) -> list[Row]:
+def rows(reply: object) -> list[Row]:
     """Return the core's table rows for the reply to `COMMAND`."""
     if not isinstance(reply, list):
         raise ValueError(f"the store's answer to COMMAND is {reply!r}, not a list")
     return [row for entry in reply for row in _entry(entry)]
 
 
-def _entry(entry: Reply) -> Iterator[Row]:
+def _entry(entry: object) -> Iterator[Row]:
     match entry:
         case [bytes(name), int(arity), list(flags), int(first), int(last), int(step), *rest]:
             names = frozenset(flag for flag in flags if isinstance(flag, bytes))

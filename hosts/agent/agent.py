@@ -1,0 +1,373 @@
+"""One server's agent: it joins core, table, channel and migrations."""
+
+import asyncio
+import json
+import logging
+import os
+import socket
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from hosts.agent import frames, store
+from hosts.agent._core import BATCH, Core, Query
+from hosts.agent.channel import Incoming, Server
+from hosts.agent.counters import Counters
+from hosts.agent.emigration import FINAL, MAX_LANES, Emigration
+from hosts.agent.frames import FrameError, Kind
+from hosts.agent.immigration import Immigrations, Packet
+from hosts.agent.node import Node, address
+from hosts.agent.sweep import Sweeper
+from hosts.agent.table import State, Table
+from hosts.wire import GROUPS, Flags, Op
+
+log = logging.getLogger("netmigrate.agent")
+
+_BATCHES: Final = 8
+_RECEIVE_BUFFER: Final = 8 << 20
+_IDLE_SECONDS: Final = 600
+_HOUSEKEEPING_SECONDS: Final = 60.0
+
+
+class StartError(Exception):
+    """The agent cannot start; the message is one line that says why and what to do."""
+
+
+class NotReadyError(Exception):
+    """What is asked needs something first, or contradicts what the agent knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line says."""
+
+    own: Server
+    redis: str
+    state: Path
+    grace: float = 2.0
+
+
+class Agent:
+    """Answers queries and moves groups. Everything runs on one thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        own = settings.own
+        try:
+            settings.state.mkdir(parents=True, exist_ok=True)
+            self.table = Table.open(settings.state / "ownership")
+        except (OSError, ValueError) as error:
+            raise StartError(f"--state {settings.state}: {error}") from None
+        self._socket = _bind(own.ip, own.udp_port)
+        try:
+            path = store.socket_path(settings.redis)
+            self.core = Core(
+                self._socket.fileno(),
+                path,
+                self.table.states.data,
+                self.table.owners.data,
+                self.table.former.data,
+            )
+            self.store_version = store.check(self.core, path)
+        except (store.UnfitStore, ValueError) as error:
+            self._socket.close()
+            raise StartError(str(error)) from None
+        self.counters = Counters(self.core)
+        self.emigrations: dict[int, Emigration] = {}
+        self.node = Node(
+            own,
+            self.table,
+            self.core,
+            self.counters,
+            settings.grace,
+            self._link_up,
+            self._writable,
+        )
+        self.immigrations = Immigrations(self.node)
+        self._sweeper = Sweeper(self.node)
+        self._server: asyncio.Server | None = None
+        self._housekeeping: asyncio.TimerHandle | None = None
+        self._restore()
+
+    async def start(self) -> Self:
+        """Listen on UDP and TCP."""
+        own = self.settings.own
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(
+                lambda: Incoming(
+                    self._link_up, self._frame, lambda: self.counters.add("channel_malformed")
+                ),
+                own.ip,
+                own.channel_port,
+            )
+        except OSError as error:
+            self._socket.close()
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise StartError(f"TCP port {own.ip}:{own.channel_port}: {reason}") from None
+        loop.add_reader(self._socket.fileno(), self._readable)
+        self._housekeep()
+        return self
+
+    def _housekeep(self) -> None:
+        self.core.forget(_IDLE_SECONDS)
+        loop = asyncio.get_running_loop()
+        self._housekeeping = loop.call_later(_HOUSEKEEPING_SECONDS, self._housekeep)
+
+    async def stop(self) -> None:
+        """Stop answering and close everything."""
+        asyncio.get_running_loop().remove_reader(self._socket.fileno())
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+        for emigration in self.emigrations.values():
+            emigration.close()
+        self.immigrations.close()
+        self._sweeper.close()
+        for link in self.node.links.values():
+            link.close()
+        if self._server is not None:
+            self._server.close()
+        self._socket.close()
+
+    # --- queries ----------------------------------------------------------------------------------
+
+    def _readable(self) -> None:
+        for _ in range(_BATCHES):
+            served = self.core.receive()
+            if served is None:
+                return
+            slow, control = served
+            if slow:
+                self._slow(slow)
+            if control:
+                self._control(control)
+
+    def _slow(self, queries: Iterable[Query]) -> None:
+        """Queries whose group is not simply ours; section 6, second table."""
+        arriving: list[Query] = []
+        elsewhere: dict[int, list[Query]] = {}
+        states, owners = self.table.states, self.table.owners
+        for query in queries:
+            state = states[query.group]
+            if state == State.IMMIGRATING:
+                arriving.append(query)
+            elif state == State.EMIGRATING:
+                self._leaving(query)
+            elif state == State.OWNED:
+                self.core.execute([query], Flags.AUTHORITATIVE)
+            else:
+                elsewhere.setdefault(int(owners[query.group]), []).append(query)
+        if arriving:
+            self.immigrations.query(arriving)
+        for owner, those in elsewhere.items():
+            if owner in self.node.servers:
+                self.node.hand(owner, those, "forwarded")
+            else:
+                for query in those:
+                    self.core.refuse(query, f"server {owner}, the group's owner, is not known here")
+
+    def _leaving(self, query: Query) -> None:
+        for emigration in self.emigrations.values():
+            if emigration.status not in FINAL and emigration.moves(query.group):
+                emigration.query(query)
+                return
+        self.core.refuse(
+            query, f"group {query.group} was leaving when this agent was restarted; move it again"
+        )
+
+    def _control(self, packets: Iterable[Packet]) -> None:
+        acks: dict[int, list[tuple[int, int, int, int, int]]] = {}
+        others: list[Packet] = []
+        for packet in packets:
+            op, _service, group, number, lane, sequence, ip, port = packet
+            if op == Op.GROUP_ACK:
+                acks.setdefault(number, []).append((group, lane, sequence, ip, port))
+            else:
+                others.append(packet)
+        for number, those in acks.items():
+            if number in self.emigrations:
+                self.emigrations[number].acknowledged(those)
+            else:
+                self.counters.add("control_ignored", len(those))
+        if others:
+            self.immigrations.control(others)
+
+    # --- the channel ------------------------------------------------------------------------------
+
+    def _link_up(self, peer: int) -> None:
+        """A connection to or from a peer is new: what was in the old one may be lost."""
+        if peer not in self.node.servers or not self.node.link(peer).connected:
+            return
+        for emigration in self.emigrations.values():
+            if emigration.destination.index == peer:
+                emigration.resend()
+        self.immigrations.resend(peer)
+
+    def _writable(self, peer: int) -> None:
+        for emigration in self.emigrations.values():
+            if emigration.destination.index == peer:
+                emigration.writable()
+
+    def _frame(self, peer: int, kind: Kind, body: memoryview) -> None:
+        if kind is Kind.HANDOVER:
+            items = frames.read_handed(body)
+            for first in range(0, len(items), BATCH):
+                slow, _ = self.core.given(items[first : first + BATCH])
+                self._slow(slow)
+        elif kind is Kind.WATERMARKS:
+            self.core.learn(body)
+        elif kind in (Kind.PREPARE, Kind.KEYS, Kind.PULLED):
+            self.immigrations.handle(peer, kind, body)
+        else:
+            number, body = frames.read_migration(body)
+            emigration = self.emigrations.get(number)
+            if emigration is None or emigration.destination.index != peer:
+                return  # of a migration that this agent knew before it was restarted
+            if kind is Kind.PREPARED:
+                emigration.prepared(frames.read_groups(body))
+            elif kind is Kind.ARRIVED:
+                emigration.arrived(frames.read_groups(body))
+            elif kind is Kind.PULL:
+                emigration.pulled(*frames.read_pull(body))
+            elif kind is Kind.FAILED:
+                emigration.fail(bytes(body).decode(errors="replace"))
+            else:
+                raise FrameError(f"{kind.name} is not expected here")
+
+    # --- what the controller asks -----------------------------------------------------------------
+
+    def assign(
+        self,
+        service: int,
+        vip: tuple[str, int],
+        servers: Sequence[Server],
+        placements: Sequence[tuple[range, int]],
+    ) -> None:
+        """First placement of a service's groups."""
+        own = self.settings.own
+        if self.core.service not in (0, service):
+            raise NotReadyError(
+                f"{own.name} serves service {self.core.service}, it cannot serve {service} too"
+            )
+        known = {server.index for server in servers}
+        for _, owner in placements:
+            if owner not in known:
+                raise ValueError(f"server {owner} has groups but is not among the servers")
+        try:
+            self.table.assign(own.index, placements)
+        except ValueError as error:
+            raise NotReadyError(str(error)) from None
+        self._configure(service, vip, servers)
+        content = {"service": service, "vip": list(vip), "servers": [asdict(s) for s in servers]}
+        path = self.settings.state / "service.json"
+        draft = path.with_suffix(".new")
+        draft.write_text(json.dumps(content))
+        draft.replace(path)
+
+    def _configure(self, service: int, vip: tuple[str, int], servers: Iterable[Server]) -> None:
+        self.core.service = service
+        self.node.vip = address(vip[0]), vip[1]
+        for server in servers:
+            if server.index != self.settings.own.index:
+                self.node.know(server)
+
+    def _restore(self) -> None:
+        """What an earlier run knew of its service."""
+        path = self.settings.state / "service.json"
+        if not path.exists():
+            return
+        try:
+            content = json.loads(path.read_text())
+            vip = content["vip"][0], int(content["vip"][1])
+            servers = [Server(**server) for server in content["servers"]]
+            self._configure(int(content["service"]), vip, servers)
+        except (ValueError, KeyError, TypeError) as error:
+            self._socket.close()
+            raise StartError(
+                f"{path} is damaged ({error}): remove --state and assign again"
+            ) from None
+
+    def accept(self, number: int, source: Server, ranges: Sequence[range]) -> None:
+        """Be the destination of a migration."""
+        self._ready()
+        _check(ranges)
+        try:
+            self.immigrations.accept(number, source, ranges)
+        except ValueError as error:
+            raise NotReadyError(str(error)) from None
+
+    def emigrate(
+        self, number: int, destination: Server, ranges: Sequence[range], lanes: int, throttle: int
+    ) -> Emigration:
+        """Be the source of a migration. Idempotent while the migration is not over."""
+        self._ready()
+        _check(ranges)
+        if not 1 <= lanes <= MAX_LANES:
+            raise ValueError(f"{lanes} lanes: 1 to {MAX_LANES} are possible")
+        if destination.index == self.settings.own.index:
+            raise ValueError(f"{destination.name} is this server itself")
+        known = self.emigrations.get(number)
+        if known is not None and known.status not in FINAL:
+            if known.destination == destination and known.ranges == list(ranges):
+                return known
+            raise NotReadyError(f"migration {number} is running with other groups or destination")
+        moving = {group for one in self.emigrations.values() for group in one.pending()}
+        for groups in ranges:
+            for group in groups:
+                state = State(self.table.states[group])
+                # left behind by an earlier run of this agent, on its way to the same destination
+                stranded = (
+                    state is State.EMIGRATING and self.table.owners[group] == destination.index
+                )
+                if group in moving:
+                    raise NotReadyError(f"group {group} is part of another migration")
+                if state is not State.OWNED and not stranded:
+                    raise NotReadyError(f"group {group} is {state.name} here, it cannot be sent")
+        self.node.know(destination)
+        emigration = Emigration(
+            self.node,
+            number=number,
+            destination=destination,
+            ranges=ranges,
+            lanes=lanes,
+            throttle=throttle,
+            emigrated=self._sweeper.add,
+        )
+        self.emigrations[number] = emigration
+        return emigration
+
+    def _ready(self) -> None:
+        if not self.core.service:
+            raise NotReadyError(f"{self.settings.own.name} has no service yet: assign groups first")
+
+
+def _check(ranges: Sequence[range]) -> None:
+    seen: set[int] = set()
+    for groups in ranges:
+        if not 0 <= groups.start < groups.stop <= GROUPS:
+            raise ValueError(f"groups {groups.start} to {groups.stop - 1}: 0 to {GROUPS - 1} exist")
+        if not seen.isdisjoint(groups):
+            raise ValueError(f"groups {groups.start} to {groups.stop - 1} are named twice")
+        seen.update(groups)
+    if not seen:
+        raise ValueError("no groups are named")
+
+
+def _bind(ip: str, port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setblocking(False)
+    for option, forced in (
+        (socket.SO_RCVBUF, getattr(socket, "SO_RCVBUFFORCE", 33)),
+        (socket.SO_SNDBUF, getattr(socket, "SO_SNDBUFFORCE", 32)),
+    ):
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, forced, _RECEIVE_BUFFER)
+        except PermissionError:
+            sock.setsockopt(socket.SOL_SOCKET, option, _RECEIVE_BUFFER)
+    try:
+        sock.bind((ip, port))
+    except OSError as error:
+        sock.close()
+        raise StartError(f"UDP port {ip}:{port}: {error.strerror}") from None
+    return sock

@@ -1,0 +1,475 @@
+"""The source's side of a migration (DESIGN section 6): lanes that each move one group at a time.
+
+All lanes advance together: one pass handles whatever is due for all of them, with one frame on
+the channel and one round trip to the store, because a group is small and per-group costs add up.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from time import monotonic
+from typing import Final
+
+from hosts.agent import frames
+from hosts.agent._core import Query, StoreError
+from hosts.agent.channel import Link, Server
+from hosts.agent.frames import Kind
+from hosts.agent.node import Node, address
+from hosts.agent.store import keys_of
+from hosts.agent.table import State
+from hosts.agent.throttle import Throttle
+from hosts.wire import Control, Header, Op
+
+log = logging.getLogger("netmigrate.agent")
+
+MAX_LANES: Final = 64
+_HELD_PER_GROUP: Final = 4096
+_RESEND: Final = (0.02, 0.5)
+_TICK: Final = 0.01
+_CHUNK_BYTES: Final = 48 * 1024
+_CHUNK_KEYS: Final = 192
+_LISTED_AT_ONCE: Final = 16
+
+
+class Status(IntEnum):
+    """`MigrationState` of agent.proto."""
+
+    RUNNING = 1
+    PAUSED = 2
+    STOPPING = 3
+    STOPPED = 4
+    DONE = 5
+    FAILED = 6
+
+
+FINAL: Final = frozenset({Status.STOPPED, Status.DONE})
+
+
+@dataclass(slots=True)
+class Lane:
+    """One sender. `sequence` numbers its control packets; a resend keeps its number."""
+
+    index: int
+    sequence: int = 0
+    acknowledged: int = 0
+    group: int = -1
+    prepared: bool = False  # the destination is the owner
+    started: bool = False  # START is acknowledged
+    arrived: bool = False  # the destination has applied every key
+    keys: list[bytes] = field(default_factory=list)
+    sent: int = 0  # of `keys`
+    packet: bytes = b""  # the control packet that is not acknowledged yet
+    due: float = 0.0
+    delay: float = 0.0
+
+
+class Emigration:
+    """Sends groups to a destination."""
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        number: int,
+        destination: Server,
+        ranges: Sequence[range],
+        lanes: int,
+        throttle: int,
+        emigrated: Callable[[int], None],
+    ) -> None:
+        self.number = number
+        self.destination = destination
+        self.ranges = list(ranges)
+        self.total = sum(map(len, ranges))
+        self.status = Status.RUNNING
+        self.error = ""
+        self.lanes = [Lane(index) for index in range(lanes)]
+        self.throttle = Throttle(throttle)
+        self.keys_sent = 0
+        self.bytes_sent = 0
+        self.done: set[int] = set()
+        self.changed = asyncio.Event()  # replaced at every change of status
+        self._node = node
+        self._emigrated = emigrated
+        self._todo = deque(group for groups in ranges for group in groups)
+        self._by_group: dict[int, Lane] = {}
+        self._idle = list(reversed(self.lanes))
+        self._to_list: deque[Lane] = deque()
+        self._to_send: deque[Lane] = deque()
+        self._held: dict[int, dict[tuple[int, int], Query]] = {}
+        self._told = 0  # watermarks told to the destination, by the core's clock
+        self._key_bytes = 128.0  # what a key took of late
+        self._pausing = False
+        self._stopping = False
+        self._frozen = False
+        self._scheduled = False
+        self._later: asyncio.TimerHandle | None = None
+        self._ticking: asyncio.TimerHandle | None = None
+        self._seconds = 0.0
+        self._since = monotonic()
+        self._kick()
+
+    # --- what the controller asks -----------------------------------------------------------------
+
+    @property
+    def ongoing(self) -> list[int]:
+        """The groups whose START is acknowledged and whose COMPLETE is not."""
+        return [group for group, lane in self._by_group.items() if lane.started]
+
+    def moves(self, group: int) -> bool:
+        """Whether the group is in flight."""
+        return group in self._by_group
+
+    def pending(self) -> Iterable[int]:
+        """The groups that this migration may still touch."""
+        return () if self.status in FINAL else (*self._by_group, *self._todo)
+
+    @property
+    def seconds(self) -> float:
+        """Time spent running."""
+        return self._seconds + (monotonic() - self._since if self._since else 0.0)
+
+    def pause(self, drain: bool) -> None:
+        """Stand still: at once, or when the groups in flight have arrived."""
+        if self.status not in (Status.RUNNING, Status.STOPPING, Status.PAUSED):
+            raise ValueError(f"migration {self.number} is {self.status.name}, it cannot be paused")
+        self._pausing = True
+        if drain:
+            self._check_end()
+        else:
+            self._frozen = True
+            self._set(Status.PAUSED)
+
+    def resume(self) -> None:
+        """Go on after a pause or a failure."""
+        if self.status in FINAL:
+            raise ValueError(f"migration {self.number} is {self.status.name}, it cannot go on")
+        failed = self.status is Status.FAILED
+        self._pausing = self._frozen = False
+        self.error = ""
+        self._set(Status.STOPPING if self._stopping else Status.RUNNING)
+        for lane in self._by_group.values():
+            lane.due = 0.0
+        if failed:
+            self.resend()
+        self._kick()
+
+    def stop(self) -> None:
+        """Finish the groups in flight and start no more."""
+        if self.status in FINAL:
+            return
+        self._stopping = True
+        self._pausing = self._frozen = False
+        self._set(Status.STOPPING)
+        self._kick()
+
+    def set_throttle(self, rate: int) -> None:
+        """Change the rate while running."""
+        self.throttle.change(rate)
+        self._kick()
+
+    def fail(self, why: str) -> None:
+        """Stand still until someone helps and resumes."""
+        if self.status in FINAL:
+            return
+        log.error("migration %d: %s", self.number, why)
+        self.error = why
+        self._frozen = True
+        self._set(Status.FAILED)
+
+    def _set(self, status: Status) -> None:
+        runs, ran = status in (Status.RUNNING, Status.STOPPING), bool(self._since)
+        if ran and not runs:
+            self._seconds, self._since = self.seconds, 0.0
+        elif runs and not ran:
+            self._since = monotonic()
+        self.status = status
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def _check_end(self) -> None:
+        if self._by_group or self.status not in (Status.RUNNING, Status.STOPPING):
+            return
+        if not self._todo:
+            self._set(Status.DONE)
+        elif self.status is Status.STOPPING:
+            self._set(Status.STOPPED)
+        elif self._pausing:
+            self._set(Status.PAUSED)
+
+    # --- queries of groups in flight --------------------------------------------------------------
+
+    def query(self, query: Query) -> None:
+        """A query for an EMIGRATING group that is not a double read: the destination's, once it
+        has acknowledged PREPARE."""
+        if self._by_group[query.group].prepared:
+            self._node.hand(self.destination.index, [query], "handed_over")
+            return
+        held = self._held.setdefault(query.group, {})
+        if len(held) >= _HELD_PER_GROUP:
+            self._node.counters.add("dropped_full")
+            return
+        held.setdefault((query.client, query.seq), query)
+        self._node.counters.add("held")
+
+    # --- the passes -------------------------------------------------------------------------------
+
+    def _kick(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._step)
+
+    def _kick_in(self, seconds: float) -> None:
+        if self._later is not None:
+            self._later.cancel()
+        self._later = asyncio.get_running_loop().call_later(seconds, self._kick)
+
+    def _step(self) -> None:
+        self._scheduled = False
+        if self._frozen or self.status not in (Status.RUNNING, Status.STOPPING):
+            return
+        link = self._node.link(self.destination.index)
+        if link.ready:
+            try:
+                self._start_groups(link)
+                self._list_keys()
+                self._send_keys(link)
+            except (StoreError, ConnectionError) as error:
+                self.fail(f"the store of {self._node.own.name}: {error}")
+                return
+        if self._by_group and self._ticking is None:
+            self._ticking = asyncio.get_running_loop().call_later(_TICK, self._tick)
+        self._check_end()
+
+    def _start_groups(self, link: Link) -> None:
+        """Steps 1 and 2 for every free lane. Throttled, few groups are in flight at a time: each
+        costs the clients something while it is."""
+        if self._pausing or self.status is Status.STOPPING:
+            return
+        if self.throttle.rate and (self.throttle.wait() or self._to_send or self._to_list):
+            return
+        chosen: list[Lane] = []
+        most = len(self.lanes)
+        if self.throttle.rate:
+            most = 1 + int(self.throttle.chunk(_CHUNK_BYTES) // (16 * self._key_bytes))
+        while self._idle and self._todo and len(chosen) < most:
+            lane = self._idle.pop()
+            lane.group = self._todo.popleft()
+            lane.prepared = lane.started = lane.arrived = False
+            lane.keys, lane.sent = [], 0
+            self._by_group[lane.group] = lane
+            self._node.table.set(lane.group, State.EMIGRATING, self.destination.index)
+            chosen.append(lane)
+        self._prepare(link, chosen)
+
+    def _prepare(self, link: Link, lanes: Sequence[Lane]) -> None:
+        if not lanes:
+            return
+        core = self._node.core
+        clock, marks = core.watermarks(self._told)
+        size = link.send(Kind.WATERMARKS, marks) if marks else 0
+        self._told = clock
+        bodies = [frames.group_records(lane.group, core.records(lane.group)) for lane in lanes]
+        size += link.send(Kind.PREPARE, frames.migration(self.number), *bodies)
+        self._node.counters.add("channel_other_bytes", size)
+
+    def prepared(self, groups: Iterable[int]) -> None:
+        """Step 2 is acknowledged: hand over what was held, then START and the keys."""
+        lanes = [
+            lane
+            for group in groups
+            if (lane := self._by_group.get(group)) is not None and not lane.prepared
+        ]
+        held: list[Query] = []
+        for lane in lanes:
+            lane.prepared = True
+            held += self._held.pop(lane.group, {}).values()
+            self._control(lane, Op.GROUP_START)
+        self._node.hand(self.destination.index, held, "handed_over")
+        self._to_list.extend(lanes)
+        self._transmit(lanes)
+        self._kick()
+
+    def _list_keys(self) -> None:
+        lanes = [self._to_list.popleft() for _ in range(min(_LISTED_AT_ONCE, len(self._to_list)))]
+        if not lanes:
+            return
+        for lane, keys in zip(
+            lanes, keys_of(self._node.core, [lane.group for lane in lanes]), strict=True
+        ):
+            lane.keys, lane.sent = keys, 0
+            self._to_send.append(lane)
+        if self._to_list:
+            self._kick()
+
+    def _send_keys(self, link: Link) -> None:
+        """Step 4: one chunk of keys, of as many lanes as it takes."""
+        if not self._to_send:
+            return
+        if wait := self.throttle.wait():
+            self._kick_in(wait)
+            return
+        room = min(
+            _CHUNK_KEYS, 1 + int(self.throttle.chunk(_CHUNK_BYTES) / max(1.0, self._key_bytes))
+        )
+        sections: list[tuple[int, list[bytes], bool]] = []
+        count = 0
+        while self._to_send and count < room:
+            lane = self._to_send[0]
+            keys = lane.keys[lane.sent : lane.sent + room - count]
+            lane.sent += len(keys)
+            count += len(keys)
+            last = lane.sent == len(lane.keys)
+            sections.append((lane.group, keys, last))
+            if last:
+                self._to_send.popleft()
+        body = self._node.core.dump(sections)
+        size = link.send(Kind.KEYS, frames.migration(self.number), body)
+        if count:
+            # quick to grow, slow to shrink: a chunk of big values stalls the store
+            now = len(body) / count
+            self._key_bytes = max(now, 0.75 * self._key_bytes + 0.25 * now)
+        self.keys_sent += count
+        self.bytes_sent += size
+        self.throttle.spend(size)
+        self._node.counters.add("keys_sent", count)
+        self._node.counters.add("channel_group_bytes", size)
+        if self._to_send or self.throttle.rate:
+            self._kick()
+
+    def arrived(self, groups: Iterable[int]) -> None:
+        """The destination has every key of these: COMPLETE, once START is acknowledged."""
+        lanes = [
+            lane
+            for group in groups
+            if (lane := self._by_group.get(group)) is not None and not lane.arrived
+        ]
+        for lane in lanes:
+            lane.arrived = True
+        self._complete([lane for lane in lanes if lane.started])
+
+    def _complete(self, lanes: Sequence[Lane]) -> None:
+        for lane in lanes:
+            self._control(lane, Op.GROUP_COMPLETE)
+        self._transmit(lanes)
+
+    def _finish(self, lane: Lane) -> None:
+        """Step 6: the group is the destination's."""
+        group = lane.group
+        self._node.table.set(group, State.ABSENT, self.destination.index, former=True)
+        self._node.core.drop_records(group)
+        del self._by_group[group]
+        lane.group = -1
+        lane.started = False
+        lane.keys = []
+        self._idle.append(lane)
+        self.done.add(group)
+        self._node.counters.add("groups_sent")
+        self._emigrated(group)
+
+    # --- control packets --------------------------------------------------------------------------
+
+    def _control(self, lane: Lane, op: Op) -> None:
+        lane.sequence += 1
+        service = self._node.core.service
+        header = Header(op, service=service, group=lane.group, migration=self.number)
+        lane.packet = header.pack() + Control(lane.index, lane.sequence).pack()
+        lane.due, lane.delay = 0.0, _RESEND[0]
+
+    def _transmit(self, lanes: Iterable[Lane]) -> None:
+        """Send the lanes' control packets now, unless everything stands still."""
+        if self._frozen or self._node.vip is None:
+            return
+        packets: list[bytes] = []
+        now = monotonic()
+        for lane in lanes:
+            lane.due = now + lane.delay
+            lane.delay = min(2 * lane.delay, _RESEND[1])
+            packets.append(lane.packet)
+        self._node.core.send(packets, *self._node.vip)
+        self._node.counters.add("control_sent", len(packets))
+
+    def _tick(self) -> None:
+        self._ticking = None
+        if self._frozen:
+            return
+        now = monotonic()
+        due = [lane for lane in self._by_group.values() if lane.packet and lane.due <= now]
+        if due:
+            self._node.counters.add("control_resent", len(due))
+            self._transmit(due)
+        if self._by_group:
+            self._ticking = asyncio.get_running_loop().call_later(_TICK, self._tick)
+
+    def acknowledged(self, acks: Iterable[tuple[int, int, int, int, int]]) -> None:
+        """GROUP_ACKs: (group, lane, sequence, ip, port). Frozen, the truth must not change under
+        the controller; the destination acknowledges the resend again."""
+        complete: list[Lane] = []
+        peer = (address(self.destination.ip), self.destination.udp_port)
+        finished = False
+        for group, index, sequence, ip, port in acks:
+            lane = self._by_group.get(group)
+            if (
+                self._frozen
+                or lane is None
+                or lane.index != index
+                or lane.sequence != sequence
+                or not lane.packet
+                or (ip, port) != peer
+            ):
+                self._node.counters.add("control_ignored")
+                continue
+            lane.packet = b""
+            lane.acknowledged = sequence
+            if lane.started:
+                self._finish(lane)
+                finished = True
+            else:
+                lane.started = True
+                if lane.arrived:
+                    complete.append(lane)
+        self._complete(complete)
+        if finished:
+            self._kick()
+
+    # --- the channel broke, or a key is wanted at once --------------------------------------------
+
+    def resend(self) -> None:
+        """The channel is new: what was not answered is sent again, idempotently."""
+        if self.status in FINAL:
+            return
+        link = self._node.link(self.destination.index)
+        self._told = 0
+        lanes = list(self._by_group.values())
+        self._prepare(link, [lane for lane in lanes if not lane.prepared])
+        self._to_send.clear()
+        self._to_list = deque(lane for lane in lanes if lane.prepared and not lane.arrived)
+        self._kick()
+
+    def writable(self) -> None:
+        """The channel takes bulk data again."""
+        self._kick()
+
+    def pulled(self, group: int, keys: list[bytes]) -> None:
+        """A priority pull."""
+        lane = self._by_group.get(group)
+        if lane is None or not lane.prepared:
+            return  # it has arrived in the meantime, the destination will see
+        try:
+            body = self._node.core.dump([(group, keys, False)])
+        except (StoreError, ConnectionError) as error:
+            self.fail(f"the store of {self._node.own.name}: {error}")
+            return
+        link = self._node.link(self.destination.index)
+        size = link.send(Kind.PULLED, frames.migration(self.number), body)
+        self._node.counters.add("channel_pull_bytes", size)
+
+    def close(self) -> None:
+        """The agent ends."""
+        self._frozen = True
+        for timer in (self._later, self._ticking):
+            if timer is not None:
+                timer.cancel()

@@ -1,0 +1,181 @@
+"""Frames of the TCP channel between agents: u32 length of what follows, u8 kind, body.
+
+A channel's two directions are two connections: each agent connects to its peer and says who it
+is with HELLO. Frames are idempotent; whoever sent something that was not answered when a
+connection broke sends it again. Bodies of KEYS are made and read by the core (core/transfer.c).
+"""
+
+import struct
+from collections.abc import Iterable, Iterator
+from enum import IntEnum
+from typing import Final, TypeAlias
+
+MAGIC: Final = b"NMC1"
+LONGEST: Final = 1 << 30
+HEAD: Final = struct.Struct("!IB")
+_HELLO: Final = struct.Struct("!4sH")
+_MIGRATION: Final = struct.Struct("!H")
+_GROUP_RECORDS: Final = struct.Struct("!HI")
+_HANDED: Final = struct.Struct("!IHBH")
+_KEY: Final = struct.Struct("!I")
+
+
+class Kind(IntEnum):
+    """What a frame is."""
+
+    HELLO = 1
+    WATERMARKS = 2  # (client, acked)*: what is known finished; goes before PREPARE
+    PREPARE = 3  # migration, (group, completion records)*
+    PREPARED = 4  # migration, group*: the destination is the owner of these now
+    KEYS = 5  # migration, body (core/transfer.c)
+    ARRIVED = 6  # migration, group*: every key of these has been applied
+    PULL = 7  # migration, group, key*
+    PULLED = 8  # migration, body as of KEYS
+    HANDOVER = 9  # (client ip, client port, hops, datagram)*
+    FAILED = 10  # migration, why
+
+
+class FrameError(ValueError):
+    """Bytes on the channel that are not a frame of ours."""
+
+
+Handed: TypeAlias = tuple[int, int, int, bytes]
+"""Client ip, client port, hops, datagram."""
+
+
+def frame(kind: Kind, *parts: bytes) -> bytes:
+    """Return one frame."""
+    body = b"".join(parts)
+    return HEAD.pack(len(body) + 1, kind) + body
+
+
+def hello(server: int) -> bytes:
+    """Return the HELLO of a server."""
+    return frame(Kind.HELLO, _HELLO.pack(MAGIC, server))
+
+
+def read_hello(body: memoryview) -> int:
+    """Return the server that says HELLO."""
+    if len(body) != _HELLO.size:
+        raise FrameError(f"HELLO of {len(body)} bytes")
+    magic, server = _HELLO.unpack(body)
+    if magic != MAGIC:
+        raise FrameError(f"HELLO of another protocol: {magic!r}")
+    return int(server)
+
+
+def migration(number: int) -> bytes:
+    """Return how a body names its migration."""
+    return _MIGRATION.pack(number)
+
+
+def read_migration(body: memoryview) -> tuple[int, memoryview]:
+    """Return the migration a body is about, and the rest."""
+    if len(body) < _MIGRATION.size:
+        raise FrameError("a body too short to name its migration")
+    return _MIGRATION.unpack_from(body)[0], body[_MIGRATION.size :]
+
+
+def groups(number: int, those: Iterable[int]) -> bytes:
+    """Return the body of PREPARED and ARRIVED."""
+    return b"".join((_MIGRATION.pack(number), *map(_MIGRATION.pack, those)))
+
+
+def read_groups(body: memoryview) -> list[int]:
+    """Return the groups of PREPARED and ARRIVED."""
+    if len(body) % 2:
+        raise FrameError("a list of groups is cut short")
+    return [group for (group,) in _MIGRATION.iter_unpack(body)]
+
+
+def group_records(group: int, records: bytes) -> bytes:
+    """Return a group with its completion records, for PREPARE."""
+    return _GROUP_RECORDS.pack(group, len(records)) + records
+
+
+def read_group_records(body: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Return the groups and completion records of PREPARE."""
+    while body:
+        if len(body) < _GROUP_RECORDS.size:
+            raise FrameError("PREPARE is cut short")
+        group, length = _GROUP_RECORDS.unpack_from(body)
+        body = body[_GROUP_RECORDS.size :]
+        if group >= 16384 or length > len(body):
+            raise FrameError("PREPARE is cut short or names a group beyond 16383")
+        yield group, body[:length]
+        body = body[length:]
+
+
+def handed(items: Iterable[Handed]) -> bytes:
+    """Return the body of HANDOVER."""
+    return b"".join(
+        _HANDED.pack(ip, port, hops, len(datagram)) + datagram for ip, port, hops, datagram in items
+    )
+
+
+def read_handed(body: memoryview) -> list[Handed]:
+    """Return the queries of HANDOVER."""
+    items: list[Handed] = []
+    while body:
+        if len(body) < _HANDED.size:
+            raise FrameError("HANDOVER is cut short")
+        ip, port, hops, length = _HANDED.unpack_from(body)
+        body = body[_HANDED.size :]
+        if length > len(body) or hops == 0:
+            raise FrameError("HANDOVER is cut short or counts no hop")
+        items.append((ip, port, hops, bytes(body[:length])))
+        body = body[length:]
+    return items
+
+
+def pull(number: int, group: int, keys: Iterable[bytes]) -> bytes:
+    """Return the body of PULL."""
+    head = _MIGRATION.pack(number) + _MIGRATION.pack(group)
+    return head + b"".join(_KEY.pack(len(key)) + key for key in keys)
+
+
+def read_pull(body: memoryview) -> tuple[int, list[bytes]]:
+    """Return group and keys of PULL."""
+    group, body = read_migration(body)
+    keys: list[bytes] = []
+    while body:
+        if len(body) < _KEY.size:
+            raise FrameError("PULL is cut short")
+        (length,) = _KEY.unpack_from(body)
+        body = body[_KEY.size :]
+        if length > len(body):
+            raise FrameError("PULL is cut short")
+        keys.append(bytes(body[:length]))
+        body = body[length:]
+    if group >= 16384:
+        raise FrameError(f"PULL of group {group}")
+    return group, keys
+
+
+class Splitter:
+    """Cuts a byte stream into frames."""
+
+    def __init__(self) -> None:
+        self._left = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[Kind, bytes]]:
+        """Return the frames that are complete now; raise FrameError at what is none."""
+        self._left += data
+        at = 0
+        try:
+            while len(self._left) - at >= HEAD.size:
+                length, kind = HEAD.unpack_from(self._left, at)
+                if not 1 <= length <= LONGEST:
+                    raise FrameError(f"a frame of {length} bytes")
+                end = at + HEAD.size - 1 + length
+                if len(self._left) < end:
+                    return
+                try:
+                    known = Kind(kind)
+                except ValueError:
+                    raise FrameError(f"a frame of unknown kind {kind}") from None
+                body = bytes(self._left[at + HEAD.size : end])
+                at = end
+                yield known, body
+        finally:
+            del self._left[:at]

@@ -1,0 +1,321 @@
+"""The destination's side of migrations (DESIGN section 6).
+
+Per IMMIGRATING group it keeps `here`: the keys whose truth is here, because their migrated copy
+arrived or was pulled, because a client wrote them, or because they are known not to exist. A
+migrated copy of such a key is dropped, so the newer value wins (invariant 4).
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from hosts.agent import frames
+from hosts.agent._core import Query, StoreError
+from hosts.agent.channel import Server
+from hosts.agent.frames import Kind
+from hosts.agent.node import Node, address
+from hosts.agent.store import keys_of
+from hosts.agent.table import State
+from hosts.wire import Control, Flags, Header, Op
+
+# op, service, group, migration, lane, sequence, ip, port
+Packet: TypeAlias = tuple[int, int, int, int, int, int, int, int]
+
+log = logging.getLogger("netmigrate.agent")
+
+_WAITING_PER_GROUP: Final = 4096
+_PURGED_AT_ONCE: Final = 256
+_DONE = 0  # `enum outcome` of core/core.h: executed, and the store's reply is no error
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A query that waits until all of `missing` is here; None: until its whole group is."""
+
+    query: Query
+    missing: frozenset[bytes] | None
+
+
+@dataclass(slots=True)
+class Group:
+    """One IMMIGRATING group."""
+
+    number: int
+    migration: "Immigration"
+    here: set[bytes]
+    arrived: bool = False  # every key has been applied; a key not in `here` does not exist
+    pulled: set[bytes] = field(default_factory=set)  # asked for
+    waiting: dict[tuple[int, int], Waiting] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Immigration:
+    """A migration that the controller told us to accept."""
+
+    number: int
+    source: Server
+    ranges: list[range]
+    here: dict[int, set[bytes]] = field(default_factory=dict)  # of its IMMIGRATING groups
+    done: set[int] = field(default_factory=set)
+
+    def covers(self, group: int) -> bool:
+        """Whether the group is one of its own."""
+        return any(group in groups for groups in self.ranges)
+
+
+class Immigrations:
+    """All migrations to this server."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._migrations: dict[int, Immigration] = {}
+        self._groups: dict[int, Group] = {}
+        self._purging: set[int] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def accept(self, number: int, source: Server, ranges: Sequence[range]) -> None:
+        """Be ready for a migration. Idempotent; ValueError where it contradicts."""
+        known = self._migrations.get(number)
+        table = self._node.table
+        if known is not None:
+            same = known.source == source and known.ranges == list(ranges)
+            if same and all(table.states[group] != State.ABSENT for group in known.done):
+                return
+            if known.here:
+                raise ValueError(f"migration {number} is known with other groups or source")
+        for groups in ranges:
+            for group in groups:
+                if table.states[group] != State.ABSENT:
+                    state = State(table.states[group]).name
+                    raise ValueError(f"group {group} is {state} here, it cannot be accepted")
+        for groups in ranges:
+            # a copy that we once gave away is no reason to answer GONE: we are asked anew
+            table.former[groups.start : groups.stop] = 0
+        self._migrations[number] = Immigration(number, source, list(ranges))
+        self._node.know(source)
+        self._node.link(source.index)
+
+    # --- frames from a source ---------------------------------------------------------------------
+
+    def handle(self, peer: int, kind: Kind, body: memoryview) -> None:
+        """Take PREPARE, KEYS or PULLED; ValueError if it is malformed."""
+        number, body = frames.read_migration(body)
+        migration = self._migrations.get(number)
+        if migration is None or migration.source.index != peer:
+            self._complain(peer, number, f"{self._node.own.name} has not accepted the migration")
+        elif kind is Kind.PREPARE:
+            self._prepare(migration, body)
+        else:
+            self._apply(migration, body)
+
+    def _complain(self, peer: int, number: int, why: str) -> None:
+        if peer in self._node.servers:
+            self._node.link(peer).send(Kind.FAILED, frames.migration(number), why.encode())
+
+    def _prepare(self, migration: Immigration, body: memoryview) -> None:
+        """Step 2: become the owner. Left-over copies of the group must be gone first."""
+        table = self._node.table
+        again: list[int] = []
+        new: list[int] = []
+        for group, records in frames.read_group_records(body):
+            mine = self._groups.get(group)
+            owned = group in migration.done and table.states[group] != State.ABSENT
+            if owned or (mine is not None and mine.migration is migration):
+                again.append(group)
+            elif not migration.covers(group) or table.states[group] != State.ABSENT:
+                state = State(table.states[group]).name
+                why = f"group {group} is {state} at {self._node.own.name}, or not in the migration"
+                self._complain(migration.source.index, migration.number, why)
+            elif group not in self._purging:
+                self._node.core.add_records(group, records)
+                new.append(group)
+        if new:
+            try:
+                counts = self._node.core.call(
+                    [[b"CLUSTER", b"COUNTKEYSINSLOT", b"%d" % group] for group in new]
+                )
+            except ConnectionError as error:
+                self._complain(migration.source.index, migration.number, self._store(error))
+                return
+            stale = [group for group, count in zip(new, counts, strict=True) if count != 0]
+            if stale:
+                self._purging.update(stale)
+                task = asyncio.create_task(self._purge(migration, stale))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+                new = [group for group in new if group not in self._purging]
+        self._own(migration, new)
+        self._acknowledge(migration, Kind.PREPARED, again + new)
+
+    def _own(self, migration: Immigration, groups: Iterable[int]) -> None:
+        for number in groups:
+            group = Group(number, migration, set())
+            self._groups[number] = group
+            migration.here[number] = group.here
+            self._node.table.set(number, State.IMMIGRATING, self._node.own.index)
+
+    def _acknowledge(self, migration: Immigration, kind: Kind, groups: Sequence[int]) -> None:
+        if groups:
+            link = self._node.link(migration.source.index)
+            size = link.send(kind, frames.groups(migration.number, groups))
+            self._node.counters.add("channel_other_bytes", size)
+
+    async def _purge(self, migration: Immigration, groups: list[int]) -> None:
+        core = self._node.core
+        try:
+            for group in groups:
+                (keys,) = keys_of(core, [group])
+                for first in range(0, len(keys), _PURGED_AT_ONCE):
+                    core.call([[b"UNLINK", *keys[first : first + _PURGED_AT_ONCE]]])
+                    await asyncio.sleep(0)
+                self._node.counters.add("keys_purged", len(keys))
+            self._own(migration, groups)
+            self._acknowledge(migration, Kind.PREPARED, groups)
+        except (StoreError, ConnectionError) as error:
+            self._complain(migration.source.index, migration.number, self._store(error))
+        finally:
+            self._purging.difference_update(groups)
+
+    def _store(self, error: object) -> str:
+        return f"the store of {self._node.own.name}: {error}"
+
+    def _apply(self, migration: Immigration, body: memoryview) -> None:
+        """Step 4, and the answers to priority pulls."""
+        applied, dropped, ended, error = self._node.core.restore(body, migration.here)
+        self._node.counters.add("keys_applied", applied)
+        self._node.counters.add("keys_dropped", dropped)
+        if error is not None:
+            self._complain(migration.source.index, migration.number, self._store(error))
+        else:
+            for number in ended:
+                self._groups[number].arrived = True
+            self._acknowledge(migration, Kind.ARRIVED, ended)
+        for number in migration.here:
+            group = self._groups[number]
+            if group.waiting:
+                self._wake(group)
+
+    # --- queries of IMMIGRATING groups ------------------------------------------------------------
+
+    def query(self, queries: Iterable[Query]) -> None:
+        """Answer, or wait for a priority pull; section 6, second table, third row."""
+        ready: list[Query] = []
+        for query in queries:
+            self._node.counters.add("immigrating_queries")
+            group = self._groups.get(query.group)
+            if group is None:
+                self._node.core.refuse(
+                    query, f"group {query.group} was arriving when this agent was restarted"
+                )
+            elif group.arrived:
+                ready.append(query)
+            else:
+                self._judge(group, query, ready)
+        self._execute(ready)
+
+    def _judge(self, group: Group, query: Query, ready: list[Query]) -> None:
+        keys = frozenset(query.keys)
+        missing = keys - group.here
+        double = not query.write and query.flags & Flags.DOUBLE
+        if query.whole:
+            self._wait(group, query, None)
+        elif not missing or (query.write and query.blind):
+            ready.append(query)
+        elif double and missing == keys:
+            # the source's copy is the truth, all of it; had one key been written here, it were not
+            self._node.core.empty(query, Flags.NONE)
+        else:
+            self._wait(group, query, missing)
+
+    def _wait(self, group: Group, query: Query, missing: frozenset[bytes] | None) -> None:
+        if len(group.waiting) >= _WAITING_PER_GROUP:
+            self._node.counters.add("dropped_full")
+            return
+        group.waiting.setdefault((query.client, query.seq), Waiting(query, missing))
+        if missing and (wanted := missing - group.pulled):
+            group.pulled |= wanted
+            self._node.counters.add("priority_pulls", len(wanted))
+            self._pull(group, wanted)
+
+    def _pull(self, group: Group, keys: Iterable[bytes]) -> None:
+        migration = group.migration
+        link = self._node.link(migration.source.index)
+        size = link.send(Kind.PULL, frames.pull(migration.number, group.number, keys))
+        self._node.counters.add("channel_pull_bytes", size)
+
+    def _wake(self, group: Group) -> None:
+        ready = [
+            key
+            for key, waiting in group.waiting.items()
+            if group.arrived or (waiting.missing is not None and waiting.missing <= group.here)
+        ]
+        self._execute([group.waiting.pop(key).query for key in ready])
+
+    def _execute(self, queries: list[Query]) -> None:
+        if not queries:
+            return
+        outcomes = self._node.core.execute(queries, Flags.AUTHORITATIVE)
+        for query, outcome in zip(queries, outcomes, strict=True):
+            if query.flags & Flags.DOUBLE and not query.write:
+                self._node.counters.add("double_reads_authoritative")
+            # A write that failed, or was a duplicate, has not made its keys newer.
+            group = self._groups.get(query.group)
+            if query.write and query.blind and outcome == _DONE and group is not None:
+                group.here.update(query.keys)
+
+    # --- control packets --------------------------------------------------------------------------
+
+    def control(self, packets: Iterable[Packet]) -> None:
+        """GROUP_START and GROUP_COMPLETE: acknowledge what that migration's source sent."""
+        acks: dict[tuple[int, int], list[bytes]] = {}
+        for op, service, group, number, lane, sequence, ip, port in packets:
+            migration = self._migrations.get(number)
+            if (
+                migration is None
+                or service != self._node.core.service
+                or (ip, port) != (address(migration.source.ip), migration.source.udp_port)
+                or not self._control(migration, Op(op), group)
+            ):
+                self._node.counters.add("control_ignored")
+                continue
+            header = Header(Op.GROUP_ACK, service=service, group=group, migration=number)
+            ack = header.pack() + Control(lane, sequence).pack()
+            acks.setdefault((ip, port), []).append(ack)
+        for peer, datagrams in acks.items():
+            self._node.core.send(datagrams, *peer)
+            self._node.counters.add("control_sent", len(datagrams))
+
+    def _control(self, migration: Immigration, op: Op, number: int) -> bool:
+        """Return whether to acknowledge."""
+        if number in migration.done:
+            return True
+        group = self._groups.get(number)
+        if group is None or group.migration is not migration:
+            return False
+        if op is Op.GROUP_COMPLETE:
+            if not group.arrived:
+                return False  # only the channel can say that every key is here
+            self._complete(group)
+        return True
+
+    def _complete(self, group: Group) -> None:
+        """Step 5."""
+        self._node.table.set(group.number, State.OWNED, self._node.own.index)
+        group.migration.done.add(group.number)
+        del group.migration.here[group.number]
+        del self._groups[group.number]
+        self._node.counters.add("groups_received")
+
+    def resend(self, peer: int) -> None:
+        """The channel is new: ask again for what has not been answered."""
+        for group in self._groups.values():
+            wanted = group.pulled - group.here
+            if group.migration.source.index == peer and wanted and group.waiting:
+                self._pull(group, wanted)
+
+    def close(self) -> None:
+        """The agent ends."""
+        for task in self._tasks:
+            task.cancel()

@@ -1,0 +1,68 @@
+"""The command `netmigrate-agent`: answers queries beside a store, and moves its groups."""
+
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hosts.agent import rpc
+from hosts.agent.agent import Agent, Settings, StartError
+from hosts.agent.channel import Server
+
+
+async def _run(settings: Settings, where: str) -> None:
+    agent = Agent(settings)
+    await agent.start()
+    try:
+        server = await rpc.serve(agent, where)
+    except RuntimeError as error:
+        await agent.stop()
+        raise StartError(f"--grpc {where}: {error}") from None
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    own = settings.own
+    print(
+        f"ready: {own.name} (server {own.index}), queries on {own.ip}:{own.udp_port}, "
+        f"channel on {own.channel_port}, control on {where}, store {agent.store_version}",
+        flush=True,
+    )
+    await stopped.wait()
+    await server.stop(0.2)
+    await agent.stop()
+
+
+def agent(
+    *,
+    name: Annotated[str, typer.Option(help="This server's name.")],
+    index: Annotated[int, typer.Option(help="Its index in the switch, from 1.", min=1, max=65535)],
+    ip: Annotated[str, typer.Option(help="The IPv4 address to listen on.")],
+    redis: Annotated[str, typer.Option(help="The store: unix:/path/to/redis.sock.")],
+    state: Annotated[Path, typer.Option(help="Directory for what must outlive the process.")],
+    grpc: Annotated[str, typer.Option(help="Where to listen for the controller.")],
+    udp_port: Annotated[int, typer.Option(help="Queries.", min=1, max=65535)] = 4701,
+    channel_port: Annotated[int, typer.Option(help="Other agents.", min=1, max=65535)] = 4701,
+    grace: Annotated[float, typer.Option(help="Seconds that copies are kept.", min=0)] = 2.0,
+) -> None:
+    """Answer queries beside a Redis or Valkey store, and move its groups."""
+    logging.basicConfig(format=f"{name}: %(levelname)s %(message)s", level=logging.INFO)
+    own = Server(index, name, ip, udp_port, channel_port)
+    try:
+        asyncio.run(_run(Settings(own, redis, state, grace), grpc))
+    except StartError as error:
+        print(f"netmigrate-agent: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+
+
+def main() -> None:
+    """Entry point."""
+    typer.run(agent)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""What every part of one agent shares."""
+
+import ipaddress
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from hosts.agent import frames
+from hosts.agent._core import Core, Query
+from hosts.agent.channel import Link, Server
+from hosts.agent.counters import Counters
+from hosts.agent.frames import Kind
+from hosts.agent.table import Table
+
+HOPS = 4
+
+
+def address(ip: str) -> int:
+    """Return an IPv4 address as a number."""
+    return int(ipaddress.IPv4Address(ip))
+
+
+@dataclass(slots=True)
+class Node:
+    """This server, its table, its core and its links to the others."""
+
+    own: Server
+    table: Table
+    core: Core
+    counters: Counters
+    grace: float
+    link_up: Callable[[int], None]
+    link_writable: Callable[[int], None]
+    vip: tuple[int, int] | None = None
+    servers: dict[int, Server] = field(default_factory=dict)
+    links: dict[int, Link] = field(default_factory=dict)
+
+    def know(self, server: Server) -> None:
+        """Remember where a server is; a changed address gets a new link."""
+        if self.servers.get(server.index) == server:
+            return
+        self.servers[server.index] = server
+        if old := self.links.pop(server.index, None):
+            old.close()
+
+    def link(self, server: int) -> Link:
+        """Return the link to a server; KeyError if its address is not known."""
+        if server not in self.links:
+            peer = self.servers[server]
+            self.links[server] = Link(self.own.index, peer, self.link_up, self.link_writable)
+        return self.links[server]
+
+    def hand(self, server: int, queries: Iterable[Query], counter: str) -> None:
+        """Hand queries to another server's agent, which answers the client itself."""
+        items: list[frames.Handed] = []
+        for query in queries:
+            if query.hops >= HOPS:
+                self.counters.add("dropped_hops")
+            else:
+                items.append((query.ip, query.port, query.hops + 1, query.datagram))
+        if not items:
+            return
+        size = self.link(server).send(Kind.HANDOVER, frames.handed(items))
+        self.counters.add(counter if size else "dropped_unreachable", len(items))
+        self.counters.add("channel_handover_bytes", size)

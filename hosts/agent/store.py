@@ -1,0 +1,93 @@
+"""What the agent asks of its store apart from queries; and the checks at start."""
+
+import socket
+from collections.abc import Sequence
+from typing import Final
+
+from hosts.agent._core import Core, StoreError
+from hosts.agent.commands import rows
+
+_LISTED: Final = 1000
+
+
+class UnfitStore(Exception):
+    """The store cannot be used; the message says why and what to do."""
+
+
+def keys_of(core: Core, groups: Sequence[int]) -> list[list[bytes]]:
+    """Return every key of each group."""
+    listed = [
+        _keys(reply)
+        for reply in core.call(
+            [[b"CLUSTER", b"GETKEYSINSLOT", b"%d" % group, b"%d" % _LISTED] for group in groups]
+        )
+    ]
+    for index, group in enumerate(groups):
+        if len(listed[index]) == _LISTED:  # there may be more
+            (count,) = core.call([[b"CLUSTER", b"COUNTKEYSINSLOT", b"%d" % group]])
+            command = [b"CLUSTER", b"GETKEYSINSLOT", b"%d" % group, b"%d" % _number(count)]
+            listed[index] = _keys(core.call([command])[0])
+    return listed
+
+
+def some_keys_of(core: Core, groups: Sequence[int], most: int) -> list[list[bytes]]:
+    """Return up to `most` keys of each group."""
+    command = [b"CLUSTER", b"GETKEYSINSLOT"]
+    replies = core.call([[*command, b"%d" % group, b"%d" % most] for group in groups])
+    return [_keys(reply) for reply in replies]
+
+
+def _keys(reply: object) -> list[bytes]:
+    if isinstance(reply, StoreError):
+        raise reply
+    if not isinstance(reply, list):
+        raise StoreError(f"CLUSTER GETKEYSINSLOT answered {reply!r}")
+    return [key for key in reply if isinstance(key, bytes)]
+
+
+def _number(reply: object) -> int:
+    if not isinstance(reply, int):
+        raise reply if isinstance(reply, StoreError) else StoreError(f"not a number: {reply!r}")
+    return reply
+
+
+def socket_path(url: str) -> str:
+    """Return the path in `unix:/…`; the store must be beside the agent."""
+    if not url.startswith("unix:") or len(url) == len("unix:"):
+        raise UnfitStore(f"--redis {url}: expected unix:/path/to/redis.sock (its `unixsocket`)")
+    return url.removeprefix("unix:")
+
+
+def check(core: Core, path: str) -> str:
+    """Check that the store at `path` is fit, load its command table; return its version."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError as error:
+            raise UnfitStore(f"no store answers at {path}: {error.strerror or error}") from None
+    try:
+        info, nodes, commands = core.call([[b"INFO"], [b"CLUSTER", b"NODES"], [b"COMMAND"]])
+    except ConnectionError as error:
+        raise UnfitStore(f"the store at {path} does not answer: {error}") from None
+    if isinstance(info, StoreError):
+        raise UnfitStore(f"the store at {path} refuses: {info}")
+    if not isinstance(nodes, bytes):
+        raise UnfitStore(f"the store at {path} is not in cluster mode: set `cluster-enabled yes`")
+    own = [line.split() for line in nodes.decode().splitlines() if "myself" in line]
+    if len(own) != 1 or own[0][8:] != ["0-16383"]:
+        raise UnfitStore(
+            f"the store at {path} does not own all slots: "
+            "run `redis-cli CLUSTER ADDSLOTSRANGE 0 16383` on it, alone in its cluster"
+        )
+    table = rows(commands)
+    core.load(table, any(row[0] == b"pexpiretime" for row in table))
+    fields = fields_of(info)
+    if "valkey_version" in fields:
+        return f"valkey {fields['valkey_version']}"
+    return f"redis {fields.get('redis_version', '?')}"
+
+
+def fields_of(info: object) -> dict[str, str]:
+    """Return the fields of an INFO reply."""
+    lines = info.decode().splitlines() if isinstance(info, bytes) else []
+    return dict(line.split(":", 1) for line in lines if ":" in line)

@@ -1,0 +1,74 @@
+"""Deletes the source's copies of groups that have gone, after the grace period (invariant 6)."""
+
+import asyncio
+import logging
+from collections import deque
+from itertools import islice
+from time import monotonic
+from typing import Final
+
+from hosts.agent._core import StoreError
+from hosts.agent.node import Node
+from hosts.agent.store import some_keys_of
+from hosts.agent.table import State
+
+log = logging.getLogger("netmigrate.agent")
+
+_PAUSE: Final = 0.004
+_GROUPS: Final = 16
+_KEYS: Final = 64
+
+
+class Sweeper:
+    """A queue of (due, group), worked off in small batches so that queries do not notice."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._queue: deque[tuple[float, int]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, group: int) -> None:
+        """The group has gone."""
+        self._queue.append((monotonic() + self._node.grace, group))
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._timer is None and self._queue:
+            wait = max(_PAUSE, self._queue[0][0] - monotonic())
+            self._timer = asyncio.get_running_loop().call_later(wait, self._sweep)
+
+    def _sweep(self) -> None:
+        self._timer = None
+        now = monotonic()
+        # a group that has come back, or is just coming, is not ours to delete from
+        due = [
+            group
+            for at, group in islice(self._queue, _GROUPS)
+            if at <= now and self._node.table.states[group] == State.ABSENT
+        ]
+        try:
+            left = self._delete(due)
+        except (StoreError, ConnectionError) as error:
+            log.warning("copies that are not needed any more stay for now: %s", error)
+            left = due
+        for _ in range(min(_GROUPS, len(self._queue))):
+            if self._queue[0][0] > now:
+                break
+            self._queue.popleft()
+        self._queue.extendleft((now, group) for group in left)
+        self._schedule()
+
+    def _delete(self, groups: list[int]) -> list[int]:
+        """Delete some keys of each group; return the groups that may have more."""
+        if not groups:
+            return []
+        listed = some_keys_of(self._node.core, groups, _KEYS)
+        commands = [[b"UNLINK", *keys] for keys in listed if keys]
+        self._node.core.call(commands)
+        self._node.counters.add("keys_deleted", sum(map(len, listed)))
+        return [group for group, keys in zip(groups, listed, strict=True) if len(keys) == _KEYS]
+
+    def close(self) -> None:
+        """The agent ends."""
+        if self._timer is not None:
+            self._timer.cancel()
