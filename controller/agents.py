@@ -49,10 +49,12 @@ class Agents:
 
     def _error(self, server: str, error: grpc.aio.AioRpcError) -> Exception:
         agent = f"agent of {server} ({self._config.server_named(server).agent})"
-        if error.code() in _SILENT:
+        details = error.details() or error.code().name
+        # An agent that does answer is UNAVAILABLE only because its store is.
+        if error.code() in _SILENT and "store" not in details:
             return UnreachableError(f"{agent} does not answer: is netmigrate-agent running there?")
         kind = UnknownMigrationError if error.code() == grpc.StatusCode.NOT_FOUND else RefusedError
-        return kind(f"{agent}: {error.details() or error.code().name}")
+        return kind(f"{agent}: {details}")
 
     async def _call(self, server: str, method: str, request: object) -> Any:
         try:

@@ -6,13 +6,14 @@ the switch steers again.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 
 from controller import slices
 from controller.agents import Agents, UnknownMigrationError
 from controller.entries import Entity, Stage
-from controller.errors import ControllerError
+from controller.errors import ControllerError, RefusedError
 from controller.model import Migration, State
 from controller.registers import P4RuntimeRegisters
 from controller.store import Store
@@ -60,14 +61,19 @@ class Recovery:
     async def _fill(self, registers: P4RuntimeRegisters, migration: Migration) -> None:
         """Freeze a migration and write its slice from what its source knows."""
         truth = None
-        try:
-            self.frozen.add(migration.id)
-            await self._agents.pause(migration, drain=False)
+        with contextlib.suppress(UnknownMigrationError):  # it was about to begin: nothing has moved
+            await self._freeze(migration)
             truth = await self._agents.truth(migration)
-        except UnknownMigrationError:
-            # It was about to begin: nothing has moved.
-            self.frozen.discard(migration.id)
         await slices.fill(registers, migration, truth)
+
+    async def _freeze(self, migration: Migration) -> None:
+        # Marked first: an agent may have heard us even if its answer is lost.
+        self.frozen.add(migration.id)
+        try:
+            await self._agents.pause(migration, drain=False)
+        except RefusedError:
+            # It has ended, failed, or never begun: it stands still anyway.
+            self.frozen.discard(migration.id)
 
     async def _try_release(self, number: int) -> None:
         try:
@@ -76,11 +82,15 @@ class Recovery:
             log.warning("migration %d: not resumed yet: %s", number, error)
 
     async def release(self, migration: Migration) -> None:
-        """Let a frozen migration go on, if the user wants it to."""
-        if migration.state in (State.STARTING, State.RUNNING, State.STOPPING):
-            await self._agents.resume(migration)
-        if migration.state is State.STOPPING:
-            await self._agents.stop(migration)
+        """Let a frozen migration go on as the user wants it to."""
+        await self._agents.resume(migration)
+        match migration.state:
+            case State.PAUSED:
+                await self._agents.pause(migration, drain=True)
+            case State.STOPPING:
+                await self._agents.stop(migration)
+            case State.STALLED:
+                await self._agents.pause(migration, drain=False)
         self.frozen.discard(migration.id)
 
     async def restore_late(self, migration: Migration) -> None:
