@@ -55,6 +55,15 @@ class Fields:
         """Return an integer in `low`…`high`, or None where the field is absent."""
         return None if self._values.get(name) is None else self.integer(name, low, high)
 
+    def optional_file(self, name: str) -> Path | None:
+        """Return the path of a file that exists, or None where the field is absent."""
+        if self._values.get(name) is None:
+            return None
+        path = Path(self.text(name))
+        if not path.is_file():
+            raise InvalidError(f"{self.path(name)}: no file {path}")
+        return path
+
     def ip(self, name: str) -> str:
         """Return an IPv4 address."""
         value = self.text(name)
@@ -86,23 +95,36 @@ class Fields:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """The switch, as a P4Runtime server."""
+    """The switch, as a P4Runtime server.
+
+    `p4info` and `p4_device_config` are what the controller loads into a switch that does not
+    load its program itself; both or neither.
+    """
 
     name: str
     address: str
     device_id: int
     target: str
     program: str
+    p4info: Path | None
+    p4_device_config: Path | None
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """Read it from JSON."""
+        files = [fields.optional_file(name) for name in ("p4info", "p4_device_config")]
+        if files.count(None) == 1:
+            raise InvalidError(
+                f"{fields.path('p4info')} and {fields.path('p4_device_config')}: "
+                "one without the other loads nothing"
+            )
         return cls(
             fields.text("name"),
             fields.text("address"),
             fields.integer("device_id", 1, (1 << 63) - 1),
             fields.text("target"),
             fields.text("program"),
+            *files,
         )
 
 

@@ -39,7 +39,8 @@ async def serve(config: Config) -> None:
         await asyncio.wait([ready, stopping], return_when=asyncio.FIRST_COMPLETED)
         if ready.done():
             await ready
-            print(f"ready: {config.device.name}, {len(config.servers)} servers, {config.listen}")
+            message = f"ready: {config.device.name}, {len(config.servers)} servers, {config.listen}"
+            print(message, flush=True)
         else:
             ready.cancel()
         await stopping

@@ -150,11 +150,17 @@ class Switch:
     async def _run_once(self, take_over: Callable[[Session, Found], Awaitable[None]]) -> None:
         # The latest controller wins: a stale one must not stay primary.
         options = fy.SwitchOptions(
-            device_id=self.device.device_id, initial_election_id=int(time.time())
+            p4info=self.device.p4info,
+            p4blob=self.device.p4_device_config,
+            device_id=self.device.device_id,
+            initial_election_id=int(time.time()),
         )
         async with fy.Switch(self.device.name, self.device.address, options) as connection:
             if not connection.p4info.exists:
-                raise RuntimeError("no P4 program is loaded there: `p4switch run` loads one")
+                raise RuntimeError(
+                    "no P4 program is loaded there: start the switch with one, or name "
+                    "device.p4info and device.p4_device_config in the configuration"
+                )
             if not connection.is_primary:
                 raise RuntimeError("another controller is its primary")
             session = Session(connection)

@@ -124,8 +124,10 @@ class Rack:
 
     def start_controller(self) -> Child:
         """Start the controller."""
-        argv = [sys.executable, "-u", "-m", "controller.cli", "controller", "--verbose"]
-        return self.children.start("controller", [*argv, "--config", str(self.path)])
+        argv = [sys.executable, "-m", "controller.cli", "controller", "--verbose"]
+        return self.children.start(
+            "controller", [*argv, "--config", str(self.path)], ready="ready:"
+        )
 
     def cli(self, *arguments: str) -> tuple[int, str, str]:
         """Run `netmigrate`: status, stdout, stderr."""
