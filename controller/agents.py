@@ -47,8 +47,11 @@ class Agents:
         """Close all channels."""
         await asyncio.gather(*(channel.close() for channel in self._channels.values()))
 
+    def _name(self, server: str) -> str:
+        return f"agent of {server} ({self._config.server_named(server).agent})"
+
     def _error(self, server: str, error: grpc.aio.AioRpcError) -> Exception:
-        agent = f"agent of {server} ({self._config.server_named(server).agent})"
+        agent = self._name(server)
         details = error.details() or error.code().name
         # An agent that does answer is UNAVAILABLE only because its store is.
         if error.code() in _SILENT and "store" not in details:
@@ -138,12 +141,19 @@ class Agents:
 
     async def watch(self, migration: Migration) -> AsyncIterator[pb.MigrationProgress]:
         """Yield the source's progress until the migration ends there."""
-        request = pb.WatchRequest(migration=migration.id)
+        call = self._stubs[migration.source].WatchMigration(pb.WatchRequest(migration=migration.id))
         try:
-            async for progress in self._stubs[migration.source].WatchMigration(request):
+            while True:
+                progress = await asyncio.wait_for(call.read(), _TIMEOUT)
+                if progress is grpc.aio.EOF:
+                    return
                 yield progress
         except grpc.aio.AioRpcError as error:
             raise self._error(migration.source, error) from None
+        except TimeoutError:
+            raise UnreachableError(f"{self._name(migration.source)} has fallen silent") from None
+        finally:
+            call.cancel()
 
 
 async def place(agents: Agents, server: str, partitions: Sequence[Partition]) -> None:

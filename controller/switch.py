@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import finsy as fy
+import grpc
 
 from controller.config import Device
 from controller.entries import Entity, Stage, flood_by_default, stage_of
-from controller.errors import RefusedError, UnknownNameError, UnreachableError
+from controller.errors import ControllerError, RefusedError, UnknownNameError, UnreachableError
 from controller.p4runtime import read, reason
 from controller.registers import P4RuntimeRegisters
 
@@ -140,8 +141,10 @@ class Switch:
         while True:
             try:
                 await self._run_once(take_over)
-            except (fy.P4ClientError, UnreachableError, RuntimeError, ValueError) as error:
+            except (fy.P4ClientError, ControllerError, RuntimeError) as error:
                 self._set_error(reason(error))
+            except Exception:
+                log.exception("%s: trying again", self.name)
             finally:
                 self._session = None
                 self.ready.clear()
@@ -180,7 +183,8 @@ class Switch:
         found = await session.look()
         log.info("%s: connected%s", self.name, ", nothing installed" if found.fresh else "")
         async with self._updating:
-            await take_over(session, found)
+            with self.reporting():
+                await take_over(session, found)
             self._session = session
         self.error = ""
         self.ready.set()
@@ -217,6 +221,15 @@ class Switch:
             if error.code in (fy.GRPCStatusCode.UNAVAILABLE, fy.GRPCStatusCode.DEADLINE_EXCEEDED):
                 raise UnreachableError(f"{self.name} is not reachable: {error.message}") from None
             raise RefusedError(f"{self.name} refused: {reason(error)}") from None
+        except (AssertionError, grpc.aio.UsageError):
+            # finsy has closed the channel under us.
+            raise UnreachableError(f"{self.name} is not reachable: connection lost") from None
+        except asyncio.CancelledError:
+            # Closing the channel cancels its calls, which must not look as if we were cancelled.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise UnreachableError(f"{self.name} is not reachable: connection lost") from None
 
     async def tables(self, name: str = "") -> dict[str, list[Row]]:
         """Return the entries of all tables, or of one, as text."""

@@ -10,7 +10,6 @@ import typer
 
 from controller.cli.connection import load
 from controller.cli.output import fail
-from controller.daemon import serve
 from controller.errors import ControllerError
 
 
@@ -24,6 +23,9 @@ def controller(
     verbose: Annotated[bool, typer.Option(help="Log what is done, not only what fails.")] = False,
 ) -> None:
     """Run the controller until it is interrupted; says `ready:` once the switch steers."""
+    # Here, not above: the other commands need not wait for all that a controller needs.
+    from controller.daemon import serve
+
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO if verbose else logging.WARNING,
