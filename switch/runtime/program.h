@@ -28,6 +28,7 @@ struct p4_program {
     const uint32_t *counter_sizes;
     const struct p4_meter_type *meter_types;
     uint32_t packet_size; /* of the generated struct packet */
+    uint32_t big_limbs;   /* 64-bit words of a p4_big */
 };
 
 extern const struct p4_program p4_program;
@@ -46,7 +47,8 @@ struct p4s {
     struct p4_meter **meters;
     struct packet *main;  /* the packet being processed */
     uint8_t *out;         /* deparsed headers and payload */
-    uint32_t out_size;
+    uint8_t *scratch;     /* what a checksum with payload is computed over */
+    uint32_t out_size, scratch_size;
     uint32_t drop_port;
     uint64_t origin_ns;   /* timestamps and meters count from here */
     uint64_t random;
@@ -89,8 +91,9 @@ struct p4_packet {
     struct packet *next;
 };
 
-/* A payload byte that does not fit is room that p4_reserve_out must make first. */
 P4_COLD bool p4_grow_out(struct p4s *s, uint32_t size);
+/* Room for `size` bytes until the next call, NULL when memory is out. */
+uint8_t *p4_scratch(struct p4s *s, uint32_t size);
 
 P4_INLINE bool p4_reserve_out(struct p4s *s, uint32_t size)
 {

@@ -191,6 +191,9 @@ static void p4_clone_ingress(struct p4s *s, const struct packet *c, uint32_t ing
     program_preserve(clone, c, c->p.clone_list);
     clone->std.instance_type_ = P4_INGRESS_CLONE;
     clone->p.truncate = replicas->truncate ? replicas->truncate : UINT32_MAX;
+    /* What egress queues may outlive this clone: it shares the bytes' ownership. */
+    if ((clone->p.owner = c->p.owner))
+        clone->p.owner->references++;
     for (uint32_t i = 0; i + 1 < replicas->count; i++) {
         struct packet *copy = p4_copy_packet(s, clone);
         if (!copy)
@@ -202,9 +205,6 @@ static void p4_clone_ingress(struct p4s *s, const struct packet *c, uint32_t ing
     }
     const struct p4_replica *last = &replicas->list[replicas->count - 1];
     clone->std.egress_rid_ = last->instance & 0xffff;
-    /* What egress queues may outlive this clone: it shares the bytes' ownership. */
-    if ((clone->p.owner = c->p.owner))
-        clone->p.owner->references++;
     p4_run_egress(s, clone, last->port, emit, ctx);
     p4_give_packet(s, clone);
 }

@@ -109,6 +109,7 @@ void p4s_free(struct p4s *s)
     free(s->meters);
     free(s->main);
     free(s->out);
+    free(s->scratch);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
@@ -122,4 +123,16 @@ bool p4_grow_out(struct p4s *s, uint32_t size)
     s->out = out;
     s->out_size = 2 * size;
     return true;
+}
+
+uint8_t *p4_scratch(struct p4s *s, uint32_t size)
+{
+    if (size > s->scratch_size) {
+        uint8_t *scratch = realloc(s->scratch, 2 * (size_t)size);
+        if (!scratch)
+            return NULL;
+        s->scratch = scratch;
+        s->scratch_size = 2 * size;
+    }
+    return s->scratch;
 }

@@ -1,0 +1,209 @@
+"""Controls: a frame for what actions and tables share, then actions, tables and the body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from switch import ir
+from switch.backend import representation as rep
+from switch.backend.calls import is_packet, writes
+from switch.backend.context import Context, counts_bytes
+from switch.backend.keys import KeyLayout, data_offsets, key_layout
+from switch.backend.statements import StatementWriter
+from switch.frontend.errors import unsupported
+
+
+def write_control(
+    context: Context, control: ir.Control, variables: Mapping[ir.Variable, str]
+) -> None:
+    """`variables` binds the parameters of a top-level block; those of others are C parameters."""
+    _ControlWriter(context, control, variables).write()
+
+
+def write_top_action(context: Context, action: ir.Action) -> None:
+    _write_action(context, action, {}, "")
+
+
+def write_function(context: Context, function: ir.Function) -> None:
+    writer = StatementWriter(context, context.functions, {})
+    signature = ", ".join(writer.signature(function, function.params))
+    result = context.types.value(function.result)
+    head = f"static inline {result} {context.function_name(function)}({signature})"
+    context.prototypes.add(f"{head};")
+    with context.functions.block(head):
+        writer.statements(function.body.statements)
+
+
+def _write_action(
+    context: Context, action: ir.Action, variables: Mapping[ir.Variable, str], frame: str
+) -> None:
+    writer = StatementWriter(context, context.functions, dict(variables), "f")
+    signature = ", ".join(writer.signature(action, action.params, frame))
+    head = f"static inline void {context.function_name(action)}({signature})"
+    context.prototypes.add(f"{head};")
+    with context.functions.block(head):
+        writer.statements(action.body.statements)
+
+
+class _ControlWriter:
+    def __init__(
+        self, context: Context, control: ir.Control, variables: Mapping[ir.Variable, str]
+    ) -> None:
+        self.context = context
+        self.control = control
+        self.out = context.functions
+        self.top = bool(variables)
+        self.variables = dict(variables)
+        self.frame = context.frame(control)
+
+    def write(self) -> None:
+        self._frame()
+        for action in self.control.actions:
+            _write_action(self.context, action, self.variables, self.frame)
+        for table in self.control.tables:
+            _TableWriter(self.context, table, self.variables, self.frame).write()
+        self._body()
+
+    def _frame(self) -> None:
+        """Parameters and the variables of the prologue: actions and tables may use them."""
+        types, names = self.context.types, self.context.names
+        with self.context.frames.block(f"struct {self.frame}", "};"):
+            for param in self.control.params:
+                if is_packet(param.type) or self.top:
+                    continue
+                name = names.of(("frame", param), param.name)
+                by_value = rep.is_scalar(param.type) and not writes(param)
+                star = "" if by_value else "*"
+                self.context.frames.add(f"{types.value(param.type)} {star}{name};")
+                self.variables[param] = f"f->{name}" if by_value else f"(*f->{name})"
+            for statement in self.control.prologue:
+                if isinstance(statement, ir.Declare):
+                    variable = statement.variable
+                    name = names.of(("frame", variable), variable.name)
+                    self.context.frames.add(f"{types.value(variable.type)} {name};")
+                    self.variables[variable] = f"f->{name}"
+
+    def _body(self) -> None:
+        control = self.control
+        writer = StatementWriter(self.context, self.out, {}, "f")
+        params = [] if self.top else list(control.params)
+        signature = ", ".join(writer.signature(control, params))
+        head = f"static void {self.context.function_name(control)}({signature})"
+        self.context.prototypes.add(f"{head};")
+        with self.out.block(head):
+            self.out.add(f"struct {self.frame} frame, *f = &frame;")
+            self.out.add("(void)f;")
+            for param in params:
+                if not is_packet(param.type):
+                    name = self.context.names.of(("frame", param), param.name)
+                    own = self.context.names.of((control, param), param.name)
+                    self.out.add(f"f->{name} = {own};")
+            writer.variables = self.variables
+            writer.statements(control.prologue)
+            writer.statements(control.body.statements)
+
+
+class _TableWriter(StatementWriter):
+    """One C function that looks up and runs the action: its number, the top bit for a hit."""
+
+    def __init__(
+        self,
+        context: Context,
+        table: ir.Table,
+        variables: Mapping[ir.Variable, str],
+        frame: str,
+    ) -> None:
+        super().__init__(context, context.functions, dict(variables), "f")
+        self.table = table
+        self.frame_type = frame
+        self.leave = "return 0;"
+
+    def write(self) -> None:
+        table = self.table
+        if table.implementation is not None:
+            raise unsupported(table.loc, f"the implementation of table '{table.name}'")
+        layout = key_layout(table)
+        name = self.context.function_name(table)
+        frame = f"struct {self.frame_type} *f"
+        head = f"static inline uint32_t {name}(struct p4s *s, struct packet *c, {frame})"
+        self.context.prototypes.add(f"{head};")
+        with self.out.block(head):
+            self.out.add(f"const struct p4_table *t = &s->tables[{self.context.tables[table]}];")
+            self._look_up(layout)
+            self._count()
+            words = layout.words * (3 if layout.ranges else 1)
+            self.out.add(f"P4_UNUSED const uint64_t *d = e->words + {words};")
+            self.out.add("uint32_t action = e->action;")
+            with self.out.block("switch (action)"):
+                for i, ref in enumerate(table.actions):
+                    self.out.add(f"case {i}:")
+                    with self.out.block():
+                        self._run(ref)
+                    self.out.add("break;")
+            self.out.add("return (uint32_t)hit << 31 | action;")
+
+    def _look_up(self, layout: KeyLayout) -> None:
+        words = layout.words
+        if not words:
+            self.out.add("struct p4_entry *e = t->missed;")
+            self.out.add("bool hit = false;")
+            return
+        parts: list[list[str]] = [[] for _ in range(words)]
+        for key, field in zip(self.table.keys, layout.fields, strict=True):
+            for i, part in enumerate(self._key_words(key.expression)):
+                shifted = f"({part} << {field.shift})" if field.shift else part
+                parts[field.word + i].append(shifted)
+        key_words = [" | ".join(part) or "0" for part in parts]
+        self.out.add(f"const uint64_t key[{words}] = {{{', '.join(key_words)}}};")
+        if layout.kind == "exact":
+            self.out.add(f"struct p4_entry *e = p4_lookup_exact(t, key, {words});")
+        else:
+            ranges = "true" if layout.ranges else "false"
+            self.out.add(f"struct p4_entry *e = p4_lookup_masked(t, key, {words}, {ranges});")
+        self.out.add("bool hit = e != NULL;")
+        self.out.add("if (!hit) e = t->missed;")
+
+    def _key_words(self, expression: ir.Expression) -> list[str]:
+        """A key as words; a field of an invalid header matches as 0, as in simple_switch."""
+        value = self.value(expression)
+        valid = self.validity(expression) if isinstance(expression, ir.Member) else None
+        if valid is not None:
+            value = f"({valid} ? {value} : {self.types.zero(expression.type)})"
+        return [f"({word})" for word in self.words(value, expression.type)]
+
+    def _count(self) -> None:
+        table = self.table
+        if table.meter is not None:
+            amount = "c->p.ingress_length" if counts_bytes(table.meter) else "1"
+            colour = f"p4_meter_execute(e->meter, {amount}, s->origin_ns)"
+            self.out.add(f"c->colour = hit ? {colour} : P4_NONE;")
+        if table.counter is not None:
+            self.out.add("e->packets++;")
+            self.out.add("e->bytes += c->p.ingress_length;")
+        if table.support_timeout:
+            self.out.add("if (hit) e->used_ns = p4_now_ns();")
+
+    def _run(self, ref: ir.ActionRef) -> None:
+        offsets, _ = data_offsets(ref.action)
+        data: list[ir.Expression] = []
+        for param, offset in zip(ref.action.data, offsets, strict=True):
+            if not rep.is_scalar(param.type):
+                raise unsupported(param.loc, f"action data of type {param.type}")
+            name = self.temporary(param.type, self._datum(param.type, offset))
+            variable = ir.Variable(name, param.type, param.loc)
+            self.variables[variable] = name
+            data.append(ir.Var(param.type, param.loc, variable))
+        frame = "f" if self.owns(ref.action) else ""
+        self.call_p4(ref.action, ref.action.params, (*ref.bound, *data), ir.Void(), frame)
+
+    @staticmethod
+    def _datum(type_: ir.Type, offset: int) -> str:
+        bits = rep.bits_of(type_)
+        if bits is None:
+            return f"d[{offset}] != 0"
+        if bits.width <= 64:
+            return f"d[{offset}]"
+        if bits.width <= rep.BIG:
+            return f"U128(d[{offset + 1}], d[{offset}])"
+        limbs = ", ".join(f"d[{offset + i}]" for i in range(rep.words_of(type_)))
+        return f"((p4_big){{{{{limbs}}}}})"

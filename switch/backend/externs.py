@@ -1,0 +1,369 @@
+"""v1model's extern functions and objects, as simple_switch performs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from switch import ir
+from switch.backend import representation as rep
+from switch.backend.calls import CallWriter
+from switch.backend.context import array_size
+from switch.backend.expressions import Place
+from switch.backend.layout import Piece, write_bits
+from switch.backend.types import flatten, is_flat, members
+from switch.frontend.errors import unsupported
+
+_HASHES = {
+    "crc32": "p4_hash_crc32",
+    "crc32_custom": "p4_hash_crc32",
+    "crc16": "p4_hash_crc16",
+    "crc16_custom": "p4_hash_crc16",
+    "csum16": "p4_hash_csum16",
+    "xor16": "p4_hash_xor16",
+    "identity": "p4_hash_identity",
+}
+_WORD = ir.Bits(64)
+
+
+class _Datum:
+    """One scalar or varbit of what is hashed, and the validity it depends on (None: none)."""
+
+    __slots__ = ("type", "valid", "value")
+
+    def __init__(self, value: str, type_: ir.Type, valid: str | None) -> None:
+        self.value = value
+        self.type = type_
+        self.valid = valid
+
+
+class ExternWriter(CallWriter):
+    """Extern calls."""
+
+    # --- functions --------------------------------------------------------------------------------
+
+    def extern_call(self, call: ir.ExternCall) -> None:
+        arguments = call.arguments
+        match call.name:
+            case "mark_to_drop":
+                self.out.add("c->std.egress_spec_ = s->drop_port;")
+                self.out.add("c->std.mcast_grp_ = 0;")
+            case "hash":
+                self._hash(call)
+            case "random":
+                self._random(call)
+            case "digest":
+                self._digest(call)
+            case "clone" | "clone_preserving_field_list":
+                session = self._word(arguments[1])
+                self.out.add("c->p.cloned = true;")
+                self.out.add(f"c->p.clone_session = (uint32_t){session} & 0x7fff;")
+                self.out.add(f"c->p.clone_list = {self._field_list(call, 2)};")
+            case "resubmit_preserving_field_list":
+                self.out.add("c->p.resubmitted = true;")
+                self.out.add(f"c->p.resubmit_list = {self._field_list(call, 0)};")
+            case "recirculate_preserving_field_list":
+                self.out.add("c->p.recirculated = true;")
+                self.out.add(f"c->p.recirculate_list = {self._field_list(call, 0)};")
+            case "truncate":
+                length = self.temporary(_WORD, self._word(arguments[0]))
+                self.out.add(f"if ({length} < c->p.truncate) c->p.truncate = (uint32_t){length};")
+            case "verify_checksum" | "verify_checksum_with_payload":
+                self._verify_checksum(call)
+            case "update_checksum" | "update_checksum_with_payload":
+                self._update_checksum(call)
+            case "assert" | "assume":
+                self.out.add(f"if (!{self.value(arguments[0])}) c->p.failed = true;")
+            case "log_msg":
+                self.values([a for a in arguments if not isinstance(a.type, ir.String)])
+            case _:
+                raise unsupported(call.loc, f"extern function '{call.name}'")
+
+    def _word(self, expression: ir.Expression) -> str:
+        bits = rep.bits_of(expression.type)
+        assert bits is not None
+        return rep.convert(self.value(expression), ir.Bits(bits.width), _WORD)
+
+    def _field_list(self, call: ir.ExternCall, position: int) -> int:
+        """The list's number + 1; 0 is the empty list."""
+        if position >= len(call.arguments):
+            return 0
+        index = call.arguments[position]
+        if not isinstance(index, ir.IntLiteral):
+            raise unsupported(index.loc, "a field list that is not a constant")
+        return index.value + 1
+
+    def assign_word(self, target: ir.Expression, value: str) -> None:
+        """Store a uint64_t in a scalar of any width."""
+        if isinstance(target, ir.DontCare):
+            return
+        bits = rep.bits_of(target.type)
+        assert bits is not None
+        self.store(self.place(target), rep.convert(value, _WORD, ir.Bits(bits.width)))
+
+    def _hash(self, call: ir.ExternCall) -> None:
+        """result = base + hash % max, in 64 bits; max 0 counts as 1."""
+        result, algorithm, base, data, most = call.arguments
+        first = self.temporary(_WORD, self._word(base))
+        digest = self.checksum(algorithm, data, payload=False)
+        span = self._word(most)
+        if isinstance(most, ir.IntLiteral):
+            span = f"{max(1, most.value):#x}ull"
+        else:
+            span = self.temporary(_WORD, span)
+            self.out.add(f"if ({span} == 0) {span} = 1;")
+        self.assign_word(result, f"({first} + {digest} % {span})")
+
+    def _random(self, call: ir.ExternCall) -> None:
+        result, low, high = call.arguments
+        a, b = (self.temporary(_WORD, self._word(e)) for e in (low, high))
+        otherwise = "0" if isinstance(result, ir.DontCare) else self._word(result)
+        self.assign_word(result, f"p4_random_between(s, {a}, {b}, {otherwise})")
+
+    def _digest(self, call: ir.ExternCall) -> None:
+        data = call.arguments[1]
+        number = self.context.digests.index(data.type)
+        word = 0
+        leaves = list(self._leaves(data))
+        for leaf in leaves:
+            if isinstance(leaf.type, ir.Varbit):
+                raise unsupported(call.loc, "a digest of a varbit")
+            for value in self.words(leaf.value, leaf.type):
+                self.out.add(f"c->digest_words[{word}] = {value};")
+                word += 1
+        self.out.add(f"c->p.digest = {number + 1};")
+
+    def words(self, value: str, type_: ir.Type) -> Iterator[str]:
+        """A scalar as 64-bit words, lowest first."""
+        if isinstance(type_, ir.Bool):
+            yield f"(uint64_t){value}"
+            return
+        bits = rep.bits_of(type_)
+        assert bits is not None
+        if bits.width <= 64:
+            yield value
+            return
+        name = self.temporary(type_, value)
+        for i in range(rep.words_of(type_)):
+            yield f"(uint64_t)({name} >> {64 * i})" if bits.width <= rep.BIG else f"{name}.w[{i}]"
+
+    # --- checksums and hashes ---------------------------------------------------------------------
+
+    def _verify_checksum(self, call: ir.ExternCall) -> None:
+        condition, data, checksum, algorithm = call.arguments
+        bits = rep.bits_of(checksum.type)
+        assert bits is not None
+        guard = self.value(condition)
+        valid = self.validity(checksum)
+        with self.out.block(f"if ({guard}{f' && {valid}' if valid else ''})"):
+            digest = self.checksum(algorithm, data, payload=call.name.endswith("payload"))
+            different = rep.compare("!=", digest, self._word(checksum), _WORD)
+            self.out.add(f"if ({different}) c->p.checksum_error = true;")
+
+    def _update_checksum(self, call: ir.ExternCall) -> None:
+        condition, data, checksum, algorithm = call.arguments
+        with self.out.block(f"if ({self.value(condition)})"):
+            digest = self.checksum(algorithm, data, payload=call.name.endswith("payload"))
+            self.assign_word(checksum, digest)
+
+    def validity(self, expression: ir.Expression) -> str | None:
+        """The validity bit that a header's field depends on."""
+        while isinstance(expression, ir.Member | ir.Slice):
+            if isinstance(expression, ir.Member) and isinstance(expression.base.type, ir.Header):
+                return f"{self.place(expression.base).c}.valid_"
+            expression = expression.base
+        return None
+
+    def _leaves(self, data: ir.Expression, valid: str | None = None) -> Iterator[_Datum]:
+        if isinstance(data, ir.TupleValue | ir.StructValue):
+            for element in data.elements:
+                yield from self._leaves(element)
+            return
+        valid = valid or self.validity(data)
+        if rep.is_scalar(data.type):
+            yield _Datum(self.value(data), data.type, valid)
+            return
+        yield from self._place_leaves(self.place(data).c, data, data.type, valid)
+
+    def _place_leaves(
+        self, place: str, data: ir.Expression, type_: ir.Type, valid: str | None
+    ) -> Iterator[_Datum]:
+        if rep.is_scalar(type_):
+            yield _Datum(self.load(Place(place, type_)), type_, valid)
+            return
+        if isinstance(type_, ir.Varbit):
+            yield _Datum(place, type_, valid)
+            return
+        if not is_flat(type_):
+            raise unsupported(data.loc, f"a hash over {type_}")
+        if isinstance(type_, ir.Header):
+            valid = f"{place}.valid_"
+        for name, member in members(type_):
+            yield from self._place_leaves(f"{place}.{name}", data, member, valid)
+
+    def checksum(self, algorithm: ir.Expression, data: ir.Expression, payload: bool) -> str:
+        """The hash of the packed data (and the payload), as a uint64_t."""
+        assert isinstance(algorithm, ir.EnumLiteral)
+        if algorithm.member == "random":
+            return self.temporary(_WORD, "p4_random(s)")
+        if algorithm.member not in _HASHES:
+            raise unsupported(algorithm.loc, f"hash algorithm '{algorithm.member}'")
+        leaves = list(self._leaves(data))
+        result = self.temporary(_WORD)
+        hashed = f"{result} = {_HASHES[algorithm.member]}"
+        most = sum(
+            leaf.type.max_width if isinstance(leaf.type, ir.Varbit) else rep.width_of(leaf.type)
+            for leaf in leaves
+        )
+        buffer, size, rest = self.fresh("b"), most // 8 + 1, "c->p.length - c->p.parsed"
+        if not payload:
+            self.out.add(f"uint8_t {buffer}[{size}];")
+            self.out.add(f"{hashed}({buffer}, {self._packed(leaves, buffer, most)});")
+            return result
+        self.out.add(f"uint8_t *{buffer} = p4_scratch(s, {size} + {rest});")
+        self.out.add(f"if (!{buffer}) c->p.failed = true;")
+        with self.out.block(f"if ({buffer})"):
+            length = self._packed(leaves, buffer, most)
+            self.out.add(f"memcpy({buffer} + {length}, c->p.data + c->p.parsed, {rest});")
+            self.out.add(f"{hashed}({buffer}, {length} + {rest});")
+        return result
+
+    def _packed(self, leaves: Sequence[_Datum], buffer: str, most: int) -> str:
+        """Pack the data into bytes, leaving out fields of invalid headers; how many there are."""
+        length, size = self.fresh("n"), most // 8 + 1
+        self.out.add(f"size_t {length} = {-(-most // 8)};")
+        flags = dict.fromkeys(leaf.valid for leaf in leaves if leaf.valid)
+        variable = any(isinstance(leaf.type, ir.Varbit) for leaf in leaves)
+        static = [] if variable else write_bits(buffer, [_piece(leaf) for leaf in leaves])
+        if static and not flags:
+            for line in static:
+                self.out.add(line)
+        elif static:
+            with self.out.block(f"if ({' && '.join(flags)})", "} else {"):
+                for line in static:
+                    self.out.add(line)
+            self.out.depth += 1
+            if len(flags) == 1 and all(leaf.valid for leaf in leaves):
+                self.out.add(f"{length} = 0;")
+            else:
+                self._pack_one_by_one(leaves, buffer, length, size)
+            self.out.depth -= 1
+            self.out.add("}")
+        else:
+            self._pack_one_by_one(leaves, buffer, length, size)
+        return length
+
+    def _pack_one_by_one(
+        self, leaves: Sequence[_Datum], buffer: str, length: str, size: int
+    ) -> None:
+        packer = self.fresh("k")
+        self.out.add(f"memset({buffer}, 0, {size});")
+        self.out.add(f"struct p4_packer {packer} = {{{buffer}, 0}};")
+        for leaf in leaves:
+            guard = f"if ({leaf.valid})" if leaf.valid else ""
+            with self.out.block(guard):
+                self._pack(leaf, packer)
+        self.out.add(f"{length} = ({packer}.bits + 7) / 8;")
+
+    def _pack(self, leaf: _Datum, packer: str) -> None:
+        if isinstance(leaf.type, ir.Varbit):
+            data = f"{leaf.value}.data, {leaf.value}.bits"
+            self.out.add(f"p4_pack_bytes(&{packer}, {data});")
+            return
+        width = rep.width_of(leaf.type)
+        if width <= rep.BIG:
+            self.out.add(f"p4_pack(&{packer}, {leaf.value}, {width});")
+            return
+        for line in _wide_pack(leaf, packer, width):
+            self.out.add(line)
+
+    # --- objects ----------------------------------------------------------------------------------
+
+    def method_call(self, call: ir.MethodCall) -> None:
+        instance = call.instance
+        match instance.type.name, call.method:
+            case "register", "read":
+                self._register_read(call)
+            case "register", "write":
+                self._register_write(call)
+            case "counter", "count":
+                number = self.context.counters[instance]
+                index = self._index(call.arguments[0])
+                self.out.add(f"p4_count(s, {number}, {index}, c->p.ingress_length);")
+            case "meter", "execute_meter":
+                self._execute_meter(call)
+            case "direct_counter", "count":
+                pass  # counted by the table, whether or not the action says so
+            case "direct_meter", "read":
+                self._read_direct_meter(call)
+            case kind, method:
+                raise unsupported(call.loc, f"'{kind}.{method}'")
+
+    def _index(self, expression: ir.Expression) -> str:
+        """An array index as uint64_t; what needs more bits is out of bounds."""
+        bits = rep.bits_of(expression.type)
+        assert bits is not None
+        return rep.shift_amount(self.value(expression), bits)
+
+    def _register_read(self, call: ir.MethodCall) -> None:
+        """Out of bounds the target keeps its value."""
+        target, index = call.arguments
+        at = self.temporary(_WORD, self._index(index))
+        if isinstance(target, ir.DontCare):
+            return
+        place = self.place(target)
+        with self.out.block(f"if ({at} < {array_size(call.instance)})"):
+            self.store(place, self._cell(call.instance, at))
+
+    def _register_write(self, call: ir.MethodCall) -> None:
+        index, value = call.arguments
+        at = self.temporary(_WORD, self._index(index))
+        new = self.temporary(value.type, self.value(value))
+        with self.out.block(f"if ({at} < {array_size(call.instance)})"):
+            self.out.add(f"{self._cell_place(call.instance, at)} = {new};")
+
+    def _cell_place(self, instance: ir.ExternInstance, at: str) -> str:
+        element = instance.type.arguments[0]
+        if not rep.is_scalar(element):
+            raise unsupported(instance.loc, f"a register of {element}")
+        number = self.context.registers[instance]
+        if isinstance(element, ir.Bool):
+            return f"((bool *)s->registers[{number}])[{at}]"
+        bits = rep.bits_of(element)
+        assert bits is not None
+        return f"(({rep.c_storage(bits)} *)s->registers[{number}])[{at}]"
+
+    def _cell(self, instance: ir.ExternInstance, at: str) -> str:
+        return self.load(Place(self._cell_place(instance, at), instance.type.arguments[0]))
+
+    def _execute_meter(self, call: ir.MethodCall) -> None:
+        index, target = call.arguments
+        number = self.context.meters[call.instance]
+        meter = self.fresh("m")
+        at = self._index(index)
+        self.out.add(f"struct p4_meter *{meter} = p4_meter_at(s, {number}, {at});")
+        amount = f"p4_program.meter_types[{number}].bytes ? c->p.ingress_length : 1"
+        with self.out.block(f"if ({meter})"):
+            self.assign_word(target, f"(uint64_t)p4_meter_execute({meter}, {amount}, s->origin_ns)")
+
+    def _read_direct_meter(self, call: ir.MethodCall) -> None:
+        """The colour that the table found when the entry was hit; a miss has none."""
+        with self.out.block("if (c->colour != P4_NONE)"):
+            self.assign_word(call.arguments[0], "(uint64_t)c->colour")
+
+
+def _piece(leaf: _Datum) -> Piece:
+    bits = rep.bits_of(leaf.type)
+    if bits is None:
+        return Piece(f"(uint64_t){leaf.value}", ir.Bits(1))
+    return Piece(leaf.value, ir.Bits(bits.width))
+
+
+def _wide_pack(leaf: _Datum, packer: str, width: int) -> Iterator[str]:
+    """A p4_big, 64 bits at a time from the top."""
+    for low in reversed(range(0, width, 64)):
+        part = rep.slice_of(leaf.value, ir.Bits(width), min(low + 63, width - 1), low)
+        yield f"p4_pack(&{packer}, {part}, {min(64, width - low)});"
+
+
+def digest_words(type_: ir.Type) -> int:
+    return sum(rep.words_of(leaf) for _, leaf in flatten(type_))
