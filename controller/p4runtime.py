@@ -21,5 +21,7 @@ def reason(error: Exception) -> str:
     """Return what went wrong in one line."""
     if not isinstance(error, fy.P4ClientError):
         return str(error)
+    if error.code == fy.GRPCStatusCode.UNAVAILABLE:
+        return "nobody answers there"
     details = dict.fromkeys(detail.message for detail in error.details.values())
     return "; ".join(details) or error.message

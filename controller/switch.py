@@ -219,7 +219,7 @@ class Switch:
             yield
         except fy.P4ClientError as error:
             if error.code in (fy.GRPCStatusCode.UNAVAILABLE, fy.GRPCStatusCode.DEADLINE_EXCEEDED):
-                raise UnreachableError(f"{self.name} is not reachable: {error.message}") from None
+                raise UnreachableError(f"{self.name} is not reachable: {reason(error)}") from None
             raise RefusedError(f"{self.name} refused: {reason(error)}") from None
         except (AssertionError, grpc.aio.UsageError):
             # finsy has closed the channel under us.

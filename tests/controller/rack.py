@@ -69,33 +69,21 @@ class Rack:
         )
         # setpriv and unshare end in exec: the child itself lives in the new namespace.
         host["pid"] = child.pid
-        _ip("link", "add", interface, "type", "veth", "peer", "name", "eth0")
-        _ip("link", "set", "eth0", "netns", str(child.pid))
-        for where, name in ([], interface), (["mnexec", "-a", str(child.pid)], "eth0"):
-            quiet = [
-                "tx",
-                "off",
-                "rx",
-                "off",
-                "sg",
-                "off",
-                "tso",
-                "off",
-                "gso",
-                "off",
-                "gro",
-                "off",
-            ]
-            subprocess.run(
-                [*where, "ethtool", "-K", name, *quiet], check=False, capture_output=True
-            )
-            for line in (
-                [f"link set {name} up", "link set lo up"] if where else [f"link set {name} up"]
-            ):
-                subprocess.run([*where, "ip", *line.split()], check=True)
-        self.inside(host["name"], "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
-        self.inside(host["name"], "ip", "link", "set", "eth0", "address", host["mac"])
-        self.inside(host["name"], "ip", "address", "add", f"{host['ip']}/16", "dev", "eth0")
+        pid = str(child.pid)
+        _ip("link", "add", interface, "type", "veth", "peer", "name", "eth0", "netns", pid)
+        # The switch must see finished packets: no checksum is left to a network card.
+        quiet = [word for name in ("tx", "rx", "sg", "tso", "gso", "gro") for word in (name, "off")]
+        subprocess.run(["ethtool", "-K", interface, *quiet], check=False, capture_output=True)
+        _ip("link", "set", interface, "up")
+        self.inside(name, "sh", "-c", f"ethtool -K eth0 {' '.join(quiet)} 2>&1 || true")
+        self.inside(name, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
+        for line in (
+            "link set lo up",
+            f"link set eth0 address {host['mac']}",
+            f"address add {host['ip']}/16 dev eth0",
+            "link set eth0 up",
+        ):
+            self.inside(name, "ip", *line.split())
 
     def inside(self, host: str, *argv: str) -> str:
         """Run a command in a host and return what it printed."""
