@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 _RECORD: Final = "processes.json"
 
@@ -104,10 +104,8 @@ class Children:
 
     def record(self, name: str, pid: int) -> None:
         """Remember `pid` for a later `clean`; also for processes that Mininet started."""
-        path = self.directory / _RECORD
-        known = json.loads(path.read_text()) if path.exists() else []
-        known.append({"name": name, "pid": pid, "started": started_at(pid)})
-        path.write_text(json.dumps(known))
+        entry = {"name": name, "pid": pid, "started": started_at(pid)}
+        (self.directory / _RECORD).write_text(json.dumps([*_read(self.directory), entry]))
 
     def stop(self, name: str, seconds: float = 5.0) -> None:
         """Stop one child: SIGTERM, then SIGKILL after `seconds`."""
@@ -133,14 +131,22 @@ class Children:
         (self.directory / _RECORD).unlink(missing_ok=True)
 
 
+def _read(directory: Path) -> list[dict[str, Any]]:
+    path = directory / _RECORD
+    found: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
+    return found
+
+
+def recorded(directory: Path) -> list[str]:
+    """Return the names of all processes that the network in `directory` has had."""
+    return [entry["name"] for entry in _read(directory)]
+
+
 def leftovers(directory: Path) -> list[tuple[str, int]]:
     """Return name and pid of the recorded processes of `directory` that still run."""
-    path = directory / _RECORD
-    if not path.exists():
-        return []
     return [
         (entry["name"], entry["pid"])
-        for entry in json.loads(path.read_text())
+        for entry in _read(directory)
         if entry["started"] is not None and started_at(entry["pid"]) == entry["started"]
     ]
 

@@ -57,17 +57,17 @@ def start(
     return socket
 
 
-def connect(socket: Path) -> "redis.Redis[Any]":
-    """Return a client of the store at `socket`."""
-    return redis.Redis(unix_socket_path=str(socket), decode_responses=False)
+def connect(socket: Path) -> Any:
+    """Return a redis-py client of the store at `socket`."""
+    return redis.Redis(unix_socket_path=str(socket))
 
 
 def own_all_slots(socket: Path, seconds: float = 10.0) -> None:
     """Give the store's single cluster node all slots it lacks, and wait until it serves them."""
     client = connect(socket)
-    info: dict[Any, Any] = client.execute_command("CLUSTER INFO")
+    info = client.execute_command("CLUSTER INFO")
     if int(info["cluster_slots_assigned"]) < 16384:
-        taken = set()
+        taken: set[int] = set()
         for first, last, *_ in client.execute_command("CLUSTER SLOTS"):
             taken.update(range(first, last + 1))
         client.execute_command("CLUSTER ADDSLOTS", *(s for s in range(16384) if s not in taken))

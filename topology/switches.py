@@ -27,9 +27,7 @@ class ToRSwitch(Switch):  # type: ignore[misc]
 
     def ports_by_number(self) -> dict[int, str]:
         """Return port number → interface name."""
-        return {
-            number: str(interface) for number, interface in self.intfs.items() if number > 0
-        }
+        return {number: str(interface) for number, interface in self.intfs.items() if number > 0}
 
 
 def start_embedded(children: Children, ports: dict[int, str], grpc: str, device: int) -> Child:
