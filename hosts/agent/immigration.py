@@ -95,7 +95,6 @@ class Immigrations:
             table.former[groups.start : groups.stop] = 0
         self._migrations[number] = Immigration(number, source, list(ranges))
         self._node.know(source)
-        self._node.link(source.index)
 
     # --- frames from a source ---------------------------------------------------------------------
 

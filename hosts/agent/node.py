@@ -35,18 +35,18 @@ class Node:
     links: dict[int, Link] = field(default_factory=dict)
 
     def know(self, server: Server) -> None:
-        """Remember where a server is; a changed address gets a new link."""
+        """Remember where a server is, and connect to it; a changed address gets a new link."""
         if self.servers.get(server.index) == server:
             return
         self.servers[server.index] = server
         if old := self.links.pop(server.index, None):
             old.close()
+        self.links[server.index] = Link(
+            self.own.index, server, self.link_up, self.link_writable
+        )
 
     def link(self, server: int) -> Link:
         """Return the link to a server; KeyError if its address is not known."""
-        if server not in self.links:
-            peer = self.servers[server]
-            self.links[server] = Link(self.own.index, peer, self.link_up, self.link_writable)
         return self.links[server]
 
     def hand(self, server: int, queries: Iterable[Query], counter: str) -> None:
