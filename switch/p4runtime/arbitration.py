@@ -15,14 +15,11 @@ from switch.p4runtime.errors import (
     NOT_FOUND,
     OK,
     PERMISSION_DENIED,
-    RESOURCE_EXHAUSTED,
     Refused,
     invalid,
     number,
 )
 
-MAX_CONTROLLERS = 16
-"""Live controllers of one device, all roles together: each occupies two threads."""
 MAX_WAITING = 10_000
 """Messages waiting to be sent to one controller before packets for it are dropped."""
 
@@ -125,8 +122,6 @@ class Arbiter:
         ):
             raise invalid(f"election id {election_id} is used by another controller")
         if newcomer:
-            if sum(len(each.live) for each in self._roles.values()) >= MAX_CONTROLLERS:
-                raise Refused(RESOURCE_EXHAUSTED, f"{MAX_CONTROLLERS} controllers are connected")
             role.live.append(controller)
             controller.role = name
         controller.election_id = election_id

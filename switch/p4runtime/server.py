@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ import grpc
 from finsy.proto import p4r
 
 from switch.p4runtime import errors, packet_io
-from switch.p4runtime.arbitration import MAX_CONTROLLERS, Arbiter, Controller
+from switch.p4runtime.arbitration import Arbiter, Controller
 from switch.p4runtime.errors import Refused
 from switch.p4runtime.forwarding import Forwarding
 from switch.p4runtime.pipeline_config import PipelineConfigs, Request, realize
@@ -24,7 +23,9 @@ from switch.ports import PortError, Ports
 
 API_VERSION = "1.5.0"
 MAX_MESSAGE = 128 * 1024 * 1024
-UNARY_THREADS = 8
+MAX_STREAMS = 16
+"""Open StreamChannels: each occupies a thread of gRPC's pool and one of its own."""
+OTHER_THREADS = 8
 
 Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
@@ -44,13 +45,14 @@ class Server:
         self._ports = ports
         self._cpu_port = cpu_port
         self._state = threading.Lock()  # held by every Read, Write and change of pipeline
+        self._streams = threading.Semaphore(MAX_STREAMS)
         self._arbiter = Arbiter(device_id, self._state)
         self._configs = PipelineConfigs(cpu_port)
         self._packet_in: packet_io.Layout | None = None
         self._packet_out: packet_io.Layout | None = None
         self._packets = threading.Thread(target=self._send_packets, name="packet-in", daemon=True)
         self._grpc = grpc.server(
-            futures.ThreadPoolExecutor(MAX_CONTROLLERS + UNARY_THREADS, "p4runtime"),
+            futures.ThreadPoolExecutor(MAX_STREAMS + OTHER_THREADS, "p4runtime"),
             options=(
                 ("grpc.max_receive_message_length", MAX_MESSAGE),
                 ("grpc.so_reuseport", 0),  # or a second switch on the same port would not fail
@@ -187,6 +189,8 @@ class Server:
         requests: Iterator[p4r.StreamMessageRequest],
         context: grpc.ServicerContext,
     ) -> Iterator[p4r.StreamMessageResponse]:
+        if not self._streams.acquire(blocking=False):
+            context.abort(errors.RESOURCE_EXHAUSTED, f"{MAX_STREAMS} controllers are connected")
         controller = Controller()
         receiver = threading.Thread(
             target=self._receive, args=(controller, requests), name="stream", daemon=True
@@ -197,6 +201,7 @@ class Server:
                 yield message
         finally:
             self._arbiter.remove(controller)
+            self._streams.release()
         if message is not None:
             context.abort(message.code, message.message)
 
@@ -270,7 +275,7 @@ def _check_address(address: str) -> None:
     except OverflowError:
         raise ServerError(f"cannot listen on {address}: ports go up to 65535") from None
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        reason = str(error.strerror).partition(" (")[0]  # create_server adds a remark
         raise ServerError(f"cannot listen on {address}: {reason}") from None
 
 

@@ -1,0 +1,46 @@
+"""A real server on an ephemeral loopback port, with the example program and no interfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from switch.p4runtime import Server, device_config
+from switch.ports import Ports
+from tests.switch.p4runtime.client import Client
+
+EXAMPLE = Path(__file__).with_name("example.p4")
+CPU_PORT = 510
+
+
+@pytest.fixture(scope="session")
+def config() -> bytes:
+    return device_config(EXAMPLE)
+
+
+@pytest.fixture
+def empty_server() -> Iterator[Server]:
+    """Without a program."""
+    ports = Ports(CPU_PORT)
+    server = Server("127.0.0.1:0", ports, cpu_port=CPU_PORT)
+    ports.start()
+    server.start()
+    yield server
+    ports.stop()
+    server.stop()
+    ports.close()
+
+
+@pytest.fixture
+def server(empty_server: Server, config: bytes) -> Server:
+    empty_server.load(config)
+    return empty_server
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Client]:
+    client = Client(server.port)
+    yield client
+    client.close()
