@@ -1,0 +1,97 @@
+/* Feeds a session's reply path random and mutated datagrams; built with sanitizers by its test.
+ * argv: seed, rounds. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../hosts/client/core/resp.h"
+#include "../../hosts/client/core/session.h"
+
+static uint64_t state;
+
+static uint32_t draw(uint32_t below) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)((state >> 33) % below);
+}
+
+static uint64_t completions;
+
+static void completed(void *context, const struct nm_completion *c, int64_t now) {
+    (void)context, (void)now;
+    completions++;
+    /* What the session hands on is whole, and readable to its end. */
+    if (!c->payload) return;
+    const uint8_t *end = c->payload + c->length;
+    if (resp_skip(c->payload, end, RESP_DEPTH) != end) abort();
+    volatile uint8_t sum = 0;
+    for (const uint8_t *p = c->payload; p < end; p++) sum = (uint8_t)(sum + *p);
+}
+
+static const char *const payloads[] = {
+    "", "$-1\r\n", "+OK\r\n", "-ERR x\r\n", ":12\r\n", "$3\r\nabc\r\n", "*2\r\n:1\r\n$1\r\na\r\n",
+    "*1\r\n*1\r\n*1\r\n*0\r\n", "*-1\r\n",
+};
+
+int main(int argc, char **argv) {
+    if (argc != 3) return 2;
+    state = strtoull(argv[1], NULL, 10);
+    int rounds = atoi(argv[2]);
+    struct nm_session s;
+    const char *wrong =
+        nm_session_open(&s, INADDR_LOOPBACK, 9, 1, 1000000, 20000, completed, NULL);
+    if (wrong) return fputs(wrong, stderr), 2;
+    int64_t now = nm_now();
+    for (int round = 0; round < rounds; round++) {
+        uint32_t what = draw(10);
+        now += draw(3000);
+        if (what < 3) {
+            struct nm_request *r = nm_prepare(&s);
+            if (!r) return fputs("no room\n", stderr), 1;
+            uint8_t *p = nm_payload(r), *end = p + NM_PAYLOAD;
+            p = resp_write_array(p, end, 2);
+            p = resp_write_bulk(p, end, "GET", 3);
+            p = resp_write_bulk(p, end, "k", 1);
+            if (draw(20) == 0) nm_discard(&s, r);
+            else nm_start(&s, r, draw(2) ? NM_READ : NM_WRITE, (uint16_t)draw(3),
+                          (size_t)(p - nm_payload(r)), round, now);
+        } else if (what == 3) {
+            nm_expire(&s, now);
+            if (draw(2)) nm_flush(&s, now);
+            if (draw(30) == 0) nm_abandon(&s, s.acked + draw(20));
+        } else {
+            /* An exact copy on the heap: one byte too far is one byte too far. */
+            const char *text = payloads[draw(sizeof payloads / sizeof *payloads)];
+            size_t length = NM_HEADER_LENGTH + strlen(text);
+            uint8_t *datagram = malloc(length);
+            struct nm_header h = {
+                .op = NM_REPLY,
+                .flags = (uint16_t)draw(256),
+                .service = 1,
+                .group = (uint16_t)draw(3),
+                .migration = (uint16_t)draw(2),
+                .client = s.client,
+                .seq = s.acked + draw(12),
+            };
+            nm_header_put(datagram, &h);
+            memcpy(datagram + NM_HEADER_LENGTH, text, strlen(text));
+            for (uint32_t i = draw(8) ? 0 : 1 + draw(6); i > 0; i--)
+                datagram[draw((uint32_t)length)] = (uint8_t)draw(256);
+            size_t cut = draw(8) ? length : draw((uint32_t)length + 1);
+            uint8_t *exact = malloc(cut ? cut : 1);
+            memcpy(exact, datagram, cut);
+            nm_take(&s, exact, cut, now);
+            free(exact);
+            free(datagram);
+        }
+        uint32_t open = 0;
+        if (round % 1024 == 0) {
+            for (uint32_t i = 0; i <= s.mask; i++) open += s.slots[i] != NULL;
+            if (open != s.outstanding) return fputs("lost a request\n", stderr), 1;
+        }
+    }
+    if (s.counts.started != s.counts.finished + s.outstanding) return fputs("count\n", stderr), 1;
+    printf("%llu\n", (unsigned long long)completions);
+    nm_session_close(&s);
+    return 0;
+}
