@@ -16,7 +16,7 @@ KEYWORDS = frozenset(
     abstract action bit bool break const continue control default else enum error exit extern
     false for header header_union if in inout int match_kind out package parser return select
     string struct switch table this transition true tuple typedef value_set varbit void _
-    """.split()
+    """.split()  # noqa: SIM905
 )
 
 _TOKEN = re.compile(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class _Preprocessor(pcpp.Preprocessor):  # type: ignore[misc]
     ) -> None:
         what = "malformed #include" if is_malformed else "cannot find the file of #include"
         self.on_error(self.lastdirective.source, self.lastdirective.lineno, f"{what} {includepath}")
+        raise pcpp.OutputDirective(pcpp.Action.IgnoreAndRemove)
 
     def on_directive_handle(
         self, directive: Any, toks: Any, ifpassthru: bool, precedingtoks: Any
@@ -81,6 +83,7 @@ def preprocess(
     preprocessor = _Preprocessor()
     for directory in (*include, SYSTEM_INCLUDE):
         preprocessor.add_path(str(directory))
+    preprocessor.rewrite_paths = []
     for name, value in (defines or {}).items():
         preprocessor.define(f"{name} {value}")
     output = io.StringIO()
@@ -91,17 +94,24 @@ def preprocess(
         raise error(start, f"an included file is not UTF-8 text: {problem.reason}") from None
     if preprocessor.diagnostics:
         raise CompileError(preprocessor.diagnostics)
-    return _with_origins(output.getvalue(), str(source), (str(source), *preprocessor.files))
+    files = (str(source), *(_shown(file, source) for file in preprocessor.files))
+    return _with_origins(output.getvalue(), source, files)
 
 
-def _with_origins(output: str, source: str, files: tuple[str, ...]) -> SourceText:
+def _shown(file: str, source: Path) -> str:
+    """How messages name an included file: relative when the program was named so."""
+    here = os.getcwd() + os.sep
+    return file.removeprefix(here) if not source.is_absolute() else file
+
+
+def _with_origins(output: str, source: Path, files: tuple[str, ...]) -> SourceText:
     lines: list[str] = []
     origins: list[tuple[str, int]] = []
-    file, number = source, 1
+    file, number = str(source), 1
     for line in output.split("\n"):
         if match := _LINE.match(line):
             number = int(match[1])
-            file = match[2] or file
+            file = _shown(match[2], source) if match[2] else file
             continue
         lines.append(line)
         origins.append((file, number))

@@ -1,7 +1,7 @@
 // The P4_16 core library: what every P4 program may rely on (P4_16 specification, appendix D).
 
-#ifndef P4SWITCH_CORE_P4
-#define P4SWITCH_CORE_P4
+#ifndef _CORE_P4_
+#define _CORE_P4_
 
 error {
     NoError,

@@ -1,8 +1,8 @@
 // The v1model architecture: the pipeline, the metadata and the externs that simple_switch has.
 // Names, signatures and the order of fields are the architecture's.
 
-#ifndef P4SWITCH_V1MODEL_P4
-#define P4SWITCH_V1MODEL_P4
+#ifndef _V1_MODEL_P4_
+#define _V1_MODEL_P4_
 
 #include <core.p4>
 

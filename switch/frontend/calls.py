@@ -1,0 +1,380 @@
+"""Calls: what is called, with which arguments (P4_16 sections 6.8 and 8.19 to 8.21)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from switch import ir
+from switch.frontend import syntax as s
+from switch.frontend.builtin_calls import BuiltinCalls
+from switch.frontend.errors import error, unsupported
+from switch.frontend.scopes import (
+    ActionEntry,
+    BlockEntry,
+    BlockInstanceEntry,
+    ExternEntry,
+    ExternInstanceEntry,
+    FunctionEntry,
+    TableEntry,
+    Value,
+)
+from switch.frontend.type_rules import BOOL, VOID, article, erase, is_literal
+
+# Where v1model's externs come from: others would have no implementation.
+_SYSTEM_FILES = ("core.p4", "v1model.p4")
+
+
+class CallChecker(BuiltinCalls):
+    """Resolves a call to one of the call nodes of the typed program."""
+
+    def call(self, node: s.Call, expected: ir.Type | None) -> Value:
+        callee = node.callee
+        if isinstance(callee, s.Member):
+            return self._member_call(callee, node)
+        if isinstance(callee, s.Name):
+            entry = self.lookup(callee.name, callee.loc, callee.from_global)
+            match entry:
+                case FunctionEntry():
+                    return self._function_call(entry, node)
+                case ActionEntry():
+                    return self._action_call(entry, node)
+            raise error(callee.loc, f"'{callee.name}' cannot be called")
+        if isinstance(callee, s.TypeName):
+            raise error(node.loc, "a constructor cannot be called here")
+        raise error(node.loc, "this expression cannot be called")
+
+    def _member_call(self, callee: s.Member, node: s.Call) -> Value:
+        base = callee.base
+        if isinstance(base, s.Name):
+            entry = self.lookup(base.name, base.loc, base.from_global)
+            match entry:
+                case TableEntry():
+                    self._check_method(callee, "apply", f"table '{base.name}'")
+                    return self.apply_table(entry.table, node, "")
+                case ExternInstanceEntry():
+                    return self._method_call(entry, callee, node)
+                case BlockInstanceEntry():
+                    self._check_method(callee, "apply", f"'{base.name}'")
+                    return self._apply_block(entry, node)
+        if isinstance(base, s.TypeName):
+            return self._type_call(base, callee, node)
+        return self.value_method(callee, node)
+
+    def _check_method(self, callee: s.Member, wanted: str, what: str) -> None:
+        if callee.name != wanted:
+            raise error(callee.name_loc, f"{what} has no method '{callee.name}'")
+
+    def _type_call(self, base: s.TypeName, callee: s.Member, node: s.Call) -> Value:
+        """`Control.apply(…)` of an instance made on the spot, or `Header.minSizeInBits()`."""
+        if isinstance(base.type, s.NamedType):
+            entry = self.lookup(base.type.name, base.loc, base.type.from_global)
+            if isinstance(entry, BlockEntry):
+                self._check_method(callee, "apply", f"'{base.type.name}'")
+                instance = self.direct_instance(entry, base)
+                return self._apply_block(instance, node)
+            if isinstance(entry, ExternEntry):
+                raise error(base.loc, f"extern '{base.type.name}' needs an instance")
+        return self.size_method(self.resolve(base.type), callee, node)
+
+    def direct_instance(self, entry: BlockEntry, base: s.TypeName) -> BlockInstanceEntry:
+        raise NotImplementedError
+
+    # tables
+
+    def table_result(self, call: s.Call, node: s.Member) -> Value | None:
+        """`table.apply().hit` and `.miss`; None when `call` is not of a table."""
+        table = self.applied_table(call)
+        if table is None:
+            return None
+        if node.name == "action_run":
+            raise error(node.name_loc, "'action_run' can only be used in a switch statement")
+        if node.name not in ("hit", "miss"):
+            raise error(node.name_loc, f"the result of apply has no member '{node.name}'")
+        return self.apply_table(table, call, node.name)
+
+    def applied_table(self, call: s.Expr) -> ir.Table | None:
+        if not (isinstance(call, s.Call) and isinstance(call.callee, s.Member)):
+            return None
+        base = call.callee.base
+        if not isinstance(base, s.Name) or call.callee.name != "apply":
+            return None
+        entry = self.lookup(base.name, base.loc, base.from_global)
+        return entry.table if isinstance(entry, TableEntry) else None
+
+    def apply_table(self, table: ir.Table, node: s.Call, result: str) -> Value:
+        self.check_table_call(table, node)
+        type_ = BOOL if result else VOID
+        return Value(ir.TableApply(type_, node.loc, table, result), type_)  # type: ignore[arg-type]
+
+    def check_table_call(self, table: ir.Table, node: s.Call) -> None:
+        if self.unit.kind != "control":
+            raise error(node.loc, f"table '{table.name}' can only be applied in an apply block")
+        if node.arguments or node.type_arguments:
+            raise error(node.loc, "apply of a table takes no arguments")
+
+    # blocks
+
+    def _apply_block(self, entry: BlockInstanceEntry, node: s.Call) -> Value:
+        block = entry.block
+        wanted = "parser" if isinstance(block, ir.Parser) else "control"
+        if self.unit.kind != wanted:
+            raise error(node.loc, f"{wanted} '{block.name}' can only be applied in a {wanted}")
+        if node.type_arguments:
+            raise error(node.loc, "apply takes no type arguments")
+        bound = self.bind(entry.decl.params, node, f"apply of '{entry.decl.name}'")
+        arguments = tuple(
+            self.argument(param, type_, given, entry.decl.name)
+            for param, type_, given in zip(entry.decl.params, entry.types, bound, strict=True)
+        )
+        if isinstance(block, ir.Parser):
+            return Value(ir.ParserApply(VOID, node.loc, block, arguments), VOID)
+        return Value(ir.ControlApply(VOID, node.loc, block, arguments), VOID)
+
+    # arguments
+
+    def bind(
+        self, params: Sequence[s.ParamNode], node: s.Call, what: str
+    ) -> list[s.Argument | None]:
+        """Arguments in the order of `params`; None where the default is meant."""
+        names = [p.name for p in params]
+        found: dict[str, s.Argument] = {}
+        if len(node.arguments) > len(params):
+            raise error(
+                node.arguments[len(params)].loc,
+                f"{what} takes {len(params)} arguments, not {len(node.arguments)}",
+            )
+        named = [a for a in node.arguments if a.name is not None]
+        if named and len(named) != len(node.arguments):
+            raise error(node.loc, f"either all or none of the arguments of {what} must be named")
+        for position, argument in enumerate(node.arguments):
+            name = argument.name if argument.name is not None else names[position]
+            if name not in names:
+                raise error(argument.loc, f"{what} has no parameter '{name}'")
+            if name in found:
+                raise error(argument.loc, f"parameter '{name}' of {what} is given twice")
+            found[name] = argument
+        bound: list[s.Argument | None] = []
+        for param in params:
+            given = found.get(param.name)
+            if given is None and param.default is None:
+                if any(a.name == "optional" for a in param.annotations):
+                    raise unsupported(node.loc, f"leaving out @optional parameter '{param.name}'")
+                raise error(node.loc, f"{what} needs an argument for parameter '{param.name}'")
+            bound.append(given)
+        return bound
+
+    def argument(
+        self, param: s.ParamNode, type_: ir.Type, given: s.Argument | None, what: str
+    ) -> ir.Expression:
+        """One argument, checked against its parameter's direction and type."""
+        label = f"parameter '{param.name}' of '{what}'"
+        if given is None:
+            assert param.default is not None
+            return self.expect(param.default, type_, label)
+        if isinstance(given.value, s.DontCare):
+            if param.direction != "out":
+                raise error(given.loc, f"'_' can only be given to an out parameter, not {label}")
+            return ir.DontCare(erase(type_), given.loc)
+        value = self.expression(given.value, type_)
+        return self.checked_argument(param, type_, value, label)
+
+    def checked_argument(
+        self, param: s.ParamNode, type_: ir.Type, value: Value, label: str
+    ) -> ir.Expression:
+        if param.direction in ("out", "inout"):
+            if not value.writable:
+                raise error(
+                    value.node.loc,
+                    f"{label} is '{param.direction}': its argument must be a left-value",
+                )
+            if value.type != type_:
+                raise error(
+                    value.node.loc,
+                    f"{label} is of type {article(type_)}, the argument of {article(value.type)}",
+                )
+            return value.node
+        return self.coerce(value, type_, label)
+
+    # functions
+
+    def choose(self, decls: Sequence[s.FunctionDecl], node: s.Call, name: str) -> s.FunctionDecl:
+        """The overload that fits the number and names of the arguments."""
+        if len(decls) == 1:
+            return decls[0]
+        names = {a.name for a in node.arguments if a.name is not None}
+        fitting = [
+            d
+            for d in decls
+            if sum(p.default is None for p in d.params) <= len(node.arguments) <= len(d.params)
+            and names <= {p.name for p in d.params}
+        ]
+        if not fitting:
+            raise error(node.loc, f"no '{name}' takes these {len(node.arguments)} arguments")
+        if len(fitting) > 1:
+            raise error(node.loc, f"call of '{name}' is ambiguous")
+        return fitting[0]
+
+    def _function_call(self, entry: FunctionEntry, node: s.Call) -> Value:
+        assert isinstance(node.callee, s.Name)
+        name = node.callee.name
+        decl = self.choose(entry.decls, node, name)
+        if decl.body is None and not self._is_system(decl.loc):
+            raise unsupported(node.loc, f"extern function '{name}' (v1model does not have it)")
+        types = self._resolved_call(decl, node, {}, entry.order)
+        bindings, param_types, result, arguments = types
+        if decl.body is not None:
+            function = self.function(decl, bindings, entry.order)
+            call: ir.Expression = ir.FunctionCall(erase(result), node.loc, function, arguments)
+            return Value(call, result)
+        return self._extern_function(decl, node, types, param_types)
+
+    def _is_system(self, loc: ir.Loc) -> bool:
+        return loc.file.endswith(_SYSTEM_FILES)
+
+    def _extern_function(
+        self,
+        decl: s.FunctionDecl,
+        node: s.Call,
+        resolved: tuple[dict[str, ir.Type], list[ir.Type], ir.Type, tuple[ir.Expression, ...]],
+        param_types: list[ir.Type],
+    ) -> Value:
+        bindings, _, result, arguments = resolved
+        if decl.name == "verify":
+            if self.unit.kind != "parser":
+                raise error(node.loc, "'verify' can only be called in a parser")
+            return Value(ir.Verify(VOID, node.loc, arguments[0], arguments[1]), VOID)
+        if decl.name == "static_assert":
+            return self._static_assert(node, arguments)
+        params = self._params(decl, param_types)
+        call = ir.ExternCall(
+            erase(result),
+            node.loc,
+            decl.name,
+            tuple(erase(t) for t in bindings.values()),
+            params,
+            arguments,
+        )
+        return Value(call, result)
+
+    def _static_assert(self, node: s.Call, arguments: tuple[ir.Expression, ...]) -> Value:
+        check = arguments[0]
+        if not isinstance(check, ir.BoolLiteral):
+            raise error(check.loc, "static_assert needs a compile-time constant")
+        if not check.value:
+            message = arguments[1] if len(arguments) > 1 else None
+            text = f": {message.value}" if isinstance(message, ir.StringLiteral) else ""
+            raise error(node.loc, f"static_assert failed{text}")
+        return Value(ir.BoolLiteral(BOOL, node.loc, True), BOOL)
+
+    def _params(self, decl: s.FunctionDecl, types: Sequence[ir.Type]) -> tuple[ir.Param, ...]:
+        return tuple(
+            ir.Param(
+                node.name,
+                erase(type_),
+                node.loc,
+                node.name,
+                self.annotations(node.annotations),
+                direction=node.direction,
+                declared=type_ if isinstance(type_, ir.NewType) else None,
+            )
+            for node, type_ in zip(decl.params, types, strict=True)
+        )
+
+    def _resolved_call(
+        self,
+        decl: s.FunctionDecl,
+        node: s.Call,
+        outer: dict[str, ir.Type],
+        order: int,
+    ) -> tuple[dict[str, ir.Type], list[ir.Type], ir.Type, tuple[ir.Expression, ...]]:
+        """(type arguments, parameter types, result type, arguments) of a function or method."""
+        what = f"'{decl.name}'"
+        bound = self.bind(decl.params, node, what)
+        bindings: dict[str, ir.Type] = dict.fromkeys(decl.type_params, VOID)
+        if node.type_arguments:
+            if len(node.type_arguments) != len(decl.type_params):
+                raise error(
+                    node.loc,
+                    f"{what} takes {len(decl.type_params)} type arguments, "
+                    f"not {len(node.type_arguments)}",
+                )
+            for name, argument in zip(decl.type_params, node.type_arguments, strict=True):
+                if not (isinstance(argument, s.SimpleType) and argument.name == "_"):
+                    bindings[name] = self.resolve(argument)
+        values: dict[str, Value] = {}
+        if bindings and any(isinstance(b, ir.Void) for b in bindings.values()):
+            for param, given in zip(decl.params, bound, strict=True):
+                if given is not None and not isinstance(given.value, s.DontCare):
+                    value = self.expression(given.value)
+                    values[param.name] = value
+                    self.infer(param.type, value.type, bindings, given.loc)
+        if bindings:
+            self.check_bound(bindings, what, node.loc)
+        types, result = self._signature(decl, {**outer, **bindings}, order)
+        arguments: list[ir.Expression] = []
+        for param, type_, given in zip(decl.params, types, bound, strict=True):
+            label = f"parameter '{param.name}' of {what}"
+            if param.name in values:
+                known = values[param.name]
+                arguments.append(self.checked_argument(param, type_, known, label))
+            else:
+                arguments.append(self.argument(param, type_, given, decl.name))
+            if param.direction == "" and not is_literal(arguments[-1]) and decl.body is None:
+                raise error(node.loc, f"{label} must be given a compile-time constant")
+        return bindings, types, result, tuple(arguments)
+
+    def _signature(
+        self, decl: s.FunctionDecl, bindings: dict[str, ir.Type], order: int
+    ) -> tuple[list[ir.Type], ir.Type]:
+        with self.global_scope(self.unit, order), self.inner_scope():
+            self.bind_types(bindings.keys(), bindings.values(), decl.loc)
+            return [self.resolve(p.type) for p in decl.params], self.resolve(decl.result)
+
+    def function(
+        self, decl: s.FunctionDecl, bindings: dict[str, ir.Type], order: int
+    ) -> ir.Function:
+        raise NotImplementedError
+
+    # actions
+
+    def _action_call(self, entry: ActionEntry, node: s.Call) -> Value:
+        action = entry.action
+        if self.unit.kind == "parser":
+            raise error(node.loc, f"action '{action.name}' cannot be called in a parser")
+        if self.unit.kind == "function":
+            raise error(node.loc, f"action '{action.name}' cannot be called in a function")
+        if node.type_arguments:
+            raise error(node.loc, "an action takes no type arguments")
+        params = [p for p, _, _ in entry.params]
+        bound = self.bind(params, node, f"action '{action.name}'")
+        arguments = tuple(
+            self.argument(param, type_, given, action.name)
+            for (param, _, type_), given in zip(entry.params, bound, strict=True)
+        )
+        return Value(ir.ActionCall(VOID, node.loc, action, arguments), VOID)
+
+    # methods of extern objects
+
+    def _method_call(self, entry: ExternInstanceEntry, callee: s.Member, node: s.Call) -> Value:
+        decl = entry.decl
+        methods = [m for m in decl.methods if m.name == callee.name and m.name != decl.name]
+        if not methods:
+            raise error(callee.name_loc, f"extern '{decl.name}' has no method '{callee.name}'")
+        method = self.choose(methods, node, callee.name)
+        outer = dict(zip(decl.type_params, entry.instance.type.arguments, strict=True))
+        order = self._extern_order(decl.name)
+        bindings, types, result, arguments = self._resolved_call(method, node, outer, order)
+        call = ir.MethodCall(
+            erase(result),
+            node.loc,
+            entry.instance,
+            callee.name,
+            tuple(erase(t) for t in bindings.values()),
+            self._params(method, types),
+            arguments,
+        )
+        return Value(call, result)
+
+    def _extern_order(self, name: str) -> int:
+        entry = self.globals.names.get(name)
+        return entry.order if entry is not None else 0

@@ -1,0 +1,303 @@
+"""A whole program: top-level declarations and the v1model package (P4_16 section 17)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from switch import ir
+from switch.frontend import syntax as s
+from switch.frontend.blocks import BlockElaborator
+from switch.frontend.errors import CompileError, Diagnostic, error, unsupported
+from switch.frontend.scopes import BlockEntry, ExternEntry, FunctionEntry
+from switch.frontend.type_rules import VOID, article, erase
+
+PACKAGE = "V1Switch"
+D = TypeVar("D", bound=s.Decl)
+
+
+class ProgramElaborator(BlockElaborator):
+    """Elaborates from `main`."""
+
+    def program(self, declarations: Sequence[s.Decl], files: tuple[str, ...]) -> ir.Program:
+        main: s.InstanceDecl | None = None
+        start = ir.Loc(files[0], 1, 1)
+        for decl in declarations:
+            if isinstance(decl, s.InstanceDecl) and decl.name == "main":
+                if main is not None:
+                    raise error(decl.loc, f"'main' is already declared at {main.loc}")
+                main = decl
+                continue
+            with self.reporting():
+                self._declare(decl)
+        program: ir.Program | None = None
+        with self.reporting():
+            if main is None:
+                raise error(start, "the program has no 'main' package instance")
+            program = self._main(main, files)
+        self._check_rest()
+        if program is not None:
+            with self.reporting():
+                _check_names(program)
+        if self.diagnostics or program is None:
+            raise CompileError(_sorted(self.diagnostics, files))
+        return program
+
+    def _declare(self, decl: s.Decl) -> None:
+        match decl:
+            case s.CompositeDecl():
+                self._or_broken(decl, self.declare_composite)
+            case s.EnumDecl():
+                self._or_broken(decl, self.declare_enum)
+            case s.TypedefDecl():
+                self._or_broken(decl, self.declare_typedef)
+            case s.ErrorDecl():
+                self.declare_errors(decl)
+            case s.MatchKindDecl():
+                self.declare_match_kinds(decl)
+            case s.ConstDecl():
+                self.declare_constant(decl)
+            case s.ExternDecl():
+                self.declare(decl.name, ExternEntry(decl.loc, decl))
+            case s.FunctionDecl():
+                self._declare_function(decl)
+            case s.ActionDecl():
+                self.action(decl)
+            case s.ControlDecl() | s.ParserDecl() | s.BlockTypeDecl():
+                self.declare(decl.name, BlockEntry(decl.loc, decl))
+            case s.InstanceDecl():
+                self.instance(decl)
+            case _:
+                raise error(decl.loc, f"'{decl.name}' cannot be declared at top level")
+
+    def _or_broken(self, decl: D, declare: Callable[[D], None]) -> None:
+        try:
+            declare(decl)
+        except CompileError:
+            self.declare_broken(decl.name, decl.loc)
+            raise
+
+    def _declare_function(self, decl: s.FunctionDecl) -> None:
+        known = self.globals.names.get(decl.name)
+        if isinstance(known, FunctionEntry):
+            shape = [p.name for p in decl.params]
+            if any([p.name for p in d.params] == shape for d in known.decls):
+                raise error(decl.loc, f"'{decl.name}' is already declared with these parameters")
+            known.decls.append(decl)
+            self.order += 1
+            known.order = self.order
+            return
+        self.declare(decl.name, FunctionEntry(decl.loc, [decl]))
+
+    def _check_rest(self) -> None:
+        """What is not used must be right too."""
+        for name, entry in list(self.globals.names.items()):
+            with self.reporting():
+                if isinstance(entry, BlockEntry) and name not in self.elaborated:
+                    self.check_unused(entry)
+                elif isinstance(entry, FunctionEntry):
+                    for decl in entry.decls:
+                        if decl.body is not None and not decl.type_params:
+                            self.function(decl, {}, entry.order)
+
+    # main
+
+    def _main(self, main: s.InstanceDecl, files: tuple[str, ...]) -> ir.Program:
+        type_ = main.type
+        if not isinstance(type_, s.NamedType):
+            raise error(main.loc, f"'main' must be an instance of {PACKAGE}")
+        entry = self.lookup(type_.name, type_.loc, type_.from_global)
+        if not isinstance(entry, BlockEntry) or not isinstance(entry.decl, s.BlockTypeDecl):
+            raise error(main.loc, f"'main' must be an instance of {PACKAGE}")
+        package = entry.decl
+        if package.name != PACKAGE or not self._is_system(package.loc):
+            raise unsupported(
+                type_.loc, f"package '{package.name}' (other than {PACKAGE} of v1model.p4)"
+            )
+        bindings: dict[str, ir.Type] = dict.fromkeys(package.type_params, VOID)
+        if type_.arguments:
+            if len(type_.arguments) != len(bindings):
+                raise error(main.loc, f"{PACKAGE} needs {len(bindings)} type arguments")
+            for name, argument in zip(package.type_params, type_.arguments, strict=True):
+                bindings[name] = self.resolve(argument)
+        call = s.Call(main.loc, s.Name(main.loc, PACKAGE), [], main.arguments)
+        bound = self.bind(package.params, call, PACKAGE)
+        blocks: list[ir.Control | ir.Parser | None] = []
+        for param, given in zip(package.params, bound, strict=True):
+            assert given is not None
+            block = None
+            with self.reporting():
+                block = self._pipeline_block(param, given, bindings)
+            blocks.append(block)
+        if any(block is None for block in blocks):
+            raise CompileError([])
+        return self._assemble(blocks, bindings, main, files)
+
+    def _pipeline_block(
+        self, param: s.ParamNode, given: s.Argument, bindings: dict[str, ir.Type]
+    ) -> ir.Control | ir.Parser:
+        call = given.value
+        if not (
+            isinstance(call, s.Call)
+            and isinstance(call.callee, s.TypeName)
+            and isinstance(call.callee.type, s.NamedType)
+        ):
+            raise error(
+                given.loc, f"argument '{param.name}' of {PACKAGE} must be a constructor call"
+            )
+        named = call.callee.type
+        entry = self.lookup(named.name, named.loc, named.from_global)
+        assert isinstance(param.type, s.NamedType)
+        wanted = self.lookup(param.type.name, param.loc)
+        assert isinstance(wanted, BlockEntry)
+        assert isinstance(wanted.decl, s.BlockTypeDecl)
+        if not isinstance(entry, BlockEntry) or isinstance(entry.decl, s.BlockTypeDecl):
+            raise error(named.loc, f"'{named.name}' is not a {wanted.decl.kind} with a body")
+        decl = entry.decl
+        kind = "parser" if isinstance(decl, s.ParserDecl) else "control"
+        if kind != wanted.decl.kind:
+            raise error(
+                named.loc, f"'{named.name}' is a {kind}, {PACKAGE} needs a {wanted.decl.kind} here"
+            )
+        name = self.plane_name(self.annotations(decl.annotations), decl.name)
+        arguments = self._constructor_arguments(decl, call.arguments, name, call.loc)
+        block, types = self.elaborate(entry, arguments, name, ())
+        self._check_block(wanted.decl, param.type, decl, types, bindings, named)
+        return block
+
+    def _check_block(
+        self,
+        wanted: s.BlockTypeDecl,
+        use: s.NamedType,
+        decl: s.ControlDecl | s.ParserDecl,
+        types: tuple[ir.Type, ...],
+        bindings: dict[str, ir.Type],
+        named: s.NamedType,
+    ) -> None:
+        """The block's parameters must be those of the architecture, with H and M bound."""
+        if len(types) != len(wanted.params):
+            raise error(
+                named.loc,
+                f"'{decl.name}' has {len(types)} parameters, {wanted.name} of v1model has "
+                f"{len(wanted.params)}",
+            )
+        outer = [a.name for a in use.arguments if isinstance(a, s.NamedType)]
+        local = {n: bindings[o] for n, o in zip(wanted.type_params, outer, strict=True)}
+        for param, node, actual in zip(wanted.params, decl.params, types, strict=True):
+            if node.direction != param.direction:
+                raise error(
+                    node.loc,
+                    f"parameter '{node.name}' of '{decl.name}' must be "
+                    f"'{param.direction or 'without direction'}' as in v1model's {wanted.name}",
+                )
+            try:
+                self.infer(param.type, actual, local, node.loc)
+                with self.inner_scope():
+                    self.bind_types(local.keys(), local.values(), node.loc)
+                    fits = self.resolve(param.type) == actual
+            except CompileError:
+                fits = False
+            if not fits:
+                raise error(
+                    node.loc,
+                    f"parameter '{node.name}' of '{decl.name}' has type {article(actual)}, which "
+                    f"does not fit v1model's {wanted.name} and the other blocks",
+                )
+        for name, type_ in zip(outer, local.values(), strict=True):
+            bindings[name] = type_
+
+    def _assemble(
+        self,
+        blocks: Sequence[ir.Control | ir.Parser | None],
+        bindings: dict[str, ir.Type],
+        main: s.InstanceDecl,
+        files: tuple[str, ...],
+    ) -> ir.Program:
+        parser, verify, ingress, egress, compute, deparser = blocks
+        assert isinstance(parser, ir.Parser)
+        assert isinstance(verify, ir.Control)
+        assert isinstance(ingress, ir.Control)
+        assert isinstance(egress, ir.Control)
+        assert isinstance(compute, ir.Control)
+        assert isinstance(deparser, ir.Control)
+        headers, metadata = (erase(t) for t in bindings.values())
+        if not isinstance(headers, ir.Struct):
+            raise error(main.loc, f"the headers of {PACKAGE} must be a struct, not {headers}")
+        standard = self.types["standard_metadata_t"]
+        assert isinstance(standard, ir.Struct)
+        return ir.Program(
+            parser=parser,
+            verify_checksum=verify,
+            ingress=ingress,
+            egress=egress,
+            compute_checksum=compute,
+            deparser=deparser,
+            headers=headers,
+            metadata=metadata,
+            standard_metadata=standard,
+            errors=tuple(self.errors),
+            types=self.types,
+            actions=tuple(self.unit.owner.actions),
+            functions=tuple(self.functions),
+            externs=tuple(self.unit.owner.externs),
+            field_lists=_field_lists(metadata),
+            main_annotations=self.annotations(main.annotations),
+            sources=files,
+        )
+
+
+def _field_lists(metadata: ir.Type) -> dict[int, tuple[tuple[str, ...], ...]]:
+    """The metadata fields of each @field_list number."""
+    lists: dict[int, list[tuple[str, ...]]] = {}
+
+    def visit(type_: ir.Type, path: tuple[str, ...]) -> None:
+        if not isinstance(type_, ir.Struct):
+            return
+        for field in type_.fields:
+            here = (*path, field.name)
+            found = False
+            for note in field.annotations:
+                if note.name != "field_list":
+                    continue
+                found = True
+                for value in note.values:
+                    if isinstance(value, bool) or not isinstance(value, int):
+                        raise error(
+                            note.loc or ir.Loc("", 0, 0), "@field_list needs numbers of lists"
+                        )
+                    lists.setdefault(value, []).append(here)
+            if not found:
+                visit(field.type, here)
+
+    visit(metadata, ())
+    return {number: tuple(paths) for number, paths in sorted(lists.items())}
+
+
+def _check_names(program: ir.Program) -> None:
+    """Control-plane names of each kind must be distinct."""
+    kinds: dict[str, Iterable[ir.Table | ir.Action | ir.ExternInstance]] = {
+        "tables": program.tables(),
+        "actions": program.all_actions(),
+        "extern instances": program.extern_instances(),
+    }
+    problems: list[Diagnostic] = []
+    for kind, things in kinds.items():
+        seen: dict[str, ir.Loc] = {}
+        for thing in things:
+            if thing.name in seen:
+                first = seen[thing.name]
+                problems.extend(
+                    error(
+                        thing.loc,
+                        f"two {kind} have the control-plane name '{thing.name}' (the other one at "
+                        f"{first})",
+                    ).diagnostics
+                )
+            seen[thing.name] = thing.loc
+    if problems:
+        raise CompileError(problems)
+
+
+def _sorted(diagnostics: Iterable[Diagnostic], files: tuple[str, ...]) -> list[Diagnostic]:
+    place = {file: index for index, file in enumerate(files)}
+    return sorted(diagnostics, key=lambda d: (place.get(d.file, len(place)), d.line, d.column))

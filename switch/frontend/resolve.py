@@ -1,0 +1,252 @@
+"""Type references to types, and declarations of types (P4_16 section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from switch import ir
+from switch.frontend import syntax as s
+from switch.frontend.constants import int_literal
+from switch.frontend.context import Context, literal_int
+from switch.frontend.errors import error, unsupported
+from switch.frontend.scopes import (
+    BlockEntry,
+    ExternEntry,
+    TypeEntry,
+)
+from switch.frontend.type_rules import BOOL, ERROR, INT, STRING, VOID, article, erase
+
+# Wider than any P4 program needs; keeps a mistyped width from becoming gigabytes of C.
+MAX_WIDTH = 1 << 16
+MAX_STACK = 1 << 12
+
+
+class TypeResolver(Context):
+    """Turns type syntax into types."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.specialised: dict[str, tuple[s.CompositeDecl, tuple[ir.Type, ...]]] = {}
+
+    def resolve(self, node: s.TypeNode) -> ir.Type:
+        match node:
+            case s.SimpleType():
+                return self._simple(node)
+            case s.SizedType():
+                return self._sized(node)
+            case s.NamedType():
+                return self._named(node)
+            case s.TupleType():
+                return ir.Tuple(tuple(self._storable(e) for e in node.elements))
+            case s.StackType():
+                return self._stack(node)
+            case s.ListType():
+                raise unsupported(node.loc, "type list<…>")
+        raise AssertionError(node)
+
+    def _simple(self, node: s.SimpleType) -> ir.Type:
+        match node.name:
+            case "bool":
+                return BOOL
+            case "error":
+                return ERROR
+            case "int":
+                return INT
+            case "string":
+                return STRING
+            case "void":
+                return VOID
+            case "_":
+                raise error(node.loc, "'_' cannot be used as a type here")
+        raise error(node.loc, f"type '{node.name}' cannot be used here")
+
+    def _sized(self, node: s.SizedType) -> ir.Type:
+        width = literal_int(self.expression(node.width), "a width")
+        if width < 0:
+            raise error(node.width.loc, f"negative width {width}")
+        if width > MAX_WIDTH:
+            raise error(node.width.loc, f"width {width} is more than {MAX_WIDTH}")
+        if node.kind == "varbit":
+            return ir.Varbit(width)
+        if width == 0 and node.kind == "int":
+            raise error(node.width.loc, "int<0> is not a type: a signed width is at least 1")
+        return ir.Bits(width, node.kind == "int")
+
+    def _stack(self, node: s.StackType) -> ir.Type:
+        element = self.resolve(node.element)
+        size = literal_int(self.expression(node.size), "the size of a header stack")
+        if not isinstance(element, ir.Header | ir.HeaderUnion):
+            raise error(
+                node.loc, f"{article(element)} cannot be stacked: only headers and header unions"
+            )
+        if size < 1:
+            raise error(node.size.loc, f"size {size} of a header stack must be positive")
+        if size > MAX_STACK:
+            raise error(node.size.loc, f"size {size} of a header stack is more than {MAX_STACK}")
+        return ir.HeaderStack(element, size)
+
+    def _storable(self, node: s.TypeNode) -> ir.Type:
+        type_ = self.resolve(node)
+        if isinstance(type_, ir.Void | ir.Extern | ir.String | ir.InfInt):
+            raise error(node.loc, f"type {type_} cannot be part of another type")
+        return type_
+
+    def _named(self, node: s.NamedType) -> ir.Type:
+        entry = self.lookup(node.name, node.loc, node.from_global)
+        arguments = node.arguments
+        match entry:
+            case TypeEntry(type=None, decl=decl) if decl is not None:
+                if len(arguments) != len(decl.type_params):
+                    raise error(
+                        node.loc,
+                        f"'{node.name}' needs {len(decl.type_params)} type arguments, "
+                        f"not {len(arguments)}",
+                    )
+                return self.specialise(decl, tuple(self.resolve(a) for a in arguments), entry.order)
+            case TypeEntry(type=type_) if type_ is not None:
+                if arguments:
+                    raise error(node.loc, f"type '{node.name}' is not generic")
+                return type_
+            case ExternEntry(decl=extern):
+                if len(arguments) != len(extern.type_params):
+                    raise error(
+                        node.loc,
+                        f"extern '{node.name}' needs {len(extern.type_params)} type arguments, "
+                        f"not {len(arguments)}",
+                    )
+                return ir.Extern(node.name, tuple(self.resolve(a) for a in arguments))
+            case BlockEntry():
+                raise error(node.loc, f"'{node.name}' is not the type of a value")
+        raise error(node.loc, f"'{node.name}' is not a type")
+
+    # declarations
+
+    def specialise(
+        self, decl: s.CompositeDecl, arguments: tuple[ir.Type, ...], order: int
+    ) -> ir.Type:
+        """A struct, header or union with its type parameters bound."""
+        name = f"{decl.name}<{', '.join(map(str, arguments))}>"
+        known = self.types.get(name)
+        if known is not None:
+            return known
+        with self.deeper(decl.loc), self.global_scope(self.unit, order), self.inner_scope():
+            self.bind_types(decl.type_params, arguments, decl.loc)
+            type_ = self._composite(decl, name)
+        self.types[name] = type_
+        self.specialised[name] = decl, arguments
+        return type_
+
+    def bind_types(self, names: Iterable[str], arguments: Iterable[ir.Type], loc: ir.Loc) -> None:
+        for name, argument in zip(names, arguments, strict=True):
+            self.declare(name, TypeEntry(loc, argument))
+
+    def declare_composite(self, decl: s.CompositeDecl) -> None:
+        if decl.type_params:
+            self.declare(decl.name, TypeEntry(decl.loc, None, decl))
+            return
+        type_ = self._composite(decl, decl.name)
+        self.declare(decl.name, TypeEntry(decl.loc, type_))
+        self.types[decl.name] = type_
+
+    def _composite(self, decl: s.CompositeDecl, name: str) -> ir.Composite:
+        fields: list[ir.Field] = []
+        seen: dict[str, ir.Loc] = {}
+        for node in decl.fields:
+            if node.name in seen:
+                raise error(
+                    node.loc, f"field '{node.name}' is already declared at {seen[node.name]}"
+                )
+            seen[node.name] = node.loc
+            fields.append(self._declared_field(decl, node))
+        notes = self.annotations(decl.annotations)
+        match decl.kind:
+            case "header":
+                return ir.Header(name, tuple(fields), notes)
+            case "header_union":
+                return ir.HeaderUnion(name, tuple(fields), notes)
+        return ir.Struct(name, tuple(fields), notes)
+
+    def _declared_field(self, decl: s.CompositeDecl, node: s.FieldNode) -> ir.Field:
+        type_ = self.resolve(node.type)
+        plain = erase(type_)
+        match decl.kind:
+            case "header":
+                allowed = _in_header(plain)
+            case "header_union":
+                allowed = isinstance(plain, ir.Header)
+            case _:
+                allowed = not isinstance(plain, ir.Void | ir.Extern | ir.String | ir.InfInt)
+        if not allowed:
+            raise error(
+                node.type.loc,
+                f"field '{node.name}' of {decl.kind} '{decl.name}' cannot be of type "
+                f"{article(plain)}",
+            )
+        declared = type_ if isinstance(type_, ir.NewType) else None
+        return ir.Field(node.name, plain, self.annotations(node.annotations), declared)
+
+    def declare_enum(self, decl: s.EnumDecl) -> None:
+        names = [m[0] for m in decl.members]
+        for index, (member, _, loc) in enumerate(decl.members):
+            if member in names[:index]:
+                raise error(loc, f"enum '{decl.name}' has member '{member}' twice")
+        if not names:
+            raise error(decl.loc, f"enum '{decl.name}' has no members")
+        if decl.underlying is None:
+            for member, value, loc in decl.members:
+                if value is not None:
+                    raise error(loc, f"member '{member}' has a value, but enum has no type")
+            type_: ir.Type = ir.Enum(decl.name, tuple(names))
+        else:
+            type_ = self._serializable(decl)
+        self.declare(decl.name, TypeEntry(decl.loc, type_))
+        self.types[decl.name] = type_
+
+    def _serializable(self, decl: s.EnumDecl) -> ir.SerializableEnum:
+        assert decl.underlying is not None
+        bits = erase(self.resolve(decl.underlying))
+        if not isinstance(bits, ir.Bits):
+            raise error(decl.underlying.loc, f"an enum cannot be represented by type {bits}")
+        members: list[tuple[str, int]] = []
+        for name, expression, loc in decl.members:
+            if expression is None:
+                raise error(loc, f"member '{name}' of enum '{decl.name}' needs a value")
+            value = literal_int(self.expression(expression, bits), f"the value of '{name}'")
+            if int_literal(bits, loc, value).value != value:
+                raise error(expression.loc, f"value {value} of '{name}' does not fit in {bits}")
+            members.append((name, value))
+        return ir.SerializableEnum(decl.name, bits, tuple(members))
+
+    def declare_errors(self, decl: s.ErrorDecl) -> None:
+        for name, loc in decl.members:
+            if name in self.errors:
+                raise error(loc, f"error '{name}' is already declared")
+            self.errors.append(name)
+
+    def declare_match_kinds(self, decl: s.MatchKindDecl) -> None:
+        for name, loc in decl.members:
+            if name in self.match_kinds:
+                raise error(loc, f"match_kind '{name}' is already declared")
+            self.match_kinds.add(name)
+
+    def declare_typedef(self, decl: s.TypedefDecl) -> None:
+        type_ = self.resolve(decl.type)
+        if decl.fresh:
+            if not isinstance(
+                type_, ir.Bits | ir.Bool | ir.Varbit | ir.NewType | ir.SerializableEnum
+            ):
+                raise error(decl.type.loc, f"'type {decl.name}' cannot be made from {type_}")
+            type_ = ir.NewType(decl.name, type_, self.annotations(decl.annotations))
+            self.types[decl.name] = type_
+        self.declare(decl.name, TypeEntry(decl.loc, type_))
+
+
+def _in_header(type_: ir.Type) -> bool:
+    match type_:
+        case ir.Bits() | ir.Bool() | ir.SerializableEnum() | ir.Varbit():
+            return True
+        case ir.Struct():
+            return all(
+                _in_header(f.type) and not isinstance(f.type, ir.Varbit) for f in type_.fields
+            )
+    return False
