@@ -113,6 +113,11 @@ def widest(program: ir.Program) -> int:
     return max(widths)
 
 
+def big_limbs(program: ir.Program) -> int:
+    """64-bit words of a p4_big: room for the widest value and a bit offset within a byte."""
+    return (widest(program) + 16) // 64 + 2
+
+
 Callable_ = ir.Action | ir.Table | ir.Control | ir.Function
 
 

@@ -80,7 +80,9 @@ class HeaderWriter(ExternWriter):
             at = f"{name}.e + {size - moved}"
             self.out.add(f"memmove({at}, {name}.e, {moved} * sizeof *{name}.e);")
         self._invalidate(name, 0, size - moved)
-        self.out.add(f"{name}.next = {name}.next + {count} < {size} ? {name}.next + {count} : {size};")
+        self.out.add(
+            f"{name}.next = {name}.next + {count} < {size} ? {name}.next + {count} : {size};"
+        )
 
     def pop_front(self, stack: ir.Expression, count: int) -> None:
         name, size = self._stack(stack)

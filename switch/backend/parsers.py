@@ -16,9 +16,7 @@ MOST_STEPS = 10_000
 """States that one packet may visit in a parser with a loop; then error.ParserTimeout."""
 
 
-def write_parser(
-    context: Context, parser: ir.Parser, variables: Mapping[ir.Variable, str]
-) -> None:
+def write_parser(context: Context, parser: ir.Parser, variables: Mapping[ir.Variable, str]) -> None:
     """Sub-parsers take their parameters as C parameters, the top one finds them in the packet."""
     _ParserWriter(context, parser, variables).write()
 

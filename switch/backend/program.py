@@ -25,7 +25,7 @@ def generate(program: ir.Program) -> str:
     _write_code(context)
     packet = _packet(context)
     head = Lines()
-    head.add(f"#define P4_BIG_LIMBS {(analysis.widest(program) + 16) // 64 + 2}")
+    head.add(f"#define P4_BIG_LIMBS {analysis.big_limbs(program)}")
     used = analysis.fields_read(program)
     for field, macro in (
         ("ingress_global_timestamp", "P4_USES_INGRESS_TIME"),
@@ -101,8 +101,8 @@ def _blocks(context: Context) -> Lines:
     ):
         with lines.block(f"static void program_{name}(struct p4s *s, struct packet *c)"):
             lines.add(f"{context.function_name(block)}(s, c);")
-    head = "static void program_preserve(struct packet *to, const struct packet *from, uint32_t list)"
-    with lines.block(head):
+    packets = "struct packet *to, const struct packet *from"
+    with lines.block(f"static void program_preserve({packets}, uint32_t list)"):
         lines.add("(void)to, (void)from;")
         with lines.block("switch (list)"):
             for number, paths in program.field_lists.items():
@@ -128,7 +128,7 @@ def _blocks(context: Context) -> Lines:
 
 def _array(lines: Lines, kind: str, name: str, items: Iterable[str]) -> None:
     """A constant array, never of no elements."""
-    values = list(items)
+    values = [item for item in items if item]
     with lines.block(f"static const {kind} {name}[] =", "};"):
         for value in values or ["0" if kind.startswith("uint") else "{0}"]:
             lines.add(f"{value},")
@@ -149,9 +149,8 @@ def _bound_data(table: ir.Table, bound: ir.BoundAction) -> list[int]:
 
 def _const_row(table: ir.Table, entry: ir.Entry) -> list[int]:
     layout = key_layout(table)
-    matches = tuple(
-        entry_match(keyset, field) for keyset, field in zip(entry.keysets, layout.fields, strict=True)
-    )
+    keys = zip(entry.keysets, layout.fields, strict=True)
+    matches = tuple(entry_match(keyset, field) for keyset, field in keys)
     priority = entry.priority if layout.kind == "ternary" else 0
     packed = pack_match(table.name, layout, Entry(matches, "", (), priority))
     row = [packed.priority, _action_index(table, entry.action), int(entry.is_const)]
@@ -164,7 +163,8 @@ def _const_row(table: ir.Table, entry: ir.Entry) -> list[int]:
 def _table_type(context: Context, lines: Lines, table: ir.Table) -> str:
     number = context.tables[table]
     layout = key_layout(table)
-    _array(lines, "uint64_t", f"default_{number}", [_words(_bound_data(table, table.default_action))])
+    default = _words(_bound_data(table, table.default_action))
+    _array(lines, "uint64_t", f"default_{number}", [default])
     rows = [_words(_const_row(table, entry)) for entry in table.entries]
     _array(lines, "uint64_t", f"rows_{number}", rows)
     ranges = [f"{{{field.word}, {field.shift}, {field.width}}}" for field in layout.ranges]
@@ -220,5 +220,4 @@ def _description(context: Context) -> Lines:
         lines.add(".counter_sizes = counter_sizes,")
         lines.add(".meter_types = meter_types,")
         lines.add(".packet_size = sizeof(struct packet),")
-        lines.add(".big_limbs = P4_BIG_LIMBS,")
     return lines

@@ -28,7 +28,6 @@ struct p4_program {
     const uint32_t *counter_sizes;
     const struct p4_meter_type *meter_types;
     uint32_t packet_size; /* of the generated struct packet */
-    uint32_t big_limbs;   /* 64-bit words of a p4_big */
 };
 
 extern const struct p4_program p4_program;

@@ -1,0 +1,80 @@
+"""A P4 source compiled to a typed program and a shared object; both kept by content."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from switch import frontend, ir
+from switch.backend.build import build, cache_directory, content_hash
+from switch.backend.program import generate
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    program: ir.Program
+    library: Path
+
+
+def compile_program(program: ir.Program, *, sanitize: bool = False) -> Compiled:
+    """Back end and C compiler only."""
+    return Compiled(program, build(generate(program), sanitize=sanitize))
+
+
+def compile_source(
+    source: Path,
+    *,
+    include: Sequence[Path] = (),
+    defines: Mapping[str, str] | None = None,
+    sanitize: bool = False,
+) -> Compiled:
+    """Everything from the preprocessed text on is cached: it names the result, with our own code."""
+    text = frontend.preprocess(source, include, defines)
+    key = content_hash(repr(text).encode(), _own_code(), b"sanitize" if sanitize else b"")
+    cached = cache_directory() / f"{key}.ir"
+    compiled = _load(cached)
+    if compiled is None:
+        compiled = compile_program(frontend.elaborate(text), sanitize=sanitize)
+        _save(cached, compiled)
+    return compiled
+
+
+def _own_code() -> bytes:
+    """Stands for the version of the compiler: path, time and size of each of its modules."""
+    package = Path(__file__).resolve().parent.parent
+    files = sorted(
+        [*package.glob("*.py"), *package.glob("[bf]*end/*.py"), *package.glob("r*/*.py")]
+    )
+    stamps = [(str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+    return repr((sys.version, stamps)).encode()
+
+
+def _load(cached: Path) -> Compiled | None:
+    try:
+        with cached.open("rb") as file:
+            if os.fstat(file.fileno()).st_uid != os.geteuid():
+                return None
+            compiled = pickle.load(file)
+    except (OSError, EOFError, pickle.PickleError, AttributeError, ImportError):
+        return None
+    if not isinstance(compiled, Compiled) or not compiled.library.exists():
+        return None
+    return compiled
+
+
+def _save(cached: Path, compiled: Compiled) -> None:
+    """Atomically: another process may do the same at the same time."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, 20_000))
+    try:
+        data = pickle.dumps(compiled, pickle.HIGHEST_PROTOCOL)
+    finally:
+        sys.setrecursionlimit(limit)
+    with tempfile.NamedTemporaryFile(dir=cached.parent, delete=False) as file:
+        file.write(data)
+    Path(file.name).replace(cached)
