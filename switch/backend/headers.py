@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from switch import ir
 from switch.backend import representation as rep
-from switch.backend.externs import ExternWriter
 from switch.backend.expressions import Place
+from switch.backend.externs import ExternWriter
 from switch.backend.layout import Piece, write_bits
 from switch.backend.text import identifier
 from switch.backend.types import bit_width, flatten, members, varbit_of

@@ -33,7 +33,7 @@ def compile_source(
     defines: Mapping[str, str] | None = None,
     sanitize: bool = False,
 ) -> Compiled:
-    """Everything from the preprocessed text on is cached: it names the result, with our own code."""
+    """Cached from the preprocessed text on: that and our own code name the result."""
     text = frontend.preprocess(source, include, defines)
     key = content_hash(repr(text).encode(), _own_code(), b"sanitize" if sanitize else b"")
     cached = cache_directory() / f"{key}.ir"

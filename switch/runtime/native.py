@@ -107,4 +107,4 @@ def match(
 
 
 def replicas(items: Sequence[tuple[int, int]]) -> ctypes.Array[Replica]:
-    return (Replica * max(1, len(items)))(*items)
+    return (Replica * max(1, len(items)))(*(Replica(port, instance) for port, instance in items))
