@@ -12,11 +12,12 @@ import typer
 from finsy.proto import p4i
 from google.protobuf import json_format, text_format
 
+from switch.backend.build import BuildError
 from switch.frontend.errors import CompileError
 from switch.p4info import p4info
 from switch.p4runtime import Server, ServerError, compile_config, device_config
 from switch.p4runtime.errors import Refused
-from switch.ports import CompilerError, PortError, Ports
+from switch.ports import PortError, Ports
 
 USAGE_ERROR = 2
 
@@ -172,7 +173,7 @@ def main() -> None:
     except CompileError as error:
         print(error, file=sys.stderr)
         sys.exit(USAGE_ERROR)
-    except (UsageError, PortError, ServerError, CompilerError, Refused) as error:
+    except (UsageError, PortError, ServerError, BuildError, Refused) as error:
         _fail(str(error))
 
 

@@ -10,7 +10,7 @@ from finsy.proto import p4i, p4t
 
 from switch import ir
 from switch.p4info.symbols import Kind, Symbols, member_ids
-from switch.p4info.types import Types, encode, flattened, width
+from switch.p4info.types import Types, flattened, shown_width, width
 
 __all__ = ["p4info"]
 
@@ -62,16 +62,15 @@ def _integer(annotations: ir.Annotations, name: str) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _calls(node: object) -> Iterator[ir.ExternCall]:
-    """The calls of extern functions in a statement, in source order."""
-    if isinstance(node, ir.ExternCall):
-        yield node
+def _nodes(node: object) -> Iterator[ir.Statement | ir.Expression]:
+    """All statements and expressions in a body, in source order."""
     if isinstance(node, tuple):
         for element in node:
-            yield from _calls(element)
+            yield from _nodes(element)
     elif isinstance(node, ir.Statement | ir.Expression):
+        yield node
         for field in dataclasses.fields(node):
-            yield from _calls(getattr(node, field.name))
+            yield from _nodes(getattr(node, field.name))
 
 
 class _Builder:
@@ -80,10 +79,26 @@ class _Builder:
         self.info = p4i.P4Info()
         self.types = Types(self.info, program)
         self.symbols = Symbols()
-        self.tables = [table for table in program.tables() if not _hidden(table.annotations)]
-        self.actions = {
-            ref.action.name: ref.action for table in self.tables for ref in table.actions
-        }
+        bodies = [control.body for control in program.controls()]
+        bodies += [action.body for action in program.all_actions()]
+        self.nodes = [node for body in bodies for node in _nodes(body)]
+        # What is never applied or called is no part of the program, as in p4c.
+        applied = [
+            node.table for node in self.nodes if isinstance(node, ir.TableApply | ir.SwitchAction)
+        ]
+        self.tables = [
+            table
+            for table in program.tables()
+            if table in applied and not _hidden(table.annotations)
+        ]
+        called = [
+            node.action
+            for control in program.controls()
+            for node in _nodes(control.body)
+            if isinstance(node, ir.ActionCall)
+        ]
+        listed = [ref.action for table in self.tables for ref in table.actions]
+        self.actions = {action.name: action for action in (*listed, *called)}
         self.externs = {
             instance.name: instance
             for instance in program.extern_instances()
@@ -102,13 +117,10 @@ class _Builder:
 
     def _digests(self) -> dict[str, ir.Type]:
         """v1model digests are named by the type they carry."""
-        bodies = [control.body for control in self.program.controls()]
-        bodies += [action.body for action in self.program.all_actions()]
         carried = [
-            call.type_arguments[0]
-            for body in bodies
-            for call in _calls(body)
-            if call.name == "digest"
+            node.type_arguments[0]
+            for node in self.nodes
+            if isinstance(node, ir.ExternCall) and node.name == "digest"
         ]
         named = {type_.name: type_ for type_ in carried if isinstance(type_, ir.Composite)}
         anonymous = [type_ for type_ in carried if not isinstance(type_, ir.Composite)]
@@ -244,20 +256,20 @@ class _Builder:
         ids = member_ids([param.annotations for param in action.data])
         for identifier, literal in zip(ids, table.default_action.data, strict=True):
             message.initial_default_action.arguments.add(
-                param_id=identifier, value=encode(_value(literal))
+                param_id=identifier,
+                value=_value(literal).to_bytes((width(literal.type) + 7) // 8, "big"),
             )
 
     def _match_field(self, message: p4i.MatchField, key: ir.Key) -> None:
         message.name = key.name
-        message.bitwidth = width(key.expression.type)
+        message.bitwidth = shown_width(key.expression.type, key.declared)
         self._annotations(message, key.annotations)
         self._documentation(message, key.annotations)
         if key.match_kind in MATCH_TYPES:
             message.match_type = MATCH_TYPES[key.match_kind]
         else:
             message.other_match_type = key.match_kind
-        if key.declared:
-            self.types.named(message.type_name, key.declared)
+        self.types.mention(message, key.expression.type, key.declared)
 
     def _action(self, action: ir.Action) -> None:
         message = self.info.actions.add()
@@ -271,9 +283,8 @@ class _Builder:
             if isinstance(param.type, ir.Enum):
                 shown.type_name.name = param.type.name
             else:
-                shown.bitwidth = width(param.type)
-            if param.declared:
-                self.types.named(shown.type_name, param.declared)
+                shown.bitwidth = shown_width(param.type, param.declared)
+            self.types.mention(shown, param.type, param.declared)
 
     # --- externs and headers ------------------------------------------------------------------
 
@@ -333,10 +344,10 @@ class _Builder:
         for (path, field), number in zip(fields, ids, strict=True):
             if _hidden(field.annotations):
                 continue
-            metadata = message.metadata.add(id=number, name=path, bitwidth=width(field.type))
+            bits = shown_width(field.type, field.declared)
+            metadata = message.metadata.add(id=number, name=path, bitwidth=bits)
             self._annotations(metadata, field.annotations)
-            if field.declared:
-                self.types.named(metadata.type_name, field.declared)
+            self.types.mention(metadata, field.type, field.declared)
 
     def _value_set(self, value_set: ir.ValueSet) -> None:
         message = self.info.value_sets.add(size=value_set.size)

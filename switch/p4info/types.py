@@ -26,6 +26,22 @@ def width(type_: ir.Type) -> int:
     return ENUM_WIDTH
 
 
+def translation(new: ir.NewType) -> tuple[str, int | None] | None:
+    """URI and controller's width (None: a string) of @p4runtime_translation (spec 8.5.6)."""
+    found = ir.annotation(new.annotations, "p4runtime_translation")
+    if found is None:
+        return None
+    uri, _, controller_type = found.text.partition(",")
+    bits = re.search(r"\d+", controller_type)
+    return uri.strip().strip('"'), int(bits.group()) if bits else None
+
+
+def shown_width(type_: ir.Type, declared: ir.NewType | None) -> int:
+    """The width that a controller uses: of the translated type, if it is translated."""
+    translated = translation(declared) if declared else None
+    return (translated[1] or 0) if translated else width(type_)
+
+
 def encode(value: int) -> bytes:
     """The canonical bytestring of an unsigned value (P4Runtime spec 8.4)."""
     return value.to_bytes(max(1, (value.bit_length() + 7) // 8), "big")
@@ -53,12 +69,13 @@ class Types:
     def _types(self) -> p4t.P4TypeInfo:
         return self._info.type_info
 
-    def named(self, message: Any, declared: ir.NewType | None) -> None:
-        """Set `type_name` (or `index_type_name`'s sibling) where a `type` was used."""
-        if declared is None:
-            return
-        message.name = declared.name
-        self._new_type(declared)
+    def mention(self, message: Any, type_: ir.Type, declared: ir.NewType | None) -> None:
+        """Note the named type of a key, parameter or metadata field."""
+        if declared:
+            message.type_name.name = declared.name
+            self._new_type(declared)
+        elif isinstance(type_, ir.SerializableEnum | ir.Enum):
+            self.spec(type_)
 
     def spec(self, type_: ir.Type) -> p4t.P4DataTypeSpec:
         spec = p4t.P4DataTypeSpec()
@@ -149,19 +166,18 @@ class Types:
         if new.name in self._types.new_types:
             return
         message = self._types.new_types[new.name]
-        translation = ir.annotation(new.annotations, "p4runtime_translation")
-        if translation is None:
+        translated = translation(new)
+        if translated is None:
             underlying = new.underlying
             while isinstance(underlying, ir.NewType):
                 underlying = underlying.underlying
             message.original_type.CopyFrom(self.spec(underlying))
             return
-        uri, _, controller_type = translation.text.partition(",")
-        message.translated_type.uri = uri.strip().strip('"')
-        if bits := re.search(r"\d+", controller_type):
-            message.translated_type.sdn_bitwidth = int(bits.group())
-        else:
+        message.translated_type.uri = translated[0]
+        if translated[1] is None:
             message.translated_type.sdn_string.SetInParent()
+        else:
+            message.translated_type.sdn_bitwidth = translated[1]
 
 
 def _bitstring(type_: ir.Bits | ir.Varbit) -> p4t.P4BitstringLikeTypeSpec:

@@ -18,13 +18,13 @@ from pathlib import Path
 
 from finsy.proto import p4r
 
+from switch.backend.build import cache_directory
 from switch.frontend.errors import CompileError, Diagnostic
 from switch.frontend.preprocess import preprocess
 from switch.p4info import p4info
 from switch.p4runtime.errors import NOT_FOUND, Refused, invalid
 from switch.p4runtime.forwarding import Forwarding, carry_over
 from switch.p4runtime.schema import Schema, missing_from
-from switch.ports.build import cache_directory
 from switch.runtime.pipeline import Pipeline
 
 CONFIG_NAME = "p4_device_config"

@@ -1,11 +1,9 @@
 """Ports of the embedded switch (AF_PACKET), and a generator of traffic to measure it with."""
 
-from switch.ports.build import CompilerError
 from switch.ports.generator import Flood, Generator
 from switch.ports.ports import PortError, Ports, PortStatistics, Totals
 
 __all__ = [
-    "CompilerError",
     "Flood",
     "Generator",
     "PortError",

@@ -2,22 +2,14 @@
 
 import ctypes
 import hashlib
-import os
-import shutil
 import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
 
+from switch.backend.build import BuildError, cache_directory, compiler
+
 FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-fPIC", "-shared", "-pthread")
-
-
-class CompilerError(RuntimeError):
-    """There is no C compiler, or it failed."""
-
-
-def cache_directory() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "p4switch"
 
 
 @cache
@@ -35,17 +27,13 @@ def load(name: str) -> ctypes.CDLL:
 
 def compile_library(source: Path, library: Path) -> None:
     """Compile one C file; other processes see either nothing or the finished library."""
-    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        raise CompilerError("no C compiler found: install gcc or clang, or set CC")
-    library.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=library.parent) as scratch:
         built = Path(scratch) / library.name
-        command = [compiler, *FLAGS, str(source), "-o", str(built)]
+        command = [compiler(), *FLAGS, str(source), "-o", str(built)]
         try:
             result = subprocess.run(command, capture_output=True, text=True, check=False)
         except OSError as error:
-            raise CompilerError(f"cannot run the C compiler {compiler}: {error.strerror}") from None
+            raise BuildError(f"cannot run the C compiler {command[0]}: {error.strerror}") from None
         if result.returncode != 0:
-            raise CompilerError(f"{compiler} failed on {source}:\n{result.stderr}")
+            raise BuildError(f"{command[0]} failed on {source}:\n{result.stderr}")
         built.replace(library)

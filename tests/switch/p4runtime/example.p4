@@ -56,8 +56,8 @@ control Verify(inout headers_t hdr, inout metadata_t meta) {
     apply { }
 }
 
-control Ingress(inout headers_t hdr, inout metadata_t meta,
-                inout standard_metadata_t standard_metadata) {
+control MyIngress(inout headers_t hdr, inout metadata_t meta,
+                  inout standard_metadata_t standard_metadata) {
     direct_counter(CounterType.packets_and_bytes) station_counter;
     counter(4, CounterType.packets_and_bytes) seen;
     register<bit<1>>(64) flags;
@@ -136,8 +136,8 @@ control Ingress(inout headers_t hdr, inout metadata_t meta,
     }
 }
 
-control Egress(inout headers_t hdr, inout metadata_t meta,
-               inout standard_metadata_t standard_metadata) {
+control MyEgress(inout headers_t hdr, inout metadata_t meta,
+                 inout standard_metadata_t standard_metadata) {
     apply { }
 }
 
@@ -152,4 +152,4 @@ control ExampleDeparser(packet_out packet, in headers_t hdr) {
     }
 }
 
-V1Switch(ExampleParser(), Verify(), Ingress(), Egress(), Compute(), ExampleDeparser()) main;
+V1Switch(ExampleParser(), Verify(), MyIngress(), MyEgress(), Compute(), ExampleDeparser()) main;
