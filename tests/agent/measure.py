@@ -1,0 +1,182 @@
+"""Measures the agent alone, on loopback: `python -m tests.agent.measure steady|migrate`.
+
+steady: GETs over UDP with 50 outstanding, against `redis-benchmark -c 50 -P 1` on the same store.
+migrate: an unthrottled migration of 64-byte records, against a loop of GETKEYSINSLOT and MIGRATE.
+"""
+
+import asyncio
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import grpc
+import redis
+import typer
+
+from hosts.agent import agent_pb2 as pb
+from hosts.agent import agent_pb2_grpc
+from hosts.agent.channel import Server
+from hosts.wire import GROUPS, Header, Op, group_of
+from tests.agent.harness import SERVICE, Process, Store, local, resp, stores
+
+app = typer.Typer(add_completion=False)
+
+
+@contextmanager
+def agents(directory: Path, running: list[Store]) -> Iterator[list[tuple[Server, str]]]:
+    """Run one agent process a store; yield their servers and gRPC addresses."""
+    servers = [local(index + 1) for index in range(len(running))]
+    where = [f"unix:{directory}/agent{server.index}.sock" for server in servers]
+    processes = [
+        Process(
+            *("--name", server.name, "--index", str(server.index), "--ip", server.ip),
+            *("--udp-port", str(server.udp_port), "--channel-port", str(server.channel_port)),
+            *("--redis", store.url, "--state", f"{directory}/state{server.index}", "--grpc", at),
+            *("--grace", "600"),
+        )
+        for server, store, at in zip(servers, running, where, strict=True)
+    ]
+    try:
+        for process in processes:
+            print(process.ready().strip())
+        yield list(zip(servers, where, strict=True))
+    finally:
+        for process in processes:
+            print(process.stop()[1], end="")
+
+
+def message(server: Server) -> pb.Server:
+    """Return a server for gRPC."""
+    return pb.Server(
+        index=server.index,
+        name=server.name,
+        ip=server.ip,
+        udp_port=server.udp_port,
+        channel_port=server.channel_port,
+    )
+
+
+def assign(stub: agent_pb2_grpc.AgentStub, servers: list[Server], vip: Server) -> None:
+    """Give all groups to the first server; `vip` stands for the switch."""
+    stub.AssignGroups(
+        pb.AssignRequest(
+            service=SERVICE,
+            vip=vip.ip,
+            port=vip.udp_port,
+            servers=[message(server) for server in servers],
+            placements=[pb.Placement(groups=pb.GroupRange(first=0, last=GROUPS - 1), server=1)],
+        )
+    )
+
+
+def load(store: Store, keys: int) -> None:
+    """Write `keys` records of 64 bytes."""
+    for first in range(0, keys, 10000):
+        pipe = store.client.pipeline(transaction=False)
+        for number in range(first, min(first + 10000, keys)):
+            pipe.set(f"user{number:012d}", b"x" * 64)
+        pipe.execute()
+
+
+def closed_loop(server: Server, keys: int, outstanding: int, seconds: float) -> float:
+    """Return GETs per second with that many outstanding, from one plain socket."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    sock.connect((server.ip, server.udp_port))
+    sock.settimeout(1.0)
+    queries = []
+    for number in random.sample(range(keys), min(keys, 20000)):
+        key = b"user%012d" % number
+        header = Header(Op.READ, service=SERVICE, group=group_of(key), client=7, seq=1)
+        queries.append(header.pack() + resp("GET", key))
+    for query in queries[:outstanding]:
+        sock.send(query)
+    count, end = 0, time.perf_counter() + seconds
+    started = time.perf_counter()
+    while time.perf_counter() < end:
+        for query in queries:
+            sock.recv(2048)
+            sock.send(query)
+        count += len(queries)
+    return count / (time.perf_counter() - started)
+
+
+@app.command()
+def steady(keys: int = 100000, seconds: float = 5.0) -> None:
+    """GETs through the agent against redis-benchmark."""
+    with tempfile.TemporaryDirectory() as name, stores(Path(name), 1) as running:
+        store = running[0]
+        load(store, keys)
+        with agents(Path(name), running) as ((server, where),):
+            with grpc.insecure_channel(where) as channel:
+                assign(agent_pb2_grpc.AgentStub(channel), [server], server)
+            rate = closed_loop(server, keys, 50, seconds)
+        command = ["redis-benchmark", "-p", str(store.port), "-c", "50", "-P", "1", "-q"]
+        command += ["-n", "300000", "-r", str(keys), "GET", "user__rand_int__"]
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        line = [part for part in output.replace("\r", "\n").split("\n") if "requests per" in part]
+        print(f"agent: {rate:,.0f} GET/s (one Python client, 50 outstanding)")
+        print(f"redis-benchmark -c 50 -P 1: {line[-1].strip()}")
+
+
+def plain_loop(source: Store, destination: Store) -> float:
+    """Move every key with GETKEYSINSLOT and MIGRATE; return keys per second."""
+    count = source.client.dbsize()
+    started = time.perf_counter()
+    client = source.client
+    for slot in range(GROUPS):
+        keys = client.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 1000)
+        if keys:
+            client.execute_command(
+                "MIGRATE", "127.0.0.1", destination.port, "", 0, 5000, "REPLACE", "KEYS", *keys
+            )
+    return float(count / (time.perf_counter() - started))
+
+
+@app.command()
+def migrate(
+    keys: int = 200000,
+    lanes: int = 64,
+    groups: Annotated[int, typer.Option(help="Groups 0 to this one less.")] = GROUPS,
+) -> None:
+    """An unthrottled migration against the plain loop."""
+    with tempfile.TemporaryDirectory() as name, stores(Path(name), 2) as running:
+        load(running[0], keys)
+        rate = plain_loop(*running)
+        print(f"GETKEYSINSLOT + MIGRATE loop: {rate:,.0f} keys/s")
+        running[1].client.flushall()
+        load(running[0], keys)
+        with agents(Path(name), running) as found:
+            servers = [server for server, _ in found]
+            stubs = [agent_pb2_grpc.AgentStub(grpc.insecure_channel(at)) for _, at in found]
+            for stub in stubs:
+                assign(stub, servers, servers[1])
+            time.sleep(0.3)
+            ranges = [pb.GroupRange(first=0, last=groups - 1)]
+            stubs[1].AcceptMigration(
+                pb.AcceptRequest(migration=1, source=message(servers[0]), groups=ranges)
+            )
+            started = time.perf_counter()
+            stubs[0].StartMigration(
+                pb.StartRequest(
+                    migration=1, destination=message(servers[1]), groups=ranges, lanes=lanes
+                )
+            )
+            for progress in stubs[0].WatchMigration(pb.WatchRequest(migration=1)):
+                last = progress
+            seconds = time.perf_counter() - started
+            print(
+                f"migration: {last.keys_sent / seconds:,.0f} keys/s, {last.groups_done} groups in "
+                f"{seconds:.2f} s ({last.keys_sent / seconds / rate:.2f} of the loop)"
+            )
+
+
+if __name__ == "__main__":
+    app()
