@@ -48,7 +48,7 @@ def build(network: settings.Network) -> Mininet:
     """
     setLogLevel("warning")
     net = Mininet(topo=None, build=False, controller=None, autoSetMacs=False, waitConnected=False)
-    switch = net.addSwitch(network.switch_name, cls=ToRSwitch)
+    switch = net.addSwitch(network.switch_name, cls=ToRSwitch, dpid="1")
     for kind, subnet, count in (("server", 1, network.servers), ("client", 2, network.clients)):
         for number in range(1, count + 1):
             name = f"{kind}{number}"
