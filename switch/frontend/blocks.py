@@ -21,7 +21,7 @@ from switch.frontend.scopes import (
     Value,
     VarEntry,
 )
-from switch.frontend.type_rules import article, erase, is_literal
+from switch.frontend.type_rules import article, erase, is_literal, is_scalar
 
 
 class BlockElaborator(ParserChecker):
@@ -125,6 +125,7 @@ class BlockElaborator(ParserChecker):
         assert decl.body is not None
         unit = Unit("function", Owner(""), set())
         # a function sees what was declared before it, so it cannot call itself
+        complaints = len(self.diagnostics)
         with self.deeper(decl.loc), self.global_scope(unit, order - 1), self.inner_scope():
             self.bind_types(bindings.keys(), bindings.values(), decl.loc)
             result = self.resolve(decl.result)
@@ -132,7 +133,8 @@ class BlockElaborator(ParserChecker):
             with self.inner_scope():
                 params = self.params(decl.params, "function")
                 body = self.block(decl.body)
-        if not isinstance(result, ir.Void) and not _always_returns(body):
+        whole = len(self.diagnostics) == complaints
+        if whole and not isinstance(result, ir.Void) and not _always_returns(body):
             raise error(decl.loc, f"function '{decl.name}' does not return a value on all paths")
         suffix = f"<{', '.join(map(str, bindings.values()))}>" if bindings else ""
         function = ir.Function(
@@ -239,6 +241,8 @@ class BlockElaborator(ParserChecker):
             values.append(value)
         extern = erase(type_)
         assert isinstance(extern, ir.Extern)
+        if extern.name == "register" and not is_scalar(extern.arguments[0]):
+            raise unsupported(loc, f"a register of {article(extern.arguments[0])}")
         return ir.ExternInstance(label.name, extern, tuple(values), label.annotations, loc)
 
     def _constructor_arguments(

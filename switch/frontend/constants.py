@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from switch import ir
 from switch.frontend.errors import error
-from switch.frontend.type_rules import BOOL, wrap
+from switch.frontend.type_rules import BOOL, is_literal, wrap
 
 # A constant beyond this many bits is a mistake, and would only burn memory.
 MAX_BITS = 1 << 16
@@ -93,6 +93,10 @@ def fold_comparison(
             (ir.BoolLiteral(), ir.BoolLiteral())
             | (ir.EnumLiteral(), ir.EnumLiteral())
             | (ir.ErrorLiteral(), ir.ErrorLiteral())
+        ):
+            return ir.BoolLiteral(BOOL, loc, (left == right) == (op == "=="))
+        case (ir.TupleValue(), ir.TupleValue()) | (ir.StructValue(), ir.StructValue()) if (
+            is_literal(left) and is_literal(right)
         ):
             return ir.BoolLiteral(BOOL, loc, (left == right) == (op == "=="))
     return None

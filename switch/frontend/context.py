@@ -14,6 +14,7 @@ from switch.frontend.scopes import (
     Entry,
     Scope,
     Value,
+    VarEntry,
     silent,
 )
 
@@ -99,10 +100,20 @@ class Context:
     # names
 
     def declare(self, name: str, entry: Entry) -> None:
+        self._check_shadowing(name, entry)
         if self.scope is self.globals:
             self.order += 1
             entry.order = self.order
         self.scope.declare(name, entry)
+
+    def _check_shadowing(self, name: str, entry: Entry) -> None:
+        """A declaration may shadow anything but a parameter."""
+        if isinstance(entry, VarEntry) and isinstance(entry.variable, ir.Param):
+            return
+        for level in list(self.scope.chain())[1:]:
+            before = level.names.get(name)
+            if isinstance(before, VarEntry) and isinstance(before.variable, ir.Param):
+                raise error(entry.loc, f"'{name}' shadows the parameter declared at {before.loc}")
 
     def declare_broken(self, name: str, loc: ir.Loc) -> None:
         """So that uses of a declaration that failed are not complained about."""
@@ -160,6 +171,7 @@ class Context:
     # annotations and control-plane names
 
     def annotations(self, nodes: s.Annotations) -> ir.Annotations:
+        """Converts annotations; structured ones (`@name[…]`) may not be repeated."""
         return tuple(self._annotation(node) for node in nodes)
 
     def _annotation(self, node: s.AnnotationNode) -> ir.Annotation:

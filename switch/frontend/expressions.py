@@ -83,7 +83,9 @@ class ExpressionChecker(Converter):
             case s.DontCare():
                 raise error(node.loc, "'_' cannot be used as a value here")
             case s.Rest():
-                raise error(node.loc, "'...' cannot be used as a value here")
+                if expected is None:
+                    raise error(node.loc, "'...' cannot be used as a value here")
+                return Value(self.default_value(expected, node.loc), expected)
         raise error(node.loc, "a mask or range can only be used as a keyset")
 
     def expect(self, node: s.Expr, type_: ir.Type, what: str = "") -> ir.Expression:
@@ -307,6 +309,10 @@ class ExpressionChecker(Converter):
 
     def binary_values(self, op: str, left: Value, right: Value, loc: ir.Loc) -> Value:
         """An arithmetic, shift, concatenation or ordering operator."""
+        if op == "++" and isinstance(left.node, ir.StringLiteral):
+            if not isinstance(right.node, ir.StringLiteral):
+                raise error(loc, f"cannot concatenate a string and {article(right.type)}")
+            return Value(ir.StringLiteral(STRING, loc, left.node.value + right.node.value), STRING)
         for value in (left, right):
             if not isinstance(value.type, ir.Bits | ir.InfInt):
                 hint = " (concatenation is '++')" if isinstance(value.type, ir.String) else ""
@@ -315,6 +321,8 @@ class ExpressionChecker(Converter):
             return self._shift(op, left, right, loc)
         if op == "++":
             return self._concat(left, right, loc)
+        if op in ("/", "%"):
+            self._check_division(op, left, right, loc)
         left, right = self._same_width(op, left, right, loc)
         type_ = left.type
         if op in _ORDER:
@@ -323,10 +331,10 @@ class ExpressionChecker(Converter):
             return Value(result, BOOL)
         if op in ("|+|", "|-|") and isinstance(type_, ir.InfInt):
             raise error(loc, f"operator '{op}' needs operands with a width")
-        if op in ("/", "%"):
-            self._check_division(op, left, right, loc)
         if isinstance(left.node, ir.IntLiteral) and isinstance(right.node, ir.IntLiteral):
             return Value(fold_arithmetic(op, left.node, right.node, loc), type_)
+        if op in ("/", "%"):
+            return self._division(op, left, right, loc)
         return Value(ir.Binary(type_, loc, op, left.node, right.node), type_)  # type: ignore[arg-type]
 
     def _check_division(self, op: str, left: Value, right: Value, loc: ir.Loc) -> None:
@@ -337,6 +345,20 @@ class ExpressionChecker(Converter):
                 raise error(loc, f"operator '{op}' is not defined on negative values")
         if isinstance(right.node, ir.IntLiteral) and right.node.value == 0:
             raise error(loc, f"division by zero in '{op}'")
+
+    def _division(self, op: str, left: Value, right: Value, loc: ir.Loc) -> Value:
+        """At run time only by a power of two: the target has no divider (as in p4c for BMv2)."""
+        divisor = right.node.value if isinstance(right.node, ir.IntLiteral) else 0
+        if divisor & (divisor - 1) or divisor <= 0:
+            raise error(
+                loc, f"operator '{op}' at run time is only defined for a constant power of two"
+            )
+        type_ = left.type
+        if op == "/":
+            amount = ir.IntLiteral(BIT32, loc, divisor.bit_length() - 1)
+            return Value(ir.Binary(type_, loc, ">>", left.node, amount), type_)
+        mask = ir.IntLiteral(type_, loc, divisor - 1)
+        return Value(ir.Binary(type_, loc, "&", left.node, mask), type_)
 
     def _as_bits(self, value: Value) -> Value:
         """A serializable enum as its representation."""
@@ -359,14 +381,15 @@ class ExpressionChecker(Converter):
 
     def _shift(self, op: str, left: Value, right: Value, loc: ir.Loc) -> Value:
         amount = right.node
-        if isinstance(right.type, ir.Bits) and right.type.signed:
+        constant = isinstance(amount, ir.IntLiteral)
+        if isinstance(right.type, ir.Bits) and right.type.signed and not constant:
             raise error(amount.loc, f"the amount of '{op}' must be unsigned, not {right.type}")
         if isinstance(amount, ir.IntLiteral):
             if amount.value < 0:
                 raise error(amount.loc, f"the amount of '{op}' is negative")
             if isinstance(left.node, ir.IntLiteral):
                 return Value(fold_arithmetic(op, left.node, amount, loc), left.type)
-            if isinstance(right.type, ir.InfInt):
+            if not isinstance(right.type, ir.Bits) or right.type.signed:
                 bits = ir.Bits(max(32, amount.value.bit_length()))
                 amount = ir.IntLiteral(bits, amount.loc, amount.value)
         if isinstance(left.type, ir.InfInt):

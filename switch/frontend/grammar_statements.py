@@ -132,11 +132,6 @@ class StatementGrammar(ExpressionGrammar):
                         return self._for_in(loc, variable)
                     init.append(s.DeclStatement(at, variable))
                 else:
-                    mark = self.mark()
-                    name = self._unary()
-                    if self.accept("in"):
-                        return self._for_in(loc, name)
-                    self.rewind(mark)
                     init.append(self.assignment_or_call())
                 if not self.accept(","):
                     break
@@ -158,7 +153,7 @@ class StatementGrammar(ExpressionGrammar):
         value = self.expression() if self.accept("=") else None
         return s.VarDecl(name.loc, annotations, name.text, kind, value)
 
-    def _for_in(self, loc: Loc, variable: s.VarDecl | s.Expr) -> s.Statement:
+    def _for_in(self, loc: Loc, variable: s.VarDecl) -> s.Statement:
         collection = self.keyset_element()
         self.expect(")", "after the head of 'for'")
         return s.ForIn(loc, variable, collection, self.statement())

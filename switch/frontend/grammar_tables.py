@@ -37,12 +37,25 @@ class TableGrammar(StatementGrammar):
             elif name.text == "actions":
                 table.actions = self._actions()
             else:
+                if table.keys is None and table.entries is None and self._key_follows():
+                    raise error(name.loc, f"'entries' of table '{table.name}' must follow 'key'")
                 table.const_entries = const
                 table.entries = self._entries()
             return
         value: s.Expr | s.InstanceDecl = self.expression()
         self.expect(";", f"after property '{name.text}'")
         table.properties.append(s.PropertyNode(name.loc, annotations, name.text, const, value))
+
+    def _key_follows(self) -> bool:
+        """Whether this table, whose entries are being read, declares its key after them."""
+        ahead, depth = 0, 1
+        while depth >= 0 and self.peek(ahead).kind != "end":
+            text = self.peek(ahead).text
+            depth += (text == "{") - (text == "}")
+            if depth == 0 and text == "key" and self.peek(ahead + 1).text == "=":
+                return True
+            ahead += 1
+        return False
 
     def _keys(self) -> list[s.KeyNode]:
         keys: list[s.KeyNode] = []

@@ -25,12 +25,6 @@ class KeysetChecker(StatementChecker):
                 high = self.expect(node.high, type_, "the range")
                 if not isinstance(erase(type_), ir.Bits):
                     raise error(node.loc, f"a range is not defined on {article(type_)}")
-                if (
-                    isinstance(low, ir.IntLiteral)
-                    and isinstance(high, ir.IntLiteral)
-                    and low.value > high.value
-                ):
-                    raise error(node.loc, f"range {low.value} .. {high.value} is empty")
                 return ir.RangeKey(node.loc, low, high)
             case s.Name():
                 entry = self.lookup(node.name, node.loc, node.from_global)
@@ -42,7 +36,12 @@ class KeysetChecker(StatementChecker):
                             f"is to match of {article(type_)}",
                         )
                     return ir.ValueSetKey(node.loc, entry.value_set)
-        return ir.ValueKey(node.loc, self.expect(node, type_, "the keyset"))
+            case s.ListExpr(elements=[only]):
+                return self.keyset(only, type_)
+        value = self.expect(node, type_, "the keyset")
+        if isinstance(value, ir.FunctionCall | ir.ExternCall | ir.MethodCall):
+            raise error(node.loc, "a keyset cannot call a function")
+        return ir.ValueKey(node.loc, value)
 
     def _mask(self, node: s.Mask, type_: ir.Type) -> ir.Keyset:
         plain = erase(type_)

@@ -6,7 +6,7 @@ from switch import ir
 from switch.frontend import syntax as s
 from switch.frontend.context import literal_int
 from switch.frontend.errors import CompileError, error
-from switch.frontend.scopes import ValueSetEntry
+from switch.frontend.scopes import Value, ValueSetEntry
 from switch.frontend.tables import TableChecker
 from switch.frontend.type_rules import article, erase, is_scalar
 
@@ -27,6 +27,7 @@ class ParserChecker(TableChecker):
         if "start" not in names:
             raise error(decl.loc, f"parser '{decl.name}' has no state 'start'")
         known = {*names, "accept", "reject"}
+        _check_reach(decl)
         return {node.name: self._state(node, known) for node in decl.states}
 
     def _state(self, node: s.StateDecl, known: set[str]) -> ir.State:
@@ -51,11 +52,9 @@ class ParserChecker(TableChecker):
         subjects = node.select
         if len(subjects) == 1 and isinstance(subjects[0], s.ListExpr):
             subjects = subjects[0].elements
-        values = [self.sized(e, "an expression of 'select'") for e in subjects]
-        for value, expression in zip(values, subjects, strict=True):
-            if not is_scalar(erase(value.type)):
-                raise error(expression.loc, f"'select' on {article(value.type)} is not supported")
-        types = [v.type for v in values]
+        whole = [self.sized(e, "an expression of 'select'") for e in subjects]
+        values = [leaf for value in whole for leaf in self._leaves(value)]
+        types = [v.type for v in whole]
         cases: list[ir.SelectCase] = []
         for case in node.cases:
             with self.reporting():
@@ -80,8 +79,49 @@ class ParserChecker(TableChecker):
                 node.loc,
                 f"'select' has {len(types)} expressions, this case has {len(keysets)} keysets",
             )
-        checked = tuple(self.keyset(k, t) for k, t in zip(keysets, types, strict=True))
-        return ir.SelectCase(checked, state, node.loc)
+        checked = [
+            leaf for k, t in zip(keysets, types, strict=True) for leaf in self._keyset_leaves(k, t)
+        ]
+        return ir.SelectCase(tuple(checked), state, node.loc)
+
+    def _leaves(self, value: Value) -> list[Value]:
+        """A value of a tuple or struct type as its scalars, in order."""
+        node, type_ = value.node, erase(value.type)
+        parts: list[Value]
+        match type_:
+            case ir.Tuple():
+                if isinstance(node, ir.TupleValue):
+                    parts = [Value(e, e.type) for e in node.elements]
+                else:
+                    parts = [
+                        Value(ir.TupleIndex(t, node.loc, node, i), t)
+                        for i, t in enumerate(type_.elements)
+                    ]
+            case ir.Struct():
+                parts = [
+                    Value(ir.Member(f.type, node.loc, node, f.name), f.type) for f in type_.fields
+                ]
+            case _:
+                if not is_scalar(type_):
+                    raise error(node.loc, f"'select' is not defined on {article(type_)}")
+                return [value]
+        return [leaf for part in parts for leaf in self._leaves(part)]
+
+    def _keyset_leaves(self, node: s.Expr, type_: ir.Type) -> list[ir.Keyset]:
+        members = _members(erase(type_))
+        if members is None:
+            return [self.keyset(node, type_)]
+        if isinstance(node, s.DontCare):
+            elements: list[s.Expr] = [node] * len(members)
+        elif isinstance(node, s.ListExpr) and len(node.elements) == len(members):
+            elements = node.elements
+        else:
+            raise error(node.loc, f"a keyset for {article(type_)} must be a list of its members")
+        return [
+            leaf
+            for element, member in zip(elements, members, strict=True)
+            for leaf in self._keyset_leaves(element, member)
+        ]
 
     def _whole_value_set(self, node: s.Expr, types: list[ir.Type]) -> ir.ValueSetKey | None:
         """A value_set of a struct or tuple, matching all expressions together."""
@@ -116,6 +156,29 @@ class ParserChecker(TableChecker):
         value_set = ir.ValueSet(name, type_, size, matches, notes, decl.loc)
         self.declare(decl.name, ValueSetEntry(decl.loc, value_set))
         self.unit.owner.value_sets.append(value_set)
+
+
+def _check_reach(decl: s.ParserDecl) -> None:
+    """Some path must lead from the start to accept or reject."""
+    following: dict[str, list[str]] = {}
+    for node in decl.states:
+        transition = node.transition
+        if transition is None:
+            following[node.name] = ["reject"]
+        elif transition.state is not None:
+            following[node.name] = [transition.state]
+        else:
+            following[node.name] = [case.state for case in transition.cases] or ["reject"]
+    reached: set[str] = set()
+    waiting = ["start"]
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting.extend(following.get(name, []))
+    # a target that is not declared is complained about where it is named
+    if reached <= following.keys():
+        raise error(decl.loc, f"parser '{decl.name}' never reaches accept or reject")
 
 
 def _members(type_: ir.Type) -> list[ir.Type] | None:

@@ -54,16 +54,14 @@ class _Preprocessor(pcpp.Preprocessor):  # type: ignore[misc]
         self.on_error(self.lastdirective.source, self.lastdirective.lineno, f"{what} {includepath}")
         raise pcpp.OutputDirective(pcpp.Action.IgnoreAndRemove)
 
-    def on_directive_handle(
+    def on_directive_unknown(
         self, directive: Any, toks: Any, ifpassthru: bool, precedingtoks: Any
     ) -> Any:
-        if directive.value == "error":
+        if directive.value != "warning":
             text = "".join(token.value for token in toks).strip()
-            self.on_error(directive.source, directive.lineno, f"#error {text}")
-            return True
-        if directive.value == "warning":
-            return True
-        return super().on_directive_handle(directive, toks, ifpassthru, precedingtoks)
+            what = "#error" if directive.value == "error" else f"unknown #{directive.value}"
+            self.on_error(directive.source, directive.lineno, f"{what} {text}".rstrip())
+        return True
 
     def on_comment(self, tok: Any) -> bool:
         return True  # keep comments, so that columns stay right; the lexer skips them

@@ -58,12 +58,16 @@ class ProgramElaborator(BlockElaborator):
             case s.ConstDecl():
                 self.declare_constant(decl)
             case s.ExternDecl():
+                _check_type_params(decl.type_params, decl.loc)
+                for method in decl.methods:
+                    _check_params(method)
                 self.declare(decl.name, ExternEntry(decl.loc, decl))
             case s.FunctionDecl():
                 self._declare_function(decl)
             case s.ActionDecl():
                 self.action(decl)
             case s.ControlDecl() | s.ParserDecl() | s.BlockTypeDecl():
+                _check_params(decl)
                 self.declare(decl.name, BlockEntry(decl.loc, decl))
             case s.InstanceDecl():
                 self.instance(decl)
@@ -78,6 +82,7 @@ class ProgramElaborator(BlockElaborator):
             raise
 
     def _declare_function(self, decl: s.FunctionDecl) -> None:
+        _check_params(decl)
         known = self.globals.names.get(decl.name)
         if isinstance(known, FunctionEntry):
             shape = [p.name for p in decl.params]
@@ -244,6 +249,30 @@ class ProgramElaborator(BlockElaborator):
             main_annotations=self.annotations(main.annotations),
             sources=files,
         )
+
+
+def _check_type_params(names: Sequence[str], loc: ir.Loc) -> None:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise error(loc, f"type parameter '{name}' is declared twice")
+
+
+def _check_params(decl: s.FunctionDecl | s.ControlDecl | s.ParserDecl | s.BlockTypeDecl) -> None:
+    """Rules for a parameter list that need no types (P4_16 section 6.8)."""
+    _check_type_params(decl.type_params, decl.loc)
+    seen: dict[str, ir.Loc] = {}
+    constructor = decl.constructor if isinstance(decl, s.ControlDecl | s.ParserDecl) else []
+    for param in [*decl.params, *constructor]:
+        if param.name in seen:
+            raise error(
+                param.loc, f"parameter '{param.name}' is already declared at {seen[param.name]}"
+            )
+        seen[param.name] = param.loc
+        if param.default is not None and param.direction in ("out", "inout"):
+            raise error(param.loc, f"'{param.direction}' parameter '{param.name}' has a default")
+    for param in constructor:
+        if param.direction:
+            raise error(param.loc, f"constructor parameter '{param.name}' cannot have a direction")
 
 
 def _field_lists(metadata: ir.Type) -> dict[int, tuple[tuple[str, ...], ...]]:

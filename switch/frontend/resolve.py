@@ -11,8 +11,10 @@ from switch.frontend.context import Context, literal_int
 from switch.frontend.errors import error, unsupported
 from switch.frontend.scopes import (
     BlockEntry,
+    ConstEntry,
     ExternEntry,
     TypeEntry,
+    Value,
 )
 from switch.frontend.type_rules import BOOL, ERROR, INT, STRING, VOID, article, erase
 
@@ -204,17 +206,20 @@ class TypeResolver(Context):
 
     def _serializable(self, decl: s.EnumDecl) -> ir.SerializableEnum:
         assert decl.underlying is not None
-        bits = erase(self.resolve(decl.underlying))
+        bits = self.resolve(decl.underlying)
         if not isinstance(bits, ir.Bits):
             raise error(decl.underlying.loc, f"an enum cannot be represented by type {bits}")
         members: list[tuple[str, int]] = []
-        for name, expression, loc in decl.members:
-            if expression is None:
-                raise error(loc, f"member '{name}' of enum '{decl.name}' needs a value")
-            value = literal_int(self.expression(expression, bits), f"the value of '{name}'")
-            if int_literal(bits, loc, value).value != value:
-                raise error(expression.loc, f"value {value} of '{name}' does not fit in {bits}")
-            members.append((name, value))
+        with self.inner_scope():  # a value may use the members before it
+            for name, expression, loc in decl.members:
+                if expression is None:
+                    raise error(loc, f"member '{name}' of enum '{decl.name}' needs a value")
+                value = literal_int(self.expression(expression, bits), f"the value of '{name}'")
+                literal = int_literal(bits, loc, value)
+                if literal.value != value:
+                    raise error(expression.loc, f"value {value} of '{name}' does not fit in {bits}")
+                members.append((name, value))
+                self.declare(name, ConstEntry(loc, Value(literal, bits)))
         return ir.SerializableEnum(decl.name, bits, tuple(members))
 
     def declare_errors(self, decl: s.ErrorDecl) -> None:

@@ -260,12 +260,8 @@ class StatementChecker(CallChecker):
         if not isinstance(span, s.Range):
             raise unsupported(node.collection.loc, "a 'for' loop over anything but a range")
         with self.inner_scope():
-            before: list[ir.Statement] = []
-            if isinstance(node.variable, s.VarDecl):
-                before.append(self.declare_variable(node.variable))
-                name: s.Expr = s.Name(node.variable.loc, node.variable.name)
-            else:
-                name = node.variable
+            before = [self.declare_variable(node.variable)]
+            name = s.Name(node.variable.loc, node.variable.name)
             target = self.expression(name)
             type_ = target.type
             if not target.writable or not isinstance(type_, ir.Bits):

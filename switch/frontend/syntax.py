@@ -478,9 +478,9 @@ class For(Statement):
 
 @dataclass(slots=True)
 class ForIn(Statement):
-    """`for (T x in e)`; `variable` is the name of an existing one when `type` is None."""
+    """`for (T x in e)`."""
 
-    variable: VarDecl | Expr
+    variable: VarDecl
     collection: Expr
     body: Statement
 

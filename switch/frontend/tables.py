@@ -14,6 +14,7 @@ from switch.frontend.scopes import (
 )
 from switch.frontend.type_rules import article, erase, is_scalar
 
+_PRIORITY_KINDS = ("ternary", "range", "optional")
 _MATCH_KINDS = ("exact", "lpm", "ternary", "range", "optional", "selector")
 
 
@@ -70,7 +71,7 @@ class TableChecker(KeysetChecker):
         table.counter = self._attached(properties.get("counters"), table, ("direct_counter",))
         table.meter = self._attached(properties.get("meters"), table, ("direct_meter",))
         if decl.entries is not None:
-            if not keys:
+            if not keys and decl.entries:
                 raise error(decl.loc, f"table '{decl.name}' has entries but no key")
             table.entries = self._entries(decl, table, types, properties)
         return table
@@ -324,7 +325,7 @@ class TableChecker(KeysetChecker):
         properties: dict[str, s.PropertyNode],
     ) -> tuple[ir.Entry, ...]:
         nodes = decl.entries or []
-        priorities = self._priorities(nodes, properties)
+        priorities = self._priorities(decl, nodes, properties)
         entries: list[ir.Entry] = []
         for node, priority in zip(nodes, priorities, strict=True):
             with self.reporting():
@@ -356,9 +357,20 @@ class TableChecker(KeysetChecker):
         return ir.Entry(checked, bound, priority, const, notes, node.loc)
 
     def _priorities(
-        self, nodes: list[s.EntryNode], properties: dict[str, s.PropertyNode]
+        self,
+        decl: s.TableDecl,
+        nodes: list[s.EntryNode],
+        properties: dict[str, s.PropertyNode],
     ) -> list[int]:
         """Larger wins in the result, whichever way the table counts."""
+        given = [node for node in nodes if node.priority is not None]
+        if given:
+            if decl.const_entries:
+                raise error(given[0].loc, "'const entries' have no priorities: their order counts")
+            if all(key.match_kind not in _PRIORITY_KINDS for key in decl.keys or []):
+                raise error(given[0].loc, "the keys of this table take no priority")
+            if nodes[0].priority is None:
+                raise error(nodes[0].loc, "the first entry needs a priority, as others have one")
         largest_wins = self._flag(properties.get("largest_priority_wins"), True)
         delta = 1
         if "priority_delta" in properties:

@@ -11,6 +11,10 @@
 #define V1MODEL_VERSION 20180101
 #endif
 
+#if V1MODEL_VERSION < 20180101 || V1MODEL_VERSION > 20200408
+#error "V1MODEL_VERSION must be 20180101 (the first) to 20200408 (the latest)"
+#endif
+
 #if V1MODEL_VERSION >= 20200408
 typedef bit<9> PortId_t;
 #define P4SWITCH_PORT PortId_t
