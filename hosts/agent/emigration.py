@@ -249,8 +249,12 @@ class Emigration:
         costs the clients something while it is."""
         if self._pausing or self.status is Status.STOPPING:
             return
-        if self.throttle.rate and (self.throttle.wait() or self._to_send or self._to_list):
-            return
+        if self.throttle.rate:
+            if wait := self.throttle.wait():
+                self._kick_in(wait)
+                return
+            if self._to_send or self._to_list:
+                return
         chosen: list[Lane] = []
         most = len(self.lanes)
         if self.throttle.rate:
