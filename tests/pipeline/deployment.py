@@ -28,6 +28,13 @@ MOVING_PARTITION = 4096
 
 FLOOD_GROUP = 1
 
+REGISTERS = {
+    **{f"ongoing_{i}": filters.ONGOING_CELLS for i in range(filters.HASHES)},
+    **{f"migrated_{i}": filters.MIGRATED_CELLS for i in range(filters.HASHES)},
+    "ctrl_seq": filters.LANES,
+}
+"""The register arrays, and how many cells of each a slice has."""
+
 
 def host_ip(port: int) -> str:
     """Return the address of the host behind `port`."""
@@ -146,15 +153,21 @@ def install(pipeline: Pipeline, switch: Switch) -> None:
                 pipeline.set_registers(f"Ingress.{name}", values, index * len(values))
 
 
-def slice_contents(part: Slice) -> dict[str, filters.Cells]:
-    """Return what each register array must hold in a slice."""
-    found = {f"ongoing_{i}": np.zeros(filters.ONGOING_CELLS, np.int64) for i in range(4)}
-    found |= {f"migrated_{i}": np.zeros(filters.MIGRATED_CELLS, np.int64) for i in range(4)}
-    found["ctrl_seq"] = np.zeros(filters.LANES, np.int64)
+def slice_cells(part: Slice) -> dict[str, dict[int, int]]:
+    """Return the cells of a slice that are not zero, by register array."""
+    found: dict[str, dict[int, int]] = {name: {} for name in REGISTERS}
     for (array, cell), count in part.ongoing.items():
-        found[f"ongoing_{array}"][cell] = count
+        if count:
+            found[f"ongoing_{array}"][cell] = count
     for array, cell in part.migrated:
         found[f"migrated_{array}"][cell] = 1
-    for lane, sequence in part.sequences.items():
-        found["ctrl_seq"][lane] = sequence
+    found["ctrl_seq"] = {lane: sequence for lane, sequence in part.sequences.items() if sequence}
     return found
+
+
+def slice_contents(part: Slice) -> dict[str, filters.Cells]:
+    """Return what each register array must hold in a slice."""
+    contents = {name: np.zeros(size, np.int64) for name, size in REGISTERS.items()}
+    for name, cells in slice_cells(part).items():
+        contents[name][list(cells)] = list(cells.values())
+    return contents

@@ -5,7 +5,6 @@ shares the wire codec and the hash functions with the product, and nothing with 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
@@ -34,7 +33,7 @@ def ip(text: str) -> bytes:
     return IPv4Address(text).packed
 
 
-def ones_complement_sum(data: bytes) -> int:
+def ones_complement_sum(data: bytes | bytearray) -> int:
     """Return the 16-bit one's complement sum (RFC 1071) of an even number of bytes."""
     total = sum(int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2))
     while total > 0xFFFF:
@@ -192,8 +191,8 @@ class Datagram:
     def stamped(self, flags: Flags, migration: int) -> "Datagram":
         """Return a copy with the switch's own flags, and the migration that steered it."""
         copy = Datagram(bytes(self._frame))
-        old = Flags(int.from_bytes(copy._frame[46:48], "big"))
-        copy._frame[46:48] = (old & ~SWITCH_FLAGS | flags).to_bytes(2, "big")
+        old = int.from_bytes(copy._frame[46:48], "big")
+        copy._frame[46:48] = (old & ~SWITCH_FLAGS.value | flags).to_bytes(2, "big")
         copy._frame[52:54] = migration.to_bytes(2, "big")
         return copy
 
@@ -412,9 +411,7 @@ class Switch:
             return Event.FORWARDED, [(kind, self.hosts[destination], frame)]
         return Event.FORWARDED, [(kind, out, frame) for out in self.flood if out != port]
 
-    def _route(
-        self, frame: bytes, kind: Traffic
-    ) -> tuple[Event, list[tuple[Traffic, int, bytes]]]:
+    def _route(self, frame: bytes, kind: Traffic) -> tuple[Event, list[tuple[Traffic, int, bytes]]]:
         is_ipv4 = frame[12:14] == b"\x08\x00" and len(frame) >= ETHERNET + IPV4
         if not is_ipv4 or frame[14] >> 4 != 4 or frame[14] & 15 < 5:
             return Event.NO_ROUTE, []

@@ -15,9 +15,9 @@ from switch.runtime.pipeline import Entry, Exact, Lpm, Pipeline
 from .deployment import (
     AGENT_PORT,
     CLIENT,
-    DESTINATION,
     MIGRATION,
     MOVING_PARTITION,
+    REGISTERS,
     SERVICE,
     SOURCE,
     VIP,
@@ -28,6 +28,7 @@ from .deployment import (
     host_mac,
     install,
     partition_entry,
+    slice_cells,
     slice_contents,
 )
 from .model import Migrate, Serve, Switch
@@ -36,12 +37,6 @@ GROUP = MOVING_PARTITION + 1234
 """A group of the moving partition."""
 STILL_GROUP = 77
 """A group of the partition that stays where it is."""
-
-REGISTERS = (
-    *(f"ongoing_{i}" for i in range(4)),
-    *(f"migrated_{i}" for i in range(4)),
-    "ctrl_seq",
-)
 
 
 @dataclass(frozen=True)
@@ -99,9 +94,8 @@ class Net:
         self.events_seen.append(event)
         return [Sent(*each) for each in wanted]
 
-    @property
-    def event(self) -> Event:
-        """What became of the last packet."""
+    def last_event(self) -> Event:
+        """Return what became of the last packet."""
         return self.events_seen[-1]
 
     def check_counters(self) -> None:
@@ -113,10 +107,16 @@ class Net:
 
     def check_registers(self) -> None:
         """Hold every slice of every register array against the model's."""
-        wanted = [slice_contents(self.model.slices[number]) for number in range(filters.SLICES)]
-        for name in REGISTERS:
-            found = np.asarray(self.pipeline.registers(f"Ingress.{name}"), dtype=np.int64)
-            assert (found == np.concatenate([each[name] for each in wanted])).all(), name
+        slices = {number: slice_cells(part) for number, part in self.model.slices.items()}
+        for name, size in REGISTERS.items():
+            found = np.asarray(self.pipeline.registers(f"Ingress.{name}"))
+            assert len(found) == filters.SLICES * size
+            used = np.flatnonzero(found)
+            assert dict(zip(used.tolist(), found[used].tolist(), strict=True)) == {
+                number * size + cell: value
+                for number, cells in slices.items()
+                for cell, value in cells[name].items()
+            }, name
 
     def place(self, service: int, first: int, length: int, place: Serve | Migrate) -> None:
         """Insert or change a partition's entry."""
@@ -237,6 +237,3 @@ def leaves_to(index: int, sent: Sent, original: bytes) -> bool:
         and sent.ip.ttl == before[IP].ttl
         and sent.checksums_right()
     )
-
-
-SERVERS = (SOURCE, DESTINATION)

@@ -7,6 +7,7 @@ from controller.counters import Event, Traffic
 from hosts.wire import Flags, Op
 
 from .deployment import (
+    CLIENT,
     DESTINATION,
     MIGRATION,
     MOVING_PARTITION,
@@ -19,7 +20,6 @@ from .deployment import (
 )
 from .model import Migrate, Serve
 from .net import (
-    CLIENT,
     GROUP,
     STILL_GROUP,
     Net,
@@ -36,7 +36,7 @@ from .net import (
 def test_a_partition_that_stays_is_served_by_its_server(net: Net, op: Op) -> None:
     frame = query(op, STILL_GROUP)
     (sent,) = net.send(CLIENT, frame)
-    assert net.event is Event.SERVED
+    assert net.last_event() is Event.SERVED
     assert leaves_to(SOURCE, sent, frame)
     assert sent.payload == frame[42:]
 
@@ -51,7 +51,7 @@ def test_services_have_partitions_of_their_own(net: Net) -> None:
 def test_not_migrated_goes_to_the_source(net: Net, op: Op) -> None:
     frame = query(op)
     (sent,) = net.send(CLIENT, frame)
-    assert net.event is Event.STEERED_SOURCE
+    assert net.last_event() is Event.STEERED_SOURCE
     assert leaves_to(SOURCE, sent, frame)
     assert sent.header.flags == Flags.NONE
     assert sent.header.migration == MIGRATION
@@ -63,7 +63,7 @@ def test_migrated_goes_to_the_destination(net: Net, op: Op) -> None:
     net.send(SOURCE, complete(GROUP, 2))
     frame = query(op)
     (sent,) = net.send(CLIENT, frame)
-    assert net.event is Event.STEERED_DESTINATION
+    assert net.last_event() is Event.STEERED_DESTINATION
     assert leaves_to(DESTINATION, sent, frame)
     assert sent.header.flags == Flags.NONE
     assert sent.header.migration == MIGRATION
@@ -73,7 +73,7 @@ def test_a_read_of_an_ongoing_group_goes_to_both(net: Net) -> None:
     net.send(SOURCE, start(GROUP, 1))
     frame = query()
     first, second = net.send(CLIENT, frame)
-    assert net.event is Event.DOUBLE_READ
+    assert net.last_event() is Event.DOUBLE_READ
     assert leaves_to(SOURCE, first, frame)
     assert leaves_to(DESTINATION, second, frame)
     for sent in (first, second):
@@ -87,7 +87,7 @@ def test_a_write_of_an_ongoing_group_goes_to_the_destination(net: Net) -> None:
     net.send(SOURCE, start(GROUP, 1))
     frame = query(Op.WRITE)
     (sent,) = net.send(CLIENT, frame)
-    assert net.event is Event.ONGOING_WRITE
+    assert net.last_event() is Event.ONGOING_WRITE
     assert leaves_to(DESTINATION, sent, frame)
     assert sent.header.flags == Flags.ONGOING
     assert sent.header.migration == MIGRATION
@@ -98,7 +98,7 @@ def test_other_groups_are_not_affected_by_one_on_the_move(net: Net) -> None:
     for group in range(MOVING_PARTITION, MOVING_PARTITION + 4096, 97):
         if group != GROUP:
             net.send(CLIENT, query(group=group))
-            assert net.event is Event.STEERED_SOURCE
+            assert net.last_event() is Event.STEERED_SOURCE
 
 
 def test_ongoing_comes_before_migrated(net: Net) -> None:
@@ -107,7 +107,7 @@ def test_ongoing_comes_before_migrated(net: Net) -> None:
     net.send(SOURCE, complete(GROUP, 2))
     net.send(SOURCE, start(GROUP, 3))
     net.send(CLIENT, query())
-    assert net.event is Event.DOUBLE_READ
+    assert net.last_event() is Event.DOUBLE_READ
 
 
 @pytest.mark.parametrize("missing", range(4))
@@ -127,7 +127,7 @@ def test_a_state_needs_all_four_cells(net: Net, kind: str, missing: int) -> None
         else:
             part.migrated.add((array, cell))
     net.send(CLIENT, query())
-    assert net.event is Event.STEERED_SOURCE
+    assert net.last_event() is Event.STEERED_SOURCE
     array, cell = missing, cells[missing]
     net.pipeline.set_register(f"Ingress.{kind}_{array}", SLICE * size + cell, 1)
     if kind == "ongoing":
@@ -135,7 +135,9 @@ def test_a_state_needs_all_four_cells(net: Net, kind: str, missing: int) -> None
     else:
         part.migrated.add((array, cell))
     net.send(CLIENT, query())
-    assert net.event is (Event.DOUBLE_READ if kind == "ongoing" else Event.STEERED_DESTINATION)
+    assert net.last_event() is (
+        Event.DOUBLE_READ if kind == "ongoing" else Event.STEERED_DESTINATION
+    )
 
 
 def test_a_client_cannot_set_the_flags_of_the_switch(net: Net) -> None:
@@ -176,25 +178,25 @@ def test_one_group_can_be_a_partition(net: Net) -> None:
 
 def test_another_service_than_the_addressed_one_is_refused(net: Net) -> None:
     assert net.send(CLIENT, query(service=OTHER_SERVICE)) == []
-    assert net.event is Event.WRONG_SERVICE
+    assert net.last_event() is Event.WRONG_SERVICE
 
 
 def test_a_group_that_nobody_has_is_dropped(net: Net) -> None:
     assert net.send(CLIENT, query(group=8192)) == []
-    assert net.event is Event.NO_PARTITION
+    assert net.last_event() is Event.NO_PARTITION
 
 
 def test_a_server_that_is_unknown_gets_nothing(net: Net) -> None:
     net.place(SERVICE, 0, 4, Serve(9))
     assert net.send(CLIENT, query(group=STILL_GROUP)) == []
-    assert net.event is Event.NO_SERVER
+    assert net.last_event() is Event.NO_SERVER
 
 
 def test_without_the_source_no_copy_is_sent_either(net: Net) -> None:
     net.place(SERVICE, MOVING_PARTITION, 4, Migrate(9, DESTINATION, SLICE, MIGRATION))
     net.send(SOURCE, start(GROUP, 1))
     assert net.send(CLIENT, query()) == []
-    assert net.event is Event.NO_SERVER
+    assert net.last_event() is Event.NO_SERVER
 
 
 def test_a_copy_without_a_server_is_lost_and_counted(net: Net) -> None:
@@ -245,5 +247,3 @@ def test_bytes_are_counted_by_class(net: Net) -> None:
     net.send(CLIENT, frame)
     assert net.pipeline.counter("Egress.traffic", Traffic.QUERY) == (1, len(frame))
     assert net.pipeline.counter("Egress.traffic", Traffic.DOUBLE_QUERY) == (1, len(frame))
-
-
