@@ -14,6 +14,7 @@ class Session:
     fd: Final[int]
     client: Final[int]
     outstanding: Final[int]
+    room: Final[int]  # how many may be started now
     def __init__(
         self, address: int, port: int, service: int, timeout: float, resend_after: float
     ) -> None: ...

@@ -101,24 +101,25 @@ class Client(_Base, Commands):
         with self._lock:
             started: list[int] = []
             try:
-                waiting = iter(enumerate(encoded))
-                while True:
-                    for token, command in waiting:
+                token = 0
+                while token < len(encoded) or self._session.outstanding:
+                    while token < len(encoded) and self._has_room():
                         try:
-                            started.append(self._start(command, token))
+                            started.append(self._start(encoded[token], token))
                         except NetMigrateError as error:
                             replies[token] = error
-                        if self._session.outstanding >= _MOST_IN_FLIGHT:
-                            break
-                    if not self._session.outstanding:
-                        return replies
+                        token += 1
                     for finished in self._session.poll(self._timeout):
                         replies[finished[0]] = self._result(encoded[finished[0]], finished)
+                return replies
             except BaseException:
                 # Interrupted: late replies must not be taken for those of the next call.
                 for seq in started:
                     self._session.abandon(seq)
                 raise
+
+    def _has_room(self) -> bool:
+        return self._session.room > 0 and self._session.outstanding < _MOST_IN_FLIGHT
 
     def pipeline(self) -> "Pipeline":
         """Collect commands; Pipeline.execute() sends them together."""
@@ -167,6 +168,7 @@ class AsyncClient(_Base, Commands):
         self._waiting: dict[int, tuple[asyncio.Future[Any], tuple[bytes, ...]]] = {}
         self._next_token = 0
         self._room = asyncio.Semaphore(_MOST_IN_FLIGHT)
+        self._finished = asyncio.Event()
         self._turn: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due = float("inf")
@@ -199,6 +201,7 @@ class AsyncClient(_Base, Commands):
         """Send, receive, resend; whatever woke us."""
         self._turn = None
         for finished in self._session.poll(0):
+            self._finished.set()
             future, command = self._waiting.pop(finished[0])
             if not future.done():
                 reply = self._result(command, finished)
@@ -225,6 +228,9 @@ class AsyncClient(_Base, Commands):
     async def _call(self, convert: Callable[[Any], Any], *command: Argument) -> Any:
         encoded = tuple(map(encode, command))
         async with self._room:
+            while not self._session.room:  # the oldest is stuck, its resends go on
+                self._finished.clear()
+                await self._finished.wait()
             token = self._next_token
             self._next_token += 1
             seq = self._start(encoded, token)

@@ -66,10 +66,8 @@ def _driver(settings: argparse.Namespace) -> Driver:
         seed=settings.seed,
         share=(int(index), int(of or 1)),
     )
-    if sweep:
-        pace = Pace(rate=settings.rate, outstanding=settings.closed or SWEEP_OUTSTANDING)
-    else:
-        pace = Pace(settings.rate, settings.closed, settings.seconds)
+    outstanding = settings.closed or (SWEEP_OUTSTANDING if sweep else Pace.outstanding)
+    pace = Pace(settings.rate, outstanding, 1e8 if sweep else settings.seconds)
     target = Target(
         settings.vip, settings.port, settings.service, settings.timeout, settings.resend_after
     )

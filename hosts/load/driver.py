@@ -14,10 +14,14 @@ from hosts.load.trace import Trace
 
 @dataclass(frozen=True)
 class Pace:
-    """`rate` operations per second, whatever the replies; or `outstanding` at a time."""
+    """`rate` operations per second, whatever the replies (0: as fast as they come).
+
+    Never more than `outstanding` at a time: what an open loop could not start when it meant to
+    starts late, and its latency counts from when it was meant to.
+    """
 
     rate: float = 0.0
-    outstanding: int = 0
+    outstanding: int = 256
     seconds: float = 1e8
 
 

@@ -37,7 +37,7 @@ int main(int argc, char **argv) {
     if (argc != 3) return 2;
     state = strtoull(argv[1], NULL, 10);
     int rounds = atoi(argv[2]);
-    struct nm_session s;
+    static struct nm_session s;
     const char *wrong =
         nm_session_open(&s, INADDR_LOOPBACK, 9, 1, 1000000, 20000, completed, NULL);
     if (wrong) return fputs(wrong, stderr), 2;
@@ -86,7 +86,7 @@ int main(int argc, char **argv) {
         }
         uint32_t open = 0;
         if (round % 1024 == 0) {
-            for (uint32_t i = 0; i <= s.mask; i++) open += s.slots[i] != NULL;
+            for (uint32_t i = 0; i < NM_WINDOW; i++) open += s.slots[i] != NULL;
             if (open != s.outstanding) return fputs("lost a request\n", stderr), 1;
         }
     }

@@ -71,7 +71,7 @@ static int session_init(PyObject *object, PyObject *args, PyObject *kwargs) {
         return -1;
     }
     Session *self = (Session *)object;
-    if (self->session.slots) {
+    if (self->session.buffers) {
         PyErr_SetString(PyExc_RuntimeError, "a session is opened once");
         return -1;
     }
@@ -95,17 +95,17 @@ static PyObject *session_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
 
 static PyObject *session_close(Session *self, PyObject *unused) {
     (void)unused;
-    if (self->session.slots) nm_session_close(&self->session);
+    if (self->session.buffers) nm_session_close(&self->session);
     Py_RETURN_NONE;
 }
 
 static void session_dealloc(Session *self) {
-    if (self->session.slots) nm_session_close(&self->session);
+    if (self->session.buffers) nm_session_close(&self->session);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
 static bool is_open(Session *self) {
-    if (self->session.slots) return true;
+    if (self->session.buffers) return true;
     PyErr_SetString(PyExc_ValueError, "the session is closed");
     return false;
 }
@@ -121,8 +121,8 @@ static PyObject *session_start(Session *self, PyObject *args) {
         return PyErr_Format(PyExc_ValueError, "op %d, group %d: not a request", op, (int)group);
     struct nm_request *r = nm_prepare(&self->session);
     if (!r)
-        return PyErr_Format(PyExc_BlockingIOError, "too many requests in flight: %u",
-                            self->session.outstanding);
+        return PyErr_Format(PyExc_BlockingIOError, "no room: %u requests are out, and the oldest "
+                            "must finish first", self->session.outstanding);
     const uint8_t *end = nm_payload(r) + NM_PAYLOAD;
     Py_ssize_t count = PyTuple_GET_SIZE(command), total = 0;
     uint8_t *p = resp_write_array(nm_payload(r), end, (size_t)count);
@@ -204,7 +204,7 @@ static PyObject *session_abandon(Session *self, PyObject *arg) {
 
 static PyObject *session_next_due(Session *self, PyObject *unused) {
     (void)unused;
-    int64_t due = self->session.slots ? nm_next_due(&self->session) : INT64_MAX;
+    int64_t due = self->session.buffers ? nm_next_due(&self->session) : INT64_MAX;
     if (due == INT64_MAX) Py_RETURN_NONE;
     return PyFloat_FromDouble((double)due / 1e9);
 }
@@ -233,6 +233,11 @@ static PyObject *get_outstanding(Session *self, void *unused) {
     return PyLong_FromUnsignedLong(self->session.outstanding);
 }
 
+static PyObject *get_room(Session *self, void *unused) {
+    (void)unused;
+    return PyLong_FromUnsignedLong(nm_room(&self->session));
+}
+
 static PyMethodDef methods[] = {
     {"start", (PyCFunction)session_start, METH_VARARGS, NULL},
     {"poll", (PyCFunction)session_poll, METH_O, NULL},
@@ -248,6 +253,7 @@ static PyGetSetDef attributes[] = {
     {"fd", (getter)get_fd, NULL, NULL, NULL},
     {"client", (getter)get_client, NULL, NULL, NULL},
     {"outstanding", (getter)get_outstanding, NULL, NULL, NULL},
+    {"room", (getter)get_room, NULL, NULL, NULL},
     {0},
 };
 

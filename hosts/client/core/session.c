@@ -13,7 +13,6 @@
 
 #include "resp.h"
 
-enum { FIRST_SLOTS = 1024, MOST_SLOTS = 1 << 22 };
 static const int64_t LONGEST_RESEND = 1000000000, FIRST_ASK = 1000000;
 
 int64_t nm_now(void) {
@@ -38,16 +37,14 @@ const char *nm_session_open(struct nm_session *s, uint32_t address, uint16_t por
         .service = service,
         .timeout = timeout,
         .resend_after = resend_after,
-        .mask = FIRST_SLOTS - 1,
         .completed = completed,
         .context = context,
     };
     for (int i = 0; i < NM_RESEND_LEVELS + NM_ASK_LEVELS; i++) TAILQ_INIT(&s->timers[i]);
     TAILQ_INIT(&s->expiries);
     TAILQ_INIT(&s->spare);
-    s->slots = calloc(FIRST_SLOTS, sizeof *s->slots);
     s->buffers = malloc(NM_BATCH * sizeof *s->buffers);
-    if (!s->slots || !s->buffers) return "out of memory";
+    if (!s->buffers) return "out of memory";
     const char *wrong = new_client(s);
     if (wrong) return wrong;
     s->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -82,30 +79,17 @@ void nm_session_close(struct nm_session *s) {
         TAILQ_REMOVE(&s->spare, r, timer);
         free(r);
     }
-    free(s->slots);
     free(s->queue);
     free(s->buffers);
     if (s->fd >= 0) close(s->fd);
-    s->slots = NULL, s->queue = NULL, s->buffers = NULL, s->fd = -1;
+    s->queue = NULL, s->buffers = NULL, s->fd = -1;
 }
 
-/* Makes room for one more open seq; keeps the invariant of `slots`. */
-static bool room_for_next(struct nm_session *s) {
-    if (s->next_seq == UINT32_MAX) {
-        /* The last number is used up: go on as another client once this one has finished. */
-        if (s->outstanding || new_client(s)) return false;
-    }
-    if (s->next_seq - s->acked <= s->mask) return true;
-    if (s->mask + 1 >= MOST_SLOTS) return false;
-    uint32_t mask = s->mask * 2 + 1;
-    struct nm_request **slots = calloc((size_t)mask + 1, sizeof *slots);
-    if (!slots) return false;
-    for (uint32_t seq = s->acked + 1; seq < s->next_seq; seq++)
-        slots[seq & mask] = s->slots[seq & s->mask];
-    free(s->slots);
-    s->slots = slots;
-    s->mask = mask;
-    return true;
+uint32_t nm_room(const struct nm_session *s) {
+    /* The last number is used up: the session can go on, as another client, when all is finished. */
+    if (s->next_seq == UINT32_MAX) return s->outstanding ? 0 : NM_WINDOW;
+    uint32_t open = s->next_seq - s->acked - 1, numbers = UINT32_MAX - s->next_seq;
+    return NM_WINDOW - open < numbers ? NM_WINDOW - open : numbers;
 }
 
 /* Invariant: the queue has room for every outstanding request once its gaps are closed, so that
@@ -121,7 +105,8 @@ static bool queue_has_room(struct nm_session *s) {
 }
 
 struct nm_request *nm_prepare(struct nm_session *s) {
-    if (!room_for_next(s) || !queue_has_room(s)) return NULL;
+    if (!nm_room(s) || !queue_has_room(s)) return NULL;
+    if (s->next_seq == UINT32_MAX && new_client(s)) return NULL;
     struct nm_request *r = TAILQ_FIRST(&s->spare);
     if (r) TAILQ_REMOVE(&s->spare, r, timer);
     else if (!(r = malloc(sizeof *r))) return NULL;
@@ -157,8 +142,8 @@ static void set_timer(struct nm_session *s, struct nm_request *r, int level, int
     TAILQ_INSERT_TAIL(&s->timers[level], r, timer);
 }
 
-static void await_reply(struct nm_session *s, struct nm_request *r, int64_t now) {
-    int level = r->tries < NM_RESEND_LEVELS ? r->tries : NM_RESEND_LEVELS - 1;
+static void await_reply(struct nm_session *s, struct nm_request *r, int level, int64_t now) {
+    if (level >= NM_RESEND_LEVELS) level = NM_RESEND_LEVELS - 1;
     int64_t wait = s->resend_after << level;
     set_timer(s, r, level, now + (wait < LONGEST_RESEND ? wait : LONGEST_RESEND));
     r->tries++;
@@ -181,17 +166,17 @@ void nm_start(struct nm_session *s, struct nm_request *r, enum nm_op op, uint16_
     r->token = token;
     r->seq = s->next_seq++;
     r->expires = now + s->timeout;
-    s->slots[r->seq & s->mask] = r;
+    s->slots[r->seq % NM_WINDOW] = r;
     s->outstanding++;
     s->counts.started++;
     TAILQ_INSERT_TAIL(&s->expiries, r, expiry);
-    await_reply(s, r, now);
+    await_reply(s, r, s->patience, now);
 }
 
 /* Takes the request out of everything; it is still readable until the next nm_prepare(). */
 static void take_out(struct nm_session *s, struct nm_request *r) {
-    s->slots[r->seq & s->mask] = NULL;
-    while (s->acked + 1 < s->next_seq && !s->slots[(s->acked + 1) & s->mask]) s->acked++;
+    s->slots[r->seq % NM_WINDOW] = NULL;
+    while (s->acked + 1 < s->next_seq && !s->slots[(s->acked + 1) % NM_WINDOW]) s->acked++;
     s->outstanding--;
     TAILQ_REMOVE(&s->timers[r->level], r, timer);
     TAILQ_REMOVE(&s->expiries, r, expiry);
@@ -205,9 +190,22 @@ static void recycle(struct nm_session *s, struct nm_request *r) {
     TAILQ_INSERT_HEAD(&s->spare, r, timer);
 }
 
+/* Learns from a request that took so long and was sent once (with more tries nobody knows which one
+ * was answered). Until there is such a one, new requests wait as long as resent ones do. */
+static void learn(struct nm_session *s, int64_t took) {
+    int64_t off = took - s->mean;
+    s->mean += s->mean ? off / 8 : off;
+    s->deviation += ((off < 0 ? -off : off) - s->deviation) / 4;
+    s->patience = 0;
+    while (s->patience < NM_RESEND_LEVELS - 1 &&
+           s->resend_after << s->patience < s->mean + 4 * s->deviation)
+        s->patience++;
+}
+
 static void finish(struct nm_session *s, struct nm_request *r, enum nm_status status,
                    uint16_t flags, const uint8_t *payload, size_t length, int64_t now) {
     take_out(s, r);
+    if (payload && r->tries == 1) learn(s, now - (r->expires - s->timeout));
     struct nm_completion completion = {
         .token = r->token,
         .payload = payload,
@@ -221,7 +219,7 @@ static void finish(struct nm_session *s, struct nm_request *r, enum nm_status st
 }
 
 void nm_abandon(struct nm_session *s, uint32_t seq) {
-    struct nm_request *r = s->slots[seq & s->mask];
+    struct nm_request *r = s->slots[seq % NM_WINDOW];
     if (!r || r->seq != seq) return;
     take_out(s, r);
     recycle(s, r);
@@ -282,7 +280,7 @@ static void ask_again(struct nm_session *s, struct nm_request *r, int64_t now) {
     r->heard = 0;
     TAILQ_REMOVE(&s->timers[r->level], r, timer);
     if (r->asks == 0) {
-        await_reply(s, r, now);
+        await_reply(s, r, s->patience, now);
     } else {
         int step = r->asks - 1 < NM_ASK_LEVELS ? r->asks - 1 : NM_ASK_LEVELS - 1;
         set_timer(s, r, NM_RESEND_LEVELS + step, now + (FIRST_ASK << step));
@@ -339,7 +337,7 @@ void nm_take(struct nm_session *s, const uint8_t *data, size_t length, int64_t n
         return;
     }
     /* Beyond the window every slot is NULL or another's: acked < seq is part of the invariant. */
-    struct nm_request *r = h.seq > s->acked ? s->slots[h.seq & s->mask] : NULL;
+    struct nm_request *r = h.seq > s->acked ? s->slots[h.seq % NM_WINDOW] : NULL;
     if (!r) {
         s->counts.late++;
         return;
@@ -396,7 +394,9 @@ void nm_expire(struct nm_session *s, int64_t now) {
     for (int i = 0; i < NM_RESEND_LEVELS + NM_ASK_LEVELS; i++) {
         while ((r = TAILQ_FIRST(&s->timers[i])) && r->due <= now) {
             TAILQ_REMOVE(&s->timers[i], r, timer);
-            await_reply(s, r, now);
+            int level = i < NM_RESEND_LEVELS ? i + 1 : s->patience;
+            await_reply(s, r, level, now);
+            if (s->patience < r->level) s->patience = r->level;
         }
     }
 }

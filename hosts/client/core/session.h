@@ -14,7 +14,11 @@
 
 /* Path MTU 1500 less the IPv4 and UDP headers. */
 enum { NM_DATAGRAM = 1472, NM_PAYLOAD = NM_DATAGRAM - NM_HEADER_LENGTH };
-enum { NM_RESEND_LEVELS = 6, NM_ASK_LEVELS = 7, NM_BATCH = 64 };
+enum { NM_RESEND_LEVELS = 8, NM_ASK_LEVELS = 7, NM_BATCH = 64 };
+
+/* How far the newest seq may be ahead of the oldest unfinished one: agents remember every write in
+ * between, and refuse new ones beyond this many. A power of two. */
+enum { NM_WINDOW = 4096 };
 
 enum nm_status {
     NM_DONE,      /* a reply that counts; it may still be the store's own -ERR */
@@ -76,12 +80,15 @@ struct nm_session {
     uint16_t service;
     uint64_t client;
     int64_t timeout, resend_after;
+    /* How long requests take (RFC 6298's smoothed mean and deviation) and the resend level to start
+     * with: an overloaded service must not be given everything twice. */
+    int64_t mean, deviation;
+    int patience;
     uint32_t next_seq, acked, outstanding;
     struct nm_counts counts;
-    /* Invariant: slots[seq & mask] is the request `seq`, or NULL when it is finished, for all
-     * acked < seq < next_seq; all of those fit, and all others are NULL. */
-    struct nm_request **slots;
-    uint32_t mask;
+    /* Invariant: slots[seq % NM_WINDOW] is the request `seq`, or NULL when it is finished, for all
+     * acked < seq < next_seq; there are at most NM_WINDOW of those, and other slots are NULL. */
+    struct nm_request *slots[NM_WINDOW];
     /* Every outstanding request is in one timer list. All waits of one list are equally long, so
      * each is in the order of `due`; `expiries` likewise, as the timeout is the same for all. */
     struct nm_requests timers[NM_RESEND_LEVELS + NM_ASK_LEVELS], expiries, spare;
@@ -100,8 +107,11 @@ const char *nm_session_open(struct nm_session *s, uint32_t address, uint16_t por
                             void *context);
 void nm_session_close(struct nm_session *s);
 
+/* How many requests may be started now. 0: first the oldest ones must finish. */
+uint32_t nm_room(const struct nm_session *s);
+
 /* A request whose payload the caller writes at nm_payload(), then hands to nm_start() or
- * nm_discard(). NULL: no memory, or the span of open sequence numbers is at its limit. */
+ * nm_discard(). NULL: no memory, or no room. */
 struct nm_request *nm_prepare(struct nm_session *s);
 static inline uint8_t *nm_payload(struct nm_request *r) { return r->datagram + NM_HEADER_LENGTH; }
 void nm_discard(struct nm_session *s, struct nm_request *r);

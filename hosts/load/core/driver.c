@@ -243,7 +243,7 @@ static int64_t issue_due(struct driver *d, int64_t now) {
         }
         int64_t due = open ? intended_at(d, d->next) : now;
         if (due > now) return due > now + WAKE_GAP ? due : now + WAKE_GAP;
-        if (!open && d->session.outstanding >= d->concurrency) return INT64_MAX;
+        if (d->session.outstanding >= d->concurrency) return INT64_MAX;
         if (burst == BURST) return now;
         if (!issue(d, due, now)) return now + WAKE_GAP;
     }
@@ -268,7 +268,7 @@ void driver_run(struct driver *d) {
         nm_expire(&d->session, now);
         bool flushed = nm_flush(&d->session, now);
         publish(d);
-        if (next == INT64_MAX && d->length == d->next && !d->session.outstanding) break;
+        if (d->length == d->next && !d->session.outstanding) break;
         int64_t due = nm_next_due(&d->session);
         int64_t wait = (due < next ? due : next) - nm_now();
         wait = wait < 0 ? 0 : wait < LONGEST_WAIT ? wait : LONGEST_WAIT;

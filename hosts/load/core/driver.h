@@ -55,7 +55,8 @@ struct driver {
     size_t prefix_length;
     uint64_t first_id, loaded;
     uint32_t value_size;
-    /* Pace: rate > 0: open loop; else `concurrency` outstanding until `duration` is over. */
+    /* Pace: with a rate it is an open loop, else a closed one until `duration` is over. Never more
+     * than `concurrency` outstanding: a backlog must not overrun buffers when a stall ends. */
     double rate;
     uint32_t concurrency;
     int64_t duration, started;

@@ -55,7 +55,7 @@ static const char *check(Driver *self) {
     if (!d->inserted || !d->insert_rows) return "out of memory";
     if (d->value_size < 16 || d->value_size > NM_PAYLOAD) return "value_size: 16 to 1444 bytes";
     if (!(d->rate >= 0)) return "rate: operations per second, 0 for a closed loop";
-    if (d->rate == 0 && !d->concurrency) return "a closed loop needs at least one outstanding";
+    if (!d->concurrency) return "at least one operation must be allowed to be outstanding";
     return NULL;
 }
 
