@@ -6,10 +6,12 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import Final
 
 import finsy as fy
 import grpc
+from finsy.p4schema import P4Table
 
 from controller.config import Device
 from controller.entries import Entity, Stage, flood_by_default, stage_of
@@ -104,8 +106,8 @@ class Session:
                     inserted.append(entity)
                 elif not self._same(entity, self._installed[key]):
                     modified.append(entity)
-            await self.switch.write([+entity for entity in inserted])
-            await self.switch.write([~entity for entity in modified])
+            await self.switch.insert(inserted)
+            await self.switch.modify(modified)
             self._installed.update((self._key(each), each) for each in (*inserted, *modified))
         for stage in reversed(stages):
             stale = [
@@ -113,11 +115,11 @@ class Session:
                 for key, entity in self._installed.items()
                 if stage_of(entity) is stage and key not in wanted
             ]
-            await self.switch.write([-self._installed[key] for key in stale])
+            await self.switch.delete([self._installed[key] for key in stale])
             for key in stale:
                 del self._installed[key]
         if Stage.BASE in stages:
-            await self.switch.write([~flood_by_default()])
+            await self.switch.modify([flood_by_default()])
 
 
 class Switch:
@@ -254,8 +256,8 @@ class Switch:
                     rows[table].append(
                         Row(
                             table,
-                            entry.match_dict(schema, wildcard="*"),
-                            entry.action_str(schema),
+                            _match_text(entry, schema.tables[table]),
+                            _action_text(entry, schema.tables[table]),
                             entry.is_default_action,
                             count.packet_count if count else None,
                             count.byte_count if count else None,
@@ -296,3 +298,35 @@ class Switch:
                     assert entry.index is not None
                     cells[entry.index] = (entry.packet_count, entry.byte_count)
         return found
+
+
+def _text(value: object, bits: int) -> str:
+    """Return a field as people write it: addresses as such, numbers in decimal."""
+    if isinstance(value, tuple):
+        prefix, length = value
+        return f"{_text(prefix, bits)}/{length}"
+    if isinstance(value, int):
+        if bits == 48:
+            return str(fy.MACAddress(value))
+        if bits == 32:
+            return str(IPv4Address(value))
+    return str(value)
+
+
+def _match_text(entry: fy.P4TableEntry, table: P4Table) -> dict[str, str]:
+    """Return an entry's match fields in the order of the table's key."""
+    values: dict[str, object] = entry.match or {}
+    return {
+        field.alias: _text(values[field.alias], field.bitwidth) if field.alias in values else "*"
+        for field in table.match_fields
+    }
+
+
+def _action_text(entry: fy.P4TableEntry, table: P4Table) -> str:
+    """Return an entry's action as a call."""
+    action = entry.action
+    if not isinstance(action, fy.P4TableAction):
+        return "NoAction()"
+    widths = {param.name: param.bitwidth for param in table.actions[action.name].params}
+    arguments = (f"{name}={_text(value, widths[name])}" for name, value in action.args.items())
+    return f"{action.name}({', '.join(arguments)})"

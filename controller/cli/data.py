@@ -60,5 +60,5 @@ def exec_(
     net: Net = DEFAULT_NET,
     json: AsJson = False,
 ) -> None:
-    """Run any command of one group through the switch."""
+    """Run any command of one group through the switch; options come before COMMAND."""
     _run(net, host, command, json)

@@ -109,14 +109,13 @@ def test_status_and_commands_through_the_switch(net: Rack) -> None:
     assert "server1" in out
     assert net.cli("set", "greeting", "hello") == (0, "OK\n", "")
     assert net.cli("get", "greeting") == (0, "hello\n", "")
-    assert net.json("exec", "STRLEN", "greeting") == 5
+    assert net.cli("exec", "--json", "STRLEN", "greeting")[1] == "5\n"
     assert net.cli("exec", "HSET", "user:1", "name", "Ada", "year", "1815")[1] == "(integer) 2\n"
     assert net.cli("exec", "HMGET", "user:1", "name", "none")[1] == "1) Ada\n2) (nil)\n"
     code, _, err = net.cli("exec", "INCR", "greeting")
     assert (code, len(err.splitlines())) == (1, 1)
     code, _, err = net.cli("exec", "FLUSHALL")
     assert (code, len(err.splitlines())) == (2, 1)
-    assert net.cli("exec", "DEL", "greeting", "--host", "server2")[0] == 2
     assert net.cli("exec", "--host", "server2", "DEL", "greeting")[1] == "(integer) 1\n"
     assert net.cli("exec", "DEL", "user:1")[1] == "(integer) 1\n"
 
