@@ -16,6 +16,7 @@ from bench.figures import Benchmark, Figure
 from switch.ports import Generator, Ports
 from switch.runtime.pipeline import Pipeline
 from tests.pipeline import deployment
+from tests.pipeline.model import Migrate
 
 # Outer and inner end of the cable of each port.
 CABLES: Final = {
@@ -42,9 +43,7 @@ def _served(pipeline: Pipeline) -> None:
         deployment.SERVICE,
         deployment.MOVING_PARTITION,
         4,
-        deployment.Migrate(
-            deployment.SOURCE, deployment.SOURCE, deployment.SLICE, deployment.MIGRATION
-        ),
+        Migrate(deployment.SOURCE, deployment.SOURCE, deployment.SLICE, deployment.MIGRATION),
     )
     pipeline.modify("Ingress.partition", entry)
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from bench.figures import OUTPUT
 from hosts.load.history import Status
-from topology.load import Data, Generators
+from topology.load import Data, Generators, Load
 from topology.settings import Network, Run
 from topology.system import System
 
@@ -32,6 +32,6 @@ def running(keys: int) -> Iterator[tuple[System, Generators, Data]]:
 
 def closed_loop(generators: Generators, data: Data, seconds: float, outstanding: int) -> float:
     """Return the operations per second of YCSB-C with that many outstanding."""
-    generators.drive(Run(workload="C"), data, seconds, closed=outstanding)
+    generators.drive(Load("C", closed=outstanding), data, seconds)
     generators.histories()
     return float(sum(generator.final["throughput"] for generator in generators.running))

@@ -14,7 +14,7 @@ from hosts.check import Result
 from hosts.load.history import RECORD, History, Operation
 from topology import report, stores
 from topology.control import Controller
-from topology.load import Data, Generators, user_names
+from topology.load import Data, Generators, Load, user_names
 from topology.processes import StartError
 from topology.screen import Screen
 from topology.settings import Network, Run
@@ -65,7 +65,16 @@ class Job:
             data, load = self._load(partition)
             keys_before = self._keys(destination)
             start = self._snapshot(controller)
-            self.generators.drive(self.run, data, self._longest(data))
+            self.generators.drive(
+                Load(
+                    self.run.workload,
+                    rate=self.run.rate,
+                    value_size=self.run.value_size,
+                    seed=self.run.seed,
+                ),
+                data,
+                self._longest(data),
+            )
             started = self._started()
             self._watch("load before the migration", self.run.before)
             migration_started = time.monotonic_ns()

@@ -14,7 +14,7 @@ from hosts.load.history import History
 from hosts.load.keys import Names
 from topology import network
 from topology.processes import StartError
-from topology.settings import Network, Run
+from topology.settings import Network
 from topology.system import System
 
 
@@ -88,6 +88,17 @@ class Generator:
         return History.load(self._history)
 
 
+@dataclass(frozen=True)
+class Load:
+    """What to drive: `rate` operations per second in all, or `closed` outstanding per client."""
+
+    workload: str
+    rate: float = 0.0
+    closed: int = 0
+    value_size: int = 64
+    seed: int = 1
+
+
 @dataclass
 class Data:
     """What is in the store: so many records, under YCSB's names or a user's own."""
@@ -117,21 +128,18 @@ class Generators:
         self.running = [generator]
         return generator
 
-    def drive(self, run: Run, data: Data, seconds: float, closed: int = 0) -> None:
-        """Start the workload in every client host, until stop() or for `seconds` at most.
-
-        Open loop at `run.rate` operations per second in all, or `closed` outstanding per client.
-        """
+    def drive(self, load: Load, data: Data, seconds: float) -> None:
+        """Start a workload in every client host, until stop() or for `seconds` at most."""
         count = len(self._clients)
-        pace = ["--closed", str(closed)] if closed else ["--rate", str(run.rate / count)]
+        pace = ["--closed", str(load.closed)] if load.closed else ["--rate", str(load.rate / count)]
         self.running = [
             Generator(
                 self._system,
                 client,
                 self._output / f"{client}.npz",
                 [
-                    *("--workload", run.workload, *data.arguments()),
-                    *("--value-size", str(run.value_size), "--seed", str(run.seed)),
+                    *("--workload", load.workload, *data.arguments()),
+                    *("--value-size", str(load.value_size), "--seed", str(load.seed)),
                     *("--share", f"{index}/{count}", "--seconds", str(seconds), *pace),
                 ],
             )
