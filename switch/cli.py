@@ -15,7 +15,7 @@ from google.protobuf import json_format, text_format
 from switch.backend.build import BuildError
 from switch.frontend.errors import CompileError
 from switch.p4info import p4info
-from switch.p4runtime import Server, ServerError, compile_config, device_config
+from switch.p4runtime import Server, ServerError, device_config
 from switch.p4runtime.errors import Refused
 from switch.ports import PortError, Ports
 
@@ -70,12 +70,12 @@ def compile_program(
     define: Define = None,
 ) -> None:
     """Check and compile a program; write what a controller needs of it."""
-    text = device_config(program, include or (), _defines(define))
-    pipeline = compile_config(text)
+    config, below = device_config(program, include or (), _defines(define))
+    pipeline = config.compile(below=below)
     if p4info_file:
         _write(p4info_file, _serialize(p4info(pipeline.program), p4info_file.suffix))
     if output:
-        _write(output, text)
+        _write(output, config.serialize())
     pipeline.close()
 
 
@@ -105,14 +105,14 @@ def run(
 ) -> None:
     """Forward packets between interfaces until SIGTERM or SIGINT."""
     stopped = _stop_signals()
-    text = device_config(program, include or (), _defines(define)) if program else None
+    program_config = device_config(program, include or (), _defines(define)) if program else None
     ports = Ports(cpu_port)
     for item in interface or ():
         ports.add(*_port(item))
     server = Server(grpc, ports, device_id=device_id, cpu_port=cpu_port)
-    if text:
-        server.load(text)
-    ports.start()
+    if program_config:
+        config, below = program_config
+        server.load(config, below=below)
     server.start()
     host = grpc.rpartition(":")[0]
     loaded = str(program) if program else "no program"
@@ -122,7 +122,6 @@ def run(
         flush=True,
     )
     signal.sigwait(stopped)
-    ports.stop()
     server.stop()
     ports.close()
 

@@ -15,6 +15,7 @@ from switch.p4runtime.errors import (
     NOT_FOUND,
     OK,
     PERMISSION_DENIED,
+    UNAVAILABLE,
     Refused,
     invalid,
     number,
@@ -188,7 +189,7 @@ class Arbiter:
         with self._lock:
             for role in self._roles.values():
                 for controller in role.live:
-                    controller.end()
+                    controller.end(Refused(UNAVAILABLE, "the switch stops"))
 
 
 def _number(election_id: p4r.Uint128) -> int:

@@ -1,81 +1,35 @@
-"""Set- and GetForwardingPipelineConfig (P4Runtime spec sections 7, 14 and 15).
-
-`p4_device_config` of this target is the P4 program as UTF-8 text. It may include <core.p4> and
-<v1model.p4>; whatever else it includes must be in place already, which is what
-`device_config` makes of a program and its files (with #line directives, so that errors point into
-the files they are in).
-"""
+"""Set- and GetForwardingPipelineConfig (P4Runtime spec sections 14 and 15)."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 
 from finsy.proto import p4r
 
-from switch.backend.build import cache_directory
-from switch.frontend.errors import CompileError, Diagnostic
-from switch.frontend.preprocess import preprocess
+from switch.frontend.errors import CompileError
 from switch.p4info import p4info
+from switch.p4runtime.device_config import DeviceConfig
 from switch.p4runtime.errors import NOT_FOUND, Refused, invalid
 from switch.p4runtime.forwarding import Forwarding, carry_over
 from switch.p4runtime.schema import Schema, missing_from
-from switch.runtime.pipeline import Pipeline
 
-CONFIG_NAME = "p4_device_config"
 Request = p4r.SetForwardingPipelineConfigRequest
 Query = p4r.GetForwardingPipelineConfigRequest
 """The two messages, under shorter names."""
 
 
-def device_config(
-    source: Path, include: Sequence[Path] = (), defines: Mapping[str, str] | None = None
-) -> bytes:
-    """A program and all it includes as one text."""
-    text = preprocess(source, include, defines)
-    lines: list[str] = []
-    expected: tuple[str, int] | None = None
-    for line, origin in zip(text.text.split("\n"), text.origins, strict=True):
-        if origin != expected:
-            lines.append(f'#line {origin[1]} "{origin[0]}"')
-        lines.append(line)
-        expected = (origin[0], origin[1] + 1)
-    return "\n".join(lines).encode()
-
-
-def compile_config(text: bytes, cpu_port: int | None = None) -> Pipeline:
-    """The data plane of a device config; its errors point to where `device_config` read from."""
-    if not text.strip():
-        raise invalid("p4_device_config is empty: it takes the text of a P4 program")
-    path = cache_directory() / f"config-{hashlib.sha256(text).hexdigest()[:24]}.p4"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(text)
-    os.replace(file.name, path)
-    try:
-        return Pipeline.compile(path, cpu_port=cpu_port)
-    except CompileError as error:
-        raise CompileError(
-            Diagnostic(replace(d.loc, file=d.loc.file.replace(str(path), CONFIG_NAME)), d.message)
-            for d in error.diagnostics
-        ) from None
-
-
-def realize(text: bytes, cpu_port: int | None) -> Forwarding:
+def realize(own: DeviceConfig, cpu_port: int | None, *, below: str = "") -> Forwarding:
     """A program under its own P4Info."""
-    pipeline = compile_config(text, cpu_port)
-    config = p4r.ForwardingPipelineConfig(p4info=p4info(pipeline.program), p4_device_config=text)
+    pipeline = own.compile(cpu_port, below=below)
+    config = p4r.ForwardingPipelineConfig(
+        p4info=p4info(pipeline.program), p4_device_config=own.serialize()
+    )
     return Forwarding(config, pipeline, Schema(config.p4info))
 
 
 def realize_config(config: p4r.ForwardingPipelineConfig, cpu_port: int | None) -> Forwarding:
     """A controller's program under the controller's P4Info, which must fit (spec 14)."""
-    pipeline = compile_config(config.p4_device_config, cpu_port)
+    pipeline = DeviceConfig.parse(config.p4_device_config).compile(cpu_port)
     difference = missing_from(config.p4info, p4info(pipeline.program))
     if difference:
         pipeline.close()

@@ -14,6 +14,7 @@ from finsy.proto import p4r
 
 from switch.p4runtime import errors, packet_io
 from switch.p4runtime.arbitration import Arbiter, Controller
+from switch.p4runtime.device_config import DeviceConfig
 from switch.p4runtime.errors import Refused
 from switch.p4runtime.forwarding import Forwarding
 from switch.p4runtime.pipeline_config import PipelineConfigs, Request, realize
@@ -63,19 +64,22 @@ class Server:
         self.port = self._grpc.add_insecure_port(address)
 
     def start(self) -> None:
+        """Start forwarding and serving."""
+        self._ports.start()
         self._packets.start()
         self._grpc.start()
 
     def stop(self) -> None:
-        """End all streams and calls; the ports must have been stopped."""
+        """End forwarding, all streams and all calls; the ports can be closed then."""
+        self._ports.stop()
         self._arbiter.end_all()
         self._grpc.stop(grace=1).wait()
         if self._packets.is_alive():
             self._packets.join()
 
-    def load(self, text: bytes) -> None:
-        """Put a device config in force without a controller, as at start."""
-        forwarding = realize(text, self._cpu_port)
+    def load(self, config: DeviceConfig, *, below: str = "") -> None:
+        """Put a program in force without a controller, as at start; raises CompileError."""
+        forwarding = realize(config, self._cpu_port, below=below)
         with self._state:
             self._configs.apply(Request.VERIFY_AND_COMMIT, forwarding)
             self._put_in_force()

@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from switch.p4runtime import Server, device_config
+from switch.p4runtime import DeviceConfig, Server, device_config
 from switch.ports import Ports
 from tests.switch.p4runtime.client import Client
+from tests.switch.p4runtime.entities import Entities
 
 EXAMPLE = Path(__file__).with_name("example.p4")
 CPU_PORT = 510
 
 
 @pytest.fixture(scope="session")
-def config() -> bytes:
-    return device_config(EXAMPLE)
+def config() -> DeviceConfig:
+    return device_config(EXAMPLE)[0]
 
 
 @pytest.fixture
@@ -25,16 +26,14 @@ def empty_server() -> Iterator[Server]:
     """Without a program."""
     ports = Ports(CPU_PORT)
     server = Server("127.0.0.1:0", ports, cpu_port=CPU_PORT)
-    ports.start()
     server.start()
     yield server
-    ports.stop()
     server.stop()
     ports.close()
 
 
 @pytest.fixture
-def server(empty_server: Server, config: bytes) -> Server:
+def server(empty_server: Server, config: DeviceConfig) -> Server:
     empty_server.load(config)
     return empty_server
 
@@ -44,3 +43,8 @@ def client(server: Server) -> Iterator[Client]:
     client = Client(server.port)
     yield client
     client.close()
+
+
+@pytest.fixture
+def entities(client: Client) -> Entities:
+    return Entities(client)
