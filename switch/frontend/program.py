@@ -36,7 +36,7 @@ class ProgramElaborator(BlockElaborator):
                 raise error(start, "the program has no 'main' package instance")
             program = self._main(main, files)
         self._check_rest()
-        if program is not None:
+        if program is not None and not self.diagnostics:
             with self.reporting():
                 _check_names(program)
         if self.diagnostics or program is None:

@@ -240,7 +240,9 @@ class TypeResolver(Context):
             if not isinstance(
                 type_, ir.Bits | ir.Bool | ir.Varbit | ir.NewType | ir.SerializableEnum
             ):
-                raise error(decl.type.loc, f"'type {decl.name}' cannot be made from {type_}")
+                raise error(
+                    decl.type.loc, f"'type {decl.name}' cannot be made from {article(type_)}"
+                )
             type_ = ir.NewType(decl.name, type_, self.annotations(decl.annotations))
             self.types[decl.name] = type_
         self.declare(decl.name, TypeEntry(decl.loc, type_))
