@@ -30,24 +30,15 @@ Cells = NDArray[np.int64]
 """Register indices, or the values found there."""
 
 _FIELD_VALUES: Final = 1 << 16
-
-
-def _crc16(message: bytes) -> int:
-    """CRC-16/ARC, v1model's `HashAlgorithm.crc16`: polynomial 0x8005, reflected, from zero."""
-    remainder = 0
-    for byte in message:
-        remainder ^= byte
-        for _ in range(8):
-            remainder = remainder >> 1 ^ (0xA001 if remainder & 1 else 0)
-    return remainder
+_WINDOWS: Final = (0, 5, 13, 17)
+"""Where the windows of the CRC begin that are the four hashes."""
 
 
 def _hash_table() -> Cells:
     """Return the four 15-bit hashes of every value of the 16-bit group field: shape (4, 65536)."""
-    messages = [group.to_bytes(2, "big") for group in range(_FIELD_VALUES)]
-    wide = np.array([crc32(each) for each in messages], dtype=np.int64)
-    narrow = np.array([_crc16(each) for each in messages], dtype=np.int64)
-    return np.stack([wide, wide >> 8, wide >> 17, narrow]) % MIGRATED_CELLS
+    values = (crc32(group.to_bytes(2, "big")) for group in range(_FIELD_VALUES))
+    crc = np.fromiter(values, dtype=np.int64, count=_FIELD_VALUES)
+    return np.stack([crc >> shift for shift in _WINDOWS]) % MIGRATED_CELLS
 
 
 _HASHES: Final = _hash_table()

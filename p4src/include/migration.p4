@@ -17,18 +17,16 @@ control GroupState(in bit<16> group, inout metadata_t meta) {
     register<bit<1>>(SLICES * MIGRATED_CELLS) migrated_3;
 
     apply {
-        // Four hashes: three windows of one wide CRC, and one of a CRC with another polynomial.
-        // CRCs are linear, so the windows are chosen, not arbitrary: in 15 bits no two groups
-        // share a cell, and in the lower 11 bits two groups that share a cell of one array share
-        // none of another (docs/dataplane.md; controller/filters.py is the same in Python).
-        bit<32> wide;
-        bit<16> narrow;
-        hash(wide, HashAlgorithm.crc32, 32w0, { group }, 64w0x100000000);
-        hash(narrow, HashAlgorithm.crc16, 16w0, { group }, 32w0x10000);
-        migrated_cell_t hash_0 = wide[14:0];
-        migrated_cell_t hash_1 = wide[22:8];
-        migrated_cell_t hash_2 = wide[31:17];
-        migrated_cell_t hash_3 = narrow[14:0];
+        // Four hashes: four windows of one wide CRC. CRCs are linear, so the windows are chosen, not
+        // arbitrary: in 15 bits no two groups share a cell, and in the lower 11 bits two groups
+        // that share a cell of one array share none of another (docs/dataplane.md;
+        // controller/filters.py is the same in Python).
+        bit<32> crc;
+        hash(crc, HashAlgorithm.crc32, 32w0, { group }, 64w0x100000000);
+        migrated_cell_t hash_0 = crc[14:0];
+        migrated_cell_t hash_1 = crc[19:5];
+        migrated_cell_t hash_2 = crc[27:13];
+        migrated_cell_t hash_3 = crc[31:17];
 
         slice_t slice = (slice_t) meta.slice;
         bit<32> ongoing_index_0 = (bit<32>) (slice ++ (ongoing_cell_t) hash_0);

@@ -108,8 +108,13 @@ def test_a_malformed_reply_is_dropped(net: Net, field: str) -> None:
 
 
 def test_acknowledgements_go_straight_from_agent_to_agent(net: Net) -> None:
-    to_source = {"to_mac": host_mac(SOURCE), "to_ip": host_ip(SOURCE)}
-    frame = reply(DESTINATION, op=Op.GROUP_ACK, payload=Control(0, 1).pack(), **to_source)
+    frame = reply(
+        DESTINATION,
+        op=Op.GROUP_ACK,
+        payload=Control(0, 1).pack(),
+        to_mac=host_mac(SOURCE),
+        to_ip=host_ip(SOURCE),
+    )
     (sent,) = net.send(DESTINATION, frame)
     assert net.last_event() is Event.FORWARDED
     assert sent.frame == frame
