@@ -27,7 +27,7 @@ T = TypeVar("T")
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _WATCH_SECONDS: Final = 0.2
-_CELLS: Final = 4096
+_CELLS: Final = 65536
 
 
 async def _abort(context: Context, error: ControllerError) -> NoReturn:
@@ -237,11 +237,11 @@ class Service(ControllerServicer):
                     raise InvalidError(f"slice {request.slice}: slices are 0 to {SLICES - 1}")
                 first = request.slice * slice_cells(request.name)
                 last = first + slice_cells(request.name)
-            for start in range(first, last, _CELLS):
-                indices = np.arange(start, min(start + _CELLS, last), dtype=np.int64)
-                with self._switch.reporting():
-                    values = await registers.read(request.name, indices)
-                yield pb.RegisterCells(first=start, values=values.tolist())
+            indices = np.arange(first, last, dtype=np.int64)
+            with self._switch.reporting():
+                values = (await registers.read(request.name, indices)).tolist()
+            for start in range(0, len(values), _CELLS):
+                yield pb.RegisterCells(first=first + start, values=values[start : start + _CELLS])
         except ControllerError as error:
             await _abort(context, error)
 

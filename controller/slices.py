@@ -95,8 +95,7 @@ async def clear(registers: P4RuntimeRegisters, number: int, groups: Range) -> No
     parts = {name: indices for name, (_, indices) in _cells_of(number, groups).items()}
     parts["ctrl_seq"] = _lanes(number)
     for name, cells in parts.items():
-        await registers.put(name, cells, np.zeros(len(cells), dtype=np.int64))
-    for name, cells in parts.items():
+        await registers.write(name, cells, np.zeros(len(cells), dtype=np.int64))
         if np.any(await registers.read(name, cells)):
             raise ControllerError(f"slice {number}: register {name} was changed while clearing it")
 

@@ -53,9 +53,9 @@ class Row:
 class Session:
     """One P4Runtime connection as primary controller, with what is installed as it knows it."""
 
-    def __init__(self, switch: fy.Switch) -> None:
+    def __init__(self, switch: fy.Switch, registers: P4RuntimeRegisters) -> None:
         self.switch = switch
-        self.registers = P4RuntimeRegisters(switch)
+        self.registers = registers
         self.lost: asyncio.Future[None] = switch.ee.event_future(fy.SwitchEvent.CHANNEL_DOWN)
         self._installed: dict[Key, Entity] = {}
 
@@ -168,15 +168,16 @@ class Switch:
                 )
             if not connection.is_primary:
                 raise RuntimeError("another controller is its primary")
-            session = Session(connection)
-            work = asyncio.ensure_future(self._take_over(session, take_over))
-            await asyncio.wait([work, session.lost], return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                work.cancel()
-                await asyncio.gather(work, return_exceptions=True)
-            else:
-                await work
-                await session.lost
+            async with P4RuntimeRegisters(connection) as registers:
+                session = Session(connection, registers)
+                work = asyncio.ensure_future(self._take_over(session, take_over))
+                await asyncio.wait([work, session.lost], return_when=asyncio.FIRST_COMPLETED)
+                if not work.done():
+                    work.cancel()
+                    await asyncio.gather(work, return_exceptions=True)
+                else:
+                    await work
+                    await session.lost
         self._set_error("connection lost")
 
     async def _take_over(

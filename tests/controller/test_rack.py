@@ -44,7 +44,7 @@ def _wait(what: str, condition: Callable[[], bool], seconds: float = 30.0) -> No
 
 
 def _keys(net: Rack, server: str) -> int:
-    return stores.connect(net.directory / server / "store.sock").dbsize()
+    return int(stores.connect(net.directory / server / "store.sock").dbsize())
 
 
 def _placement(net: Rack) -> dict[str, str]:
@@ -62,6 +62,7 @@ def _move(net: Rack, what: str, to: str) -> Any:
 
 def _home(net: Rack) -> None:
     """Bring every partition back to server1."""
+    _wait("nothing runs", lambda: not net.json("status")["migrations"], 60)
     for partition, server in _placement(net).items():
         if server != "server1":
             _move(net, partition, "server1")
@@ -83,7 +84,7 @@ def _check_settled(net: Rack) -> None:
     assert comparison["match"], [view for view in comparison["views"] if not view["match"]]
     assert net.json("tables", "control_source")[0]["entries"][1:] == []
     _wait("slices cleared", lambda: set(net.json("status")["slices"].values()) == {"free"})
-    for register in ("ongoing_0", "ongoing_3", "migrated_1", "ctrl_seq"):
+    for register in ("ongoing_0", "migrated_3", "ctrl_seq"):
         assert net.json("registers", "read", register, "--nonzero") == []
 
 
@@ -220,15 +221,16 @@ def test_abort_moves_back_what_was_moved(net: Rack) -> None:
 
 
 def test_two_parts_at_once(net: Rack) -> None:
-    net.json("migrate", "0-4095", "--to", "server2", "--throttle", SLOW)
-    net.json("migrate", "8192-16383", "--to", "server3", "--throttle", SLOW)
+    net.json("migrate", "0-4095", "--to", "server2", "--throttle", "300kbps")
+    net.json("migrate", "8192-16383", "--to", "server3", "--throttle", "300kbps")
     running = net.json("status")["migrations"]
     assert len(running) == 2
     assert running[0]["slice"] != running[1]["slice"]
     code, _, err = net.cli("pause")
     assert (code, "which migration?" in err) == (2, True)
     _read_some(net)
-    assert net.json("throttle", "0", str(running[0]["id"]))["throttle"] == 0
+    for migration in running:
+        assert net.json("throttle", "0", str(migration["id"]))["throttle"] == 0
     _wait("both done", lambda: not net.json("status")["migrations"])
     assert _placement(net) == {"p0.00": "server2", "p0.01": "server1", "p0.1": "server3"}
     _check_settled(net)
@@ -259,7 +261,7 @@ def test_a_migration_that_ended_without_the_controller(net: Rack) -> None:
     net.json("migrate", partition, "--to", "server2", "--throttle", SLOW)
 
     def ended() -> None:
-        _wait("moved", lambda: _keys(net, "server1") < KEYS // 2 + 1 and _quiet(net), 60)
+        _wait("moved", lambda: _keys(net, "server2") > 0 and _quiet(net), 60)
 
     _restart_controller(net, between=ended)
     _wait("finished", lambda: not net.json("status")["migrations"])
