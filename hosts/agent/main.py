@@ -21,7 +21,7 @@ async def _run(settings: Settings, where: str) -> None:
         server = await rpc.serve(agent, where)
     except RuntimeError as error:
         await agent.stop()
-        raise StartError(f"--grpc {where}: {error}") from None
+        raise StartError(f"--grpc {where}: {str(error).partition(';')[0]}") from None
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -41,9 +41,7 @@ class Node:
         self.servers[server.index] = server
         if old := self.links.pop(server.index, None):
             old.close()
-        self.links[server.index] = Link(
-            self.own.index, server, self.link_up, self.link_writable
-        )
+        self.links[server.index] = Link(self.own.index, server, self.link_up, self.link_writable)
 
     def link(self, server: int) -> Link:
         """Return the link to a server; KeyError if its address is not known."""

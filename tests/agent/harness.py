@@ -48,6 +48,7 @@ class Store:
     def __init__(self, directory: Path, *, cluster: bool = True, slots: str = "0 16383") -> None:
         self.path = directory / "redis.sock"
         self._log = directory / "redis.log"
+        self._ready = not cluster or slots != "0 16383"
         self.port = free_port()
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         command += ["--unixsocket", str(self.path), "--dir", str(directory)]
@@ -63,17 +64,25 @@ class Store:
             time.sleep(0.01)
         if cluster and slots:
             first, last = slots.split()
-            self.client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
-        if cluster and slots == "0 16383":
-            while b"cluster_state:ok" not in self._cluster_info():
-                time.sleep(0.01)
+            self.command("CLUSTER", "ADDSLOTSRANGE", first, last)
+
+    def wait(self) -> Self:
+        """Wait until it serves: a cluster of one takes two seconds to trust itself."""
+        while not self._ready:
+            self._ready = b"cluster_state:ok" in self._cluster_info()
+            time.sleep(0.01)
+        return self
+
+    def command(self, *words: bytes | str | int) -> Any:
+        """Run a command."""
+        return self.client.execute_command(*words)  # type: ignore[no-untyped-call]
 
     def _listens(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(str(self.path)) == 0
 
     def _cluster_info(self) -> bytes:
-        info = self.client.execute_command("CLUSTER INFO")
+        info = self.command("CLUSTER INFO")
         if isinstance(info, dict):
             return "\n".join(f"{key}:{value}" for key, value in info.items()).encode()
         return bytes(info)
@@ -99,6 +108,8 @@ def stores(directory: Path, count: int) -> Iterator[list[Store]]:
             place = directory / f"store{index + 1}"
             place.mkdir()
             running.append(Store(place))
+        for store in running:
+            store.wait()
         yield running
     finally:
         for store in running:

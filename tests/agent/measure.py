@@ -4,11 +4,9 @@ steady: GETs over UDP with 50 outstanding, against `redis-benchmark -c 50 -P 1` 
 migrate: an unthrottled migration of 64-byte records, against a loop of GETKEYSINSLOT and MIGRATE.
 """
 
-import asyncio
 import random
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,7 +15,6 @@ from pathlib import Path
 from typing import Annotated
 
 import grpc
-import redis
 import typer
 
 from hosts.agent import agent_pb2 as pb
@@ -130,11 +127,10 @@ def plain_loop(source: Store, destination: Store) -> float:
     """Move every key with GETKEYSINSLOT and MIGRATE; return keys per second."""
     count = source.client.dbsize()
     started = time.perf_counter()
-    client = source.client
     for slot in range(GROUPS):
-        keys = client.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 1000)
+        keys = source.command("CLUSTER", "GETKEYSINSLOT", slot, 1000)
         if keys:
-            client.execute_command(
+            source.command(
                 "MIGRATE", "127.0.0.1", destination.port, "", 0, 5000, "REPLACE", "KEYS", *keys
             )
     return float(count / (time.perf_counter() - started))

@@ -35,7 +35,11 @@ GROUP = group_of(b"k")
         (Op.WRITE, ("MIGRATE", "h", "1", "k", "0", "1"), "the agents' work"),
         (Op.READ, ("MGET", "k", "other"), "the keys of one command must be in one group"),
         (Op.READ, ("ZUNION", "2", "k", "other"), "the keys of one command must be in one group"),
-        (Op.WRITE, ("MSET", "k", "1", "other", "2"), "the keys of one command must be in one group"),
+        (
+            Op.WRITE,
+            ("MSET", "k", "1", "other", "2"),
+            "the keys of one command must be in one group",
+        ),
         (Op.READ, ("GET", "other"), "but the header says"),
         (Op.READ, ("A" * 60, "k"), "unknown command"),
     ],
@@ -71,9 +75,7 @@ async def test_refused_commands(
         (resp("SET", "k", "v" * 3000), "the limit of a datagram"),
     ],
 )
-async def test_refused_payloads(
-    alone: Agent, client: Client, payload: bytes, message: str
-) -> None:
+async def test_refused_payloads(alone: Agent, client: Client, payload: bytes, message: str) -> None:
     """What is wrong with the RESP array."""
     header = Header(Op.WRITE, service=SERVICE, group=GROUP, client=client.client, seq=1)
     client.send_raw(alone.settings.own, header.pack() + payload)

@@ -17,8 +17,17 @@ void store_close(struct store *s) {
     s->start = s->end = 0;
 }
 
+/* Whether the store has closed the connection while it was idle, or sent what nobody asked for.
+ * Seen before anything is written, it costs nobody an unknown outcome. */
+static bool stale(struct store *s) {
+    char byte;
+    ssize_t n = recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return s->start != s->end || n >= 0 || (errno != EAGAIN && errno != EINTR);
+}
+
 bool store_connect(struct store *s) {
-    if (s->fd >= 0) return true;
+    if (s->fd >= 0 && !stale(s)) return true;
+    store_close(s);
     if (!s->in && !(s->in = malloc(IN))) return false;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     memcpy(address.sun_path, s->path, sizeof s->path);

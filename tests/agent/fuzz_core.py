@@ -1,0 +1,147 @@
+"""Run by test_fuzz.py in a process of its own, with the core built for AddressSanitizer:
+
+    python fuzz_core.py CORE.so REDIS.sock SEED ROUNDS
+
+Feeds the core mutated datagrams, KEYS bodies, records and watermarks.
+"""
+
+import importlib.machinery
+import importlib.util
+import random
+import socket
+import struct
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+
+def load(path: str) -> ModuleType:
+    """Load the sanitized core instead of the installed one."""
+    loader = importlib.machinery.ExtensionFileLoader("hosts.agent._core", path)
+    spec = importlib.util.spec_from_loader("hosts.agent._core", loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    sys.modules["hosts.agent._core"] = module
+    return module
+
+
+def mutate(chance: random.Random, data: bytes) -> bytes:
+    """Return `data` with something wrong with it, mostly."""
+    out = bytearray(data)
+    for _ in range(chance.randrange(4)):
+        at = chance.randrange(len(out) + 1)
+        match chance.randrange(5):
+            case 0:
+                out[at : at + 1] = bytes([chance.randrange(256)])
+            case 1:
+                del out[at:]
+            case 2:
+                out[at:at] = chance.randbytes(chance.randrange(20))
+            case 3:
+                out[at : at + 1] = chance.choice((b"\r\n", b"$", b"*", b"0", b"9", b"-1"))
+            case _:
+                del out[at : at + chance.randrange(8)]
+    return bytes(out)
+
+
+def commands(chance: random.Random) -> list[bytes]:
+    """Return a command, good or odd."""
+    key = chance.choice((b"k", b"{k}2", b"{k}", b"", b"{}k", b"other"))
+    return chance.choice(
+        (
+            [b"GET", key],
+            [b"SET", key, chance.randbytes(chance.randrange(1500))],
+            [b"MGET", *[key] * chance.randrange(300)],
+            [b"MSET", *[key] * chance.randrange(20)],
+            [b"ZUNION", b"%d" % chance.randrange(5), key, key],
+            [b"XREAD", b"STREAMS", key, b"0"],
+            [b"OBJECT", chance.choice((b"ENCODING", b"nope", b"x" * 60)), key],
+            [b"OBJECT"],
+            [b"EVAL", b"return 1", b"1", key],
+            [chance.randbytes(chance.randrange(60)), key],
+            [b"APPEND", key, b"x" * 1400],
+            [b"LRANGE", key, b"0", b"-1"],
+        )
+    )
+
+
+def resp(words: list[bytes]) -> bytes:
+    """Return a RESP array."""
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words)
+
+
+def main() -> None:
+    """Fuzz."""
+    core_path, store_path, seed, rounds = sys.argv[1:]
+    module = load(core_path)
+    from hosts.agent import store
+    from hosts.wire import group_of
+
+    chance = random.Random(int(seed))
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sender.connect(sock.getsockname())
+    states, former = np.ones(16384, np.uint8), np.zeros(16384, np.uint8)
+    owners = np.ones(16384, np.uint16)
+    core: Any = module.Core(sock.fileno(), store_path, states.data, owners.data, former.data)
+    store.check(core, store_path)
+    core.service = 1
+    group = group_of(b"k")
+    for turn in range(int(rounds)):
+        for _ in range(chance.randrange(1, 40)):
+            wanted = chance.choice((group, chance.randrange(20000)))
+            head = struct.pack(
+                "!HBBHHHHQII",
+                0x4E4D,
+                1,
+                chance.randrange(8),
+                chance.randrange(256),
+                1,
+                wanted,
+                0,
+                chance.randrange(3),
+                chance.randrange(200),
+                chance.randrange(200),
+            )
+            datagram = head + resp(commands(chance))
+            if chance.random() < 0.7:
+                datagram = mutate(chance, datagram)
+            sender.send(datagram[:60000])
+        states[group] = chance.randrange(4)
+        slow, _control = core.receive() or ([], [])
+        states[group] = 1
+        core.execute(slow, 4)
+        for query in slow[:3]:
+            core.refuse(query, "x" * 3000)
+            core.empty(query, 32)
+        datagrams = [(1, 9, chance.randrange(9), mutate(chance, query.datagram)) for query in slow]
+        core.given(datagrams[:256])
+        body = core.dump([(group, [b"k", b"{k}2", b"missing"], chance.random() < 0.5)])
+        here: dict[int, set[bytes]] = {group: set()}
+        core.restore(body, here)
+        for _ in range(5):
+            try:
+                core.restore(mutate(chance, body), {group: set()})
+            except ValueError:
+                continue
+        for _ in range(3):
+            try:
+                core.add_records(group, mutate(chance, core.records(group)))
+                core.learn(mutate(chance, core.watermarks(0)[1]))
+            except ValueError:
+                continue
+        if turn % 10 == 0:
+            core.drop_records(group)
+        if turn % 50 == 0:
+            core.call([[b"FLUSHALL"]])
+            core.forget(0)
+        if turn % 97 == 0:  # the store goes away in the middle
+            core.call([[b"CLIENT", b"KILL", b"TYPE", b"normal", b"SKIPME", b"no"]])
+    print("survived", core.counters()[:3])
+
+
+main()

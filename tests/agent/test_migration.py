@@ -1,0 +1,488 @@
+"""Whole migrations between two real agents and stores."""
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hosts.agent.agent import Agent
+from hosts.agent.emigration import Status
+from hosts.agent.table import State
+from hosts.wire import GROUPS, Flags, Header, Op, group_of
+from tests.agent.harness import (
+    EVERY,
+    Client,
+    Pair,
+    Relay,
+    Store,
+    agent,
+    assign,
+    bulk,
+    local,
+    until,
+)
+
+AUTH = Flags.AUTHORITATIVE
+PART = range(4096, 6144)
+
+
+def named(prefix: str, count: int) -> list[str]:
+    """Return that many names whose groups are in PART."""
+    names = (f"{prefix}{number}" for number in itertools.count())
+    return list(itertools.islice((n for n in names if group_of(n.encode()) in PART), count))
+
+
+def fill_every_type(client: Any) -> dict[bytes, int]:
+    """Write every type, with and without expiry; return the absolute expiry of each key."""
+    soon = int(time.time() * 1000) + 1000000
+    for ttl in (False, True):
+        tag = "ttl" if ttl else "stay"
+        client.set(f"{tag}:string", bytes(range(256)))
+        client.set(f"{tag}:int", 12345)
+        client.set(f"{tag}:empty", b"")
+        client.rpush(f"{tag}:list", *range(1000))
+        client.sadd(f"{tag}:intset", *range(50))
+        client.sadd(f"{tag}:set", *(f"member{number}" for number in range(600)))
+        client.hset(f"{tag}:hash", mapping={"f": "v", "g": b"\0\xff"})
+        client.hset(f"{tag}:bighash", mapping={f"f{number}": number for number in range(600)})
+        client.zadd(f"{tag}:zset", {"a": 1.5, "b": float("inf"), "c": -2})
+        client.zadd(f"{tag}:bigzset", {f"m{number}": number / 3 for number in range(600)})
+        client.xadd(f"{tag}:stream", {"f": "v"}, id="5-1")
+        client.xadd(f"{tag}:stream", {"f": "w"}, id="5-2")
+        client.xgroup_create(f"{tag}:stream", "readers", id="0")
+        client.xreadgroup("readers", "one", {f"{tag}:stream": ">"}, count=1)
+        client.setbit(f"{tag}:bits", 100, 1)
+        client.pfadd(f"{tag}:hyperloglog", *range(1000))
+        client.geoadd(f"{tag}:geo", (13.36, 38.11, "Palermo"))
+    expiries = {}
+    for index, key in enumerate(sorted(client.keys("ttl:*"))):
+        expiries[key] = soon + index
+        client.pexpireat(key, soon + index)
+    return expiries
+
+
+def contents(client: Any) -> dict[bytes, tuple[bytes, int]]:
+    """Return every key with its dump and absolute expiry."""
+    keys = client.keys("*")
+    return {key: (client.dump(key), client.execute_command("PEXPIRETIME", key)) for key in keys}
+
+
+async def test_every_type_and_expiry(two: Pair) -> None:
+    """Type-true, with the absolute expiry; nothing else changes; the copies are deleted."""
+    one, other = (store.client for store in two.stores)
+    two.agents[0].node.grace = 1.0
+    expiries = fill_every_type(one)
+    before = contents(one)
+    emigration = await two.migrate(0, 1)
+    assert emigration.keys_sent == len(before)
+    after = contents(other)
+    assert {key: expiry for key, (_, expiry) in after.items()} == {
+        key: expiry for key, (_, expiry) in before.items()
+    }
+    assert {key: expiry for key, (_, expiry) in after.items() if expiry > 0} == expiries
+    for key, (value, _) in before.items():
+        assert after[key][0] == value or other.type(key) != b"string", key
+    assert other.hgetall("ttl:hash") == {b"f": b"v", b"g": b"\0\xff"}
+    assert other.lrange("stay:list", 0, -1) == [b"%d" % number for number in range(1000)]
+    assert other.xpending("ttl:stream", "readers")["pending"] == 1
+    assert other.zscore("stay:zset", "b") == float("inf")
+    assert other.pfcount("ttl:hyperloglog") == one.pfcount("ttl:hyperloglog")
+    assert two.agents[0].table.those(State.ABSENT) == list(EVERY)
+    assert two.agents[1].table.those(State.OWNED) == list(EVERY)
+    await until(lambda: one.dbsize() == 0)
+
+
+async def test_empty_partition(two: Pair) -> None:
+    """All groups, no key."""
+    emigration = await two.migrate(0, 1, lanes=64)
+    assert (emigration.keys_sent, len(emigration.done)) == (0, GROUPS)
+
+
+async def test_part_of_the_groups(two: Pair, client: Client) -> None:
+    """What is not in the migration stays; queries find their way from either agent."""
+    for number in range(300):
+        two.stores[0].client.set(f"key{number}", number)
+    ranges = [range(1024), range(8192, 9216)]
+    await two.migrate(0, 1, ranges, lanes=8)
+    moved = two.stores[1].client.dbsize()
+    assert moved == sum(
+        group_of(b"key%d" % number) in [*ranges[0], *ranges[1]] for number in range(300)
+    )
+    for number in range(300):
+        for index in (0, 1):
+            answer = await client.ask(two.server(index), Op.READ, "GET", f"key{number}")
+            assert (answer.flags & AUTH, answer.payload) == (AUTH, bulk(b"%d" % number))
+
+
+async def test_there_and_back(two: Pair) -> None:
+    """An abort is a migration in the other direction; three times, grace period or not."""
+    names = named("key", 500)
+    for name in names:
+        two.stores[0].client.set(name, "0")
+    for turn in range(3):
+        await two.migrate(0, 1, [PART])
+        two.stores[1].client.set(names[0], f"turn {turn}")
+        await two.migrate(1, 0, [PART])
+        assert two.stores[0].client.get(names[0]) == f"turn {turn}".encode()
+    assert two.stores[0].client.dbsize() == 500
+    await until(lambda: two.stores[1].client.dbsize() == 0)
+    await asyncio.sleep(0.5)
+    assert two.stores[0].client.dbsize() == 500
+
+
+async def test_abort_in_the_middle(two: Pair) -> None:
+    """Stop, then send back what has moved."""
+    for number in range(5000):
+        two.stores[0].client.set(f"key{number}", number)
+    emigration = two.start(0, 1, lanes=8)
+    await until(lambda: len(emigration.done) > 2000)
+    emigration.stop()
+    await until(lambda: emigration.status is Status.STOPPED)
+    moved = sorted(emigration.done)
+    assert 2000 < len(moved) < GROUPS
+    back = await two.migrate(1, 0, [range(group, group + 1) for group in moved])
+    assert len(back.done) == len(moved)
+    assert two.agents[0].table.those(State.OWNED) == list(EVERY)
+    assert two.stores[0].client.dbsize() == 5000
+
+
+async def test_big_group(two: Pair) -> None:
+    """All keys share one hash tag."""
+    pipe = two.stores[0].client.pipeline(transaction=False)
+    for number in range(20000):
+        pipe.set(f"{{k}}{number}", number)
+    pipe.execute()
+    group = group_of(b"k")
+    await two.migrate(0, 1, [range(group, group + 1)])
+    assert two.stores[1].client.dbsize() == 20000
+    await until(lambda: two.stores[0].client.dbsize() == 0)
+
+
+async def test_lost_repeated_and_late_control_packets(running: list[Store], tmp_path: Path) -> None:
+    """Through a relay that loses a third and repeats a third."""
+    chance = random.Random(5)
+    async with two_agents(running, tmp_path) as agents:
+        one, other = (found.settings.own for found in agents)
+        relay = await Relay(one, other, lambda packet: chance.choice((0, 1, 3))).start()
+        agents[0].node.vip = (0x7F000001, relay.port)
+        # each knows the other by the relay's address
+        source = type(one)(1, "server1", "127.0.0.1", relay.port, one.channel_port)
+        destination = type(one)(2, "server2", "127.0.0.1", relay.port, other.channel_port)
+        agents[1].accept(1, source, [range(200)])
+        emigration = agents[0].emigrate(1, destination, [range(200)], 32, 0)
+        await until(lambda: emigration.status is Status.DONE, 60)
+        assert agents[1].table.those(State.OWNED) == list(range(200))
+        assert agents[0].counters["control_resent"] > 0
+        assert [lane.acknowledged for lane in emigration.lanes] == [
+            lane.sequence for lane in emigration.lanes
+        ]
+        relay.close()
+
+
+def two_agents(running: list[Store], tmp_path: Path) -> Any:
+    """Two agents with fresh links."""
+    from contextlib import asynccontextmanager
+
+    @asynccontextmanager
+    async def both() -> Any:
+        for store in running[:2]:
+            store.client.flushall()
+        async with (
+            agent(local(1), running[0], tmp_path / "1") as one,
+            agent(local(2), running[1], tmp_path / "2") as other,
+        ):
+            assign([one, other])
+            yield [one, other]
+
+    return both()
+
+
+async def test_channel_that_breaks(two: Pair) -> None:
+    """Again and again, at any moment; nothing is lost."""
+    for number in range(3000):
+        two.stores[0].client.set(f"key{number}", number)
+    emigration = two.start(0, 1, throttle=20_000_000)
+    chance = random.Random(3)
+    while emigration.status is Status.RUNNING:
+        await asyncio.sleep(chance.uniform(0.02, 0.1))
+        breaker = two.agents[chance.randrange(2)]
+        for link in breaker.node.links.values():
+            if link._transport is not None:
+                link._transport.abort()
+    assert emigration.status is Status.DONE, emigration.error
+    assert two.stores[1].client.dbsize() == 3000
+
+
+async def test_throttle(two: Pair) -> None:
+    """Group data per second, changed while running."""
+    for number in range(4000):
+        two.stores[0].client.set(f"key{number}", "v" * 100)
+    emigration = two.start(0, 1, throttle=1_000_000)
+    await asyncio.sleep(1.0)
+    sent = emigration.bytes_sent * 8
+    assert 300_000 < sent < 1_500_000
+    assert emigration.status is Status.RUNNING
+    emigration.set_throttle(0)
+    await until(lambda: emigration.status is Status.DONE)
+
+
+async def test_pause_and_resume(two: Pair) -> None:
+    """Drained: nothing in flight; frozen: the truth stands still."""
+    for number in range(5000):
+        two.stores[0].client.set(f"key{number}", number)
+    emigration = two.start(0, 1, throttle=4_000_000)
+    await until(lambda: len(emigration.done) > 500)
+    emigration.pause(drain=True)
+    await until(lambda: emigration.status is Status.PAUSED)
+    assert emigration.ongoing == []
+    assert two.agents[0].table.counts()["EMIGRATING"] == 0
+    seconds = emigration.seconds
+    await asyncio.sleep(0.1)
+    assert emigration.seconds == seconds
+    emigration.resume()
+    await until(lambda: len(emigration.done) > 1500)
+    emigration.pause(drain=False)
+    truth = (sorted(emigration.done), sorted(emigration.ongoing))
+    await asyncio.sleep(0.3)
+    assert truth == (sorted(emigration.done), sorted(emigration.ongoing))
+    emigration.resume()
+    emigration.set_throttle(0)
+    await until(lambda: emigration.status is Status.DONE)
+    assert two.stores[1].client.dbsize() == 5000
+
+
+async def test_two_migrations_at_once(running: list[Store], tmp_path: Path) -> None:
+    """One agent is source of two and destination of a third."""
+    for store in running:
+        store.client.flushall()
+    async with (
+        agent(local(1), running[0], tmp_path / "1") as one,
+        agent(local(2), running[1], tmp_path / "2") as two,
+        agent(local(3), running[2], tmp_path / "3") as three,
+    ):
+        agents: Sequence[Agent] = (one, two, three)
+        assign(agents, [(range(8192), 1), (range(8192, GROUPS), 2)])
+        for number in range(3000):
+            group = group_of(b"key%d" % number)
+            running[0 if group < 8192 else 1].client.set(f"key{number}", number)
+        # the VIP routes by group, as the switch does: a relay per pair would do the same
+        routes = [(one, two, range(4096)), (two, one, range(8192, 12288))]
+        emigrations = []
+        one.node.vip = (0x7F000001, two.settings.own.udp_port)
+        two.node.vip = (0x7F000001, one.settings.own.udp_port)
+        for number, (source, destination, groups) in enumerate(routes, 1):
+            destination.accept(number, source.settings.own, [groups])
+            emigrations.append(source.emigrate(number, destination.settings.own, [groups], 16, 0))
+        await until(lambda: all(found.status is Status.DONE for found in emigrations), 60)
+        three.accept(3, two.settings.own, [range(4096)])
+        two.node.vip = (0x7F000001, three.settings.own.udp_port)
+        third = two.emigrate(3, three.settings.own, [range(4096)], 16, 0)
+        await until(lambda: third.status is Status.DONE, 60)
+        client = await Client.open()
+        for number in range(0, 3000, 37):
+            answer = await client.ask(one.settings.own, Op.READ, "GET", f"key{number}")
+            assert answer.payload == bulk(b"%d" % number)
+        client.close()
+        await until(lambda: sum(store.client.dbsize() for store in running) == 3000)
+
+
+async def counting_client(
+    two: Pair, keys: list[str], done: Callable[[], bool], seed: int
+) -> dict[str, int]:
+    """INCR until `done`, sending to either agent at random, resending as the client library does;
+    return the acknowledged increments of each key."""
+    client = await Client.open()
+    chance = random.Random(seed)
+    counts = dict.fromkeys(keys, 0)
+    while not done():
+        key = chance.choice(keys)
+        client.seq += 1
+        seq = client.seq
+        while True:
+            client.send(two.server(chance.randrange(2)), Op.WRITE, "INCR", key, seq=seq)
+            if chance.random() < 0.2:
+                client.send(two.server(chance.randrange(2)), Op.WRITE, "INCR", key, seq=seq)
+            try:
+                answer = await client.answer(0.03)
+            except TimeoutError:
+                continue
+            if answer.header.seq == seq:
+                break
+        assert answer.flags & AUTH, answer
+        counts[key] += 1
+        client.acked = seq
+        if chance.random() < 0.1:  # a late duplicate of something finished
+            client.send(two.server(chance.randrange(2)), Op.WRITE, "INCR", key, seq=seq)
+    client.close()
+    return counts
+
+
+async def test_counters_are_exact(two: Pair) -> None:
+    """Invariant 5: increments with resends and late duplicates, while everything goes there and
+    back three times."""
+    keys = named("counter", 20)
+    finished = False
+    clients = [
+        asyncio.create_task(counting_client(two, keys, lambda: finished, seed)) for seed in range(8)
+    ]
+    for _ in range(3):
+        await two.migrate(0, 1, [PART])
+        await two.migrate(1, 0, [PART])
+    finished = True
+    totals = dict.fromkeys(keys, 0)
+    for counts in await asyncio.gather(*clients):
+        for key, count in counts.items():
+            totals[key] += count
+    stored = {key: int(two.stores[0].client.get(key) or 0) for key in keys}
+    assert stored == totals
+    assert sum(totals.values()) > 100
+    assert sum(found.counters["handed_over"] for found in two.agents) > 0
+    assert sum(found.counters["late_duplicates"] for found in two.agents) > 0
+
+
+async def switched(
+    two: Pair, client: Client, moving: range, truth: Callable[[int], str]
+) -> Callable[..., Awaitable[bytes]]:
+    """Return a function that asks as the switch would route it: by the group's state."""
+
+    async def ask(op: Op, *words: str) -> bytes:
+        group = group_of(words[1].encode())
+        for _ in range(200):
+            state = truth(group) if group in moving else "NOT_MIGRATED"
+            client.acked = client.seq
+            client.seq += 1
+            if state == "ONGOING" and op is Op.READ:
+                for index in (0, 1):
+                    client.send(two.server(index), op, *words, flags=Flags.DOUBLE, seq=client.seq)
+                answers = [await answer_of(client), await answer_of(client)]
+                for answer in answers:
+                    if answer.flags & AUTH:
+                        return bytes(answer.payload)
+                for answer in answers:
+                    if answer.flags & Flags.FROM_SOURCE:
+                        return bytes(answer.payload)
+                continue
+            to = two.server(0 if state == "NOT_MIGRATED" else 1)
+            answer = await client.ask(to, op, *words, seq=client.seq)
+            assert answer.flags & AUTH, answer
+            return bytes(answer.payload)
+        raise AssertionError("the double reads found nothing")
+
+    return ask
+
+
+async def answer_of(client: Client) -> Any:
+    """Return the next reply to the client's last query."""
+    while True:
+        answer = await client.answer()
+        if answer.header.seq == client.seq:
+            return answer
+
+
+async def test_reads_see_the_newest_value(two: Pair) -> None:
+    """One client that writes and reads through a switch's view of the states always reads what it
+    wrote last, whatever state the group is in; deleted keys stay deleted."""
+    names = [f"key{number}" for number in range(400)]
+    for name in names:
+        two.stores[0].client.set(name, "0")
+    model: dict[str, str | None] = dict.fromkeys(names, "0")
+    emigration = two.start(0, 1, lanes=32, throttle=300_000)
+    ongoing_reads = 0
+
+    def truth(group: int) -> str:
+        if group in emigration.done:
+            return "MIGRATED"
+        return "ONGOING" if group in emigration.ongoing else "NOT_MIGRATED"
+
+    client = await Client.open()
+    ask = await switched(two, client, EVERY, truth)
+    chance = random.Random(11)
+    turn = 0
+    while emigration.status is Status.RUNNING:
+        turn += 1
+        name = chance.choice(names)
+        ongoing_reads += truth(group_of(name.encode())) == "ONGOING"
+        match chance.randrange(6):
+            case 0:
+                assert await ask(Op.WRITE, "SET", name, str(turn)) == b"+OK\r\n"
+                model[name] = str(turn)
+            case 1:
+                expected = b":0\r\n" if model[name] is None else b":1\r\n"
+                assert await ask(Op.WRITE, "DEL", name) == expected
+                model[name] = None
+            case 2:
+                old = model[name] or ""
+                length = b":%d\r\n" % (len(old) + 1)
+                assert await ask(Op.WRITE, "APPEND", name, "x") == length
+                model[name] = old + "x"
+            case _:
+                value = model[name]
+                expected = b"$-1\r\n" if value is None else bulk(value.encode())
+                assert await ask(Op.READ, "GET", name) == expected
+    client.close()
+    assert emigration.status is Status.DONE, emigration.error
+    stored = {name: two.stores[1].client.get(name) for name in names}
+    assert stored == {
+        name: None if value is None else value.encode() for name, value in model.items()
+    }
+    assert ongoing_reads > 0
+
+
+@pytest.mark.parametrize("flags", [Flags.NONE, Flags.DOUBLE])
+async def test_misrouted_queries_during_a_migration(two: Pair, flags: Flags) -> None:
+    """The switch is soft state: whatever it says, plain queries are answered by the owner."""
+    for number in range(2000):
+        two.stores[0].client.set(f"key{number}", number)
+    emigration = two.start(0, 1, throttle=2_000_000)
+    client = await Client.open()
+    chance = random.Random(1)
+    while emigration.status is Status.RUNNING:
+        number = chance.randrange(2000)
+        to = two.server(chance.randrange(2))
+        answer = await client.ask(to, Op.READ, "GET", f"key{number}", flags=flags)
+        if answer.flags & (AUTH | Flags.FROM_SOURCE):
+            assert answer.payload == bulk(b"%d" % number)
+        else:
+            assert flags is Flags.DOUBLE
+            assert not answer.flags & Flags.ERROR
+    client.close()
+    assert emigration.status is Status.DONE
+
+
+async def test_destination_out_of_memory(two: Pair) -> None:
+    """The migration stops with the store's words; what has not moved is served on; after help it
+    goes on and loses nothing."""
+    for number in range(3000):
+        two.stores[0].client.set(f"key{number}", "v" * 1000)
+    limit = two.stores[1].client.info("memory")["used_memory"] + 1_000_000
+    two.stores[1].client.config_set("maxmemory", limit)
+    try:
+        emigration = two.start(0, 1)
+        await until(lambda: emigration.status is Status.FAILED)
+        assert "OOM" in emigration.error
+        assert "server2" in emigration.error
+        client = await Client.open()
+        left = next(iter(emigration.pending()))
+        name = next(f"x{n}" for n in range(10**6) if group_of(b"x%d" % n) in set(emigration._todo))
+        answer = await client.ask(two.server(0), Op.WRITE, "SET", name, "v")
+        assert answer.flags & AUTH
+        assert left >= 0
+        client.close()
+    finally:
+        two.stores[1].client.config_set("maxmemory", 0)
+    emigration.resume()
+    await until(lambda: emigration.status is Status.DONE)
+    assert two.stores[1].client.dbsize() == 3001
+
+
+async def test_header_of_forwarded_queries(two: Pair, client: Client) -> None:
+    """A reply that took the long way says so."""
+    await two.migrate(0, 1, [range(group_of(b"k"), group_of(b"k") + 1)])
+    answer = await client.ask(two.server(0), Op.WRITE, "SET", "k", "v")
+    assert answer.flags == AUTH | Flags.FOUND | Flags.FORWARDED
+    assert isinstance(answer.header, Header)
