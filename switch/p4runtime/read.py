@@ -23,6 +23,15 @@ from switch.runtime.entries import Entry, Match, NoSuchEntry, PipelineError
 ENTITIES_PER_MESSAGE = 4096
 NO_COOKIE = Cookie(0, b"")
 
+# For each of these entities: P4Info's list of the instances, and the entity's id in it.
+NOT_SUPPORTED = {
+    "extern_entry": ("externs", "extern_id"),
+    "action_profile_member": ("action_profiles", "action_profile_id"),
+    "action_profile_group": ("action_profiles", "action_profile_id"),
+    "value_set_entry": ("value_sets", "value_set_id"),
+    "digest_entry": ("digests", "digest_id"),
+}
+
 Stored = TypeVar("Stored")
 Messages = Iterator[bytes]
 """Serialized ReadResponses, made while they are sent."""
@@ -80,10 +89,14 @@ class _Reader:
             raise invalid("the request names no entity")
         if kind == "register_entry":
             return self._register_cells(request.register_entry)
-        find = self._kinds.get(kind)
-        if find is None:
+        if find := self._kinds.get(kind):
+            return list(find(request))
+        instances, identifier = NOT_SUPPORTED[kind]
+        if getattr(self._schema.info, instances):
             raise Refused(UNIMPLEMENTED, f"reading a {kind} is not supported")
-        return list(find(request))
+        if getattr(getattr(request, kind), identifier):
+            raise invalid(f"P4Info has no {instances}")
+        return []  # a wildcard over nothing
 
     # --- tables -------------------------------------------------------------------------------
 

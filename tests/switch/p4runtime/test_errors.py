@@ -247,7 +247,10 @@ def test_refused_writes(
 
 BAD_READS: list[tuple[str, Callable[[Entities], p4r.Entity]]] = [
     ("INVALID_ARGUMENT", lambda e: p4r.Entity()),
-    ("UNIMPLEMENTED", lambda e: p4r.Entity(value_set_entry=p4r.ValueSetEntry())),
+    (
+        "INVALID_ARGUMENT",
+        lambda e: p4r.Entity(value_set_entry=p4r.ValueSetEntry(value_set_id=1)),
+    ),
     ("INVALID_ARGUMENT", lambda e: e.entry("station", [exact(3, 1)])),
     ("INVALID_ARGUMENT", lambda e: e.station(1, is_default_action=True)),
     ("OUT_OF_RANGE", lambda e: e.cell("flags", 64)),

@@ -2,81 +2,103 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
 
 import finsy as fy
-import numpy as np
-from finsy.proto import p4r
+import pytest
 
 from switch.p4runtime import DeviceConfig, Server
+from switch.p4runtime.pipeline_config import realize
+
+FRAME = bytes.fromhex("020000000002020000000001") + b"\x88\xb5" + bytes(50)
 
 
-async def test_tables_registers_and_counters(server: Server) -> None:
-    async with fy.Switch("s1", f"127.0.0.1:{server.port}") as switch:
+def connect(server: Server, **options: Any) -> fy.Switch:
+    return fy.Switch("s1", f"127.0.0.1:{server.port}", fy.SwitchOptions(**options))
+
+
+async def read(switch: fy.Switch, entity: Any) -> list[Any]:
+    """All answers; `read` is declared as a coroutine but is an iterator."""
+    return [found async for found in cast(AsyncIterator[Any], switch.read(entity))]
+
+
+def station(port: int) -> fy.P4TableEntry:
+    return fy.P4TableEntry(
+        "station",
+        match=fy.Match({"dst": 2}),
+        action=fy.Action("forward", port=port),
+    )
+
+
+async def test_entries(server: Server) -> None:
+    async with connect(server) as switch:
         assert switch.is_primary
-        entry = fy.P4TableEntry(
-            "station", match=fy.Match({"hdr.ethernet.dst": 2}), action=fy.Action("forward", port=7)
-        )
-        await switch.write([+entry])
-        assert await switch.read_one(fy.P4TableEntry("station", match=entry.match)) == entry
+        await switch.write([+station(7)])
+        assert await read(switch, fy.P4TableEntry("station")) == [station(7)]
+        await switch.write([~station(8)])
+        assert await read(switch, fy.P4TableEntry("station")) == [station(8)]
+        with pytest.raises(fy.P4ClientError, match="ALREADY_EXISTS"):
+            await switch.write([+station(9)])
+        await switch.write([-station(8)])
+        assert await read(switch, fy.P4TableEntry("station")) == []
+
+
+async def test_registers_counters_and_replication(server: Server) -> None:
+    async with connect(server) as switch:
         await switch.write([~fy.P4RegisterEntry("sums", index=3, data=99)])
-        cells = [cell async for cell in switch.read(fy.P4RegisterEntry("sums"))]
+        cells = await read(switch, fy.P4RegisterEntry("sums"))
         assert [cell.data for cell in cells] == [0, 0, 0, 99, *[0] * 12]
-        counters = [cell async for cell in switch.read(fy.P4CounterEntry("seen"))]
-        assert len(counters) == 4
-        await switch.write([+fy.P4MulticastGroupEntry(1, replicas=[1, 2])])
+        await switch.write([~fy.P4RegisterEntry("levels", index=1, data=-5)])
+        assert [cell.data for cell in await read(switch, fy.P4RegisterEntry("levels"))] == [
+            *(0, -5, 0, 0)
+        ]
+        assert len(await read(switch, fy.P4CounterEntry("seen"))) == 4
+        groups = [fy.P4MulticastGroupEntry(1, replicas=(1, 2))]
+        sessions = [fy.P4CloneSessionEntry(5, replicas=(3,))]
+        await switch.write([+groups[0], +sessions[0]])
+        assert await read(switch, fy.P4MulticastGroupEntry()) == groups
+        assert await read(switch, fy.P4CloneSessionEntry()) == sessions
+
+
+async def test_it_clears_the_tables(server: Server) -> None:
+    async with connect(server) as switch:
+        await switch.write([+station(7)])
+        default = fy.P4TableEntry("keyless", is_default_action=True, action=fy.Action("NoAction"))
+        await switch.write([~default])
         await switch.delete_all()
-        assert [entry async for entry in switch.read(fy.P4TableEntry("station"))] == []
+        assert await read(switch, fy.P4TableEntry("station")) == []
+        (entry,) = await read(switch, fy.P4TableEntry("keyless", is_default_action=True))
+        assert entry.action == fy.Action("MyIngress.set_mark", mark=9, colour=1)
 
 
-async def test_its_own_config(server: Server, config: DeviceConfig, empty_server: Server) -> None:
-    async with fy.Switch("s1", f"127.0.0.1:{server.port}") as switch:
-        info = switch.p4info.pbuf
-    options = fy.SwitchOptions(p4info=None, p4blob=None)
-    async with fy.Switch("s1", f"127.0.0.1:{empty_server.port}", options) as switch:
-        assert switch.p4info.pbuf == info
-        request = p4r.GetForwardingPipelineConfigRequest(device_id=1)
-        found = await switch._client.request(request)
-        assert found.config.p4_device_config == config.serialize()
+async def test_it_sets_a_program(
+    empty_server: Server, config: DeviceConfig, tmp_path: Path
+) -> None:
+    own = realize(config, None).config
+    (tmp_path / "p4info.txt").write_text(str(own.p4info))
+    (tmp_path / "config").write_bytes(own.p4_device_config)
+    options = {"p4info": tmp_path / "p4info.txt", "p4blob": tmp_path / "config"}
+    async with connect(empty_server, **options) as switch:
+        await switch.write([+station(7)])
+    # The same program again: finsy sees it by its cookie and leaves it alone.
+    async with connect(empty_server, **options) as switch:
+        await switch.delete_all()
+        await switch.write([+station(7)])
 
 
 async def test_packets(server: Server) -> None:
-    frame = bytes.fromhex("020000000002020000000001") + b"\x88\xb5" + bytes(50)
-    async with fy.Switch("s1", f"127.0.0.1:{server.port}") as switch:
-        await switch.write(
-            [
-                +fy.P4TableEntry(
-                    "station",
-                    match=fy.Match({"hdr.ethernet.dst": 0x020000000002}),
-                    action=fy.Action("to_controller", reason=5),
-                )
-            ]
+    async with connect(server) as switch:
+        entry = fy.P4TableEntry(
+            "station",
+            match=fy.Match({"dst": 0x020000000002}),
+            action=fy.Action("to_controller", reason=5),
         )
-        with switch.packet_filter_queue() if hasattr(switch, "packet_filter_queue") else _Null():
-            packets = switch.read_packets(queue_size=10)
-            await switch.write([fy.P4PacketOut(frame, egress_port=0, unused=0)])
-            packet = await anext(packets)
-        assert packet.payload == frame
+        await switch.write([+entry])
+        packets = switch.read_packets()
+        await switch.write([fy.P4PacketOut(FRAME, egress_port=0, unused=0)])
+        packet = await anext(aiter(cast(AsyncIterator[Any], packets)))
+        assert packet.payload == FRAME
         assert packet["ingress_port"] == 510
         assert packet["reason"] == 5
-
-
-class _Null:
-    def __enter__(self) -> None: ...
-    def __exit__(self, *_: object) -> None: ...
-
-
-async def test_half_a_million_cells_in_seconds(server: Server) -> None:
-    """Not a measurement: only that the bulk path is the one taken for big arrays."""
-    started = time.monotonic()
-    async with fy.Switch("s1", f"127.0.0.1:{server.port}") as switch:
-        register = switch.p4info.registers["big"].id
-        request = p4r.ReadRequest(device_id=1)
-        request.entities.add().register_entry.register_id = register
-        values = np.zeros(300_000, np.uint8)
-        async for response in switch._client.request_iter(request):
-            for entity in response.entities:
-                cell = entity.register_entry
-                values[cell.index.index] = cell.data.bitstring[0] + 1
-        assert np.all(values == 1)
-    assert time.monotonic() - started < 60
