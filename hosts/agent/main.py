@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -9,12 +10,15 @@ from typing import Annotated
 
 import typer
 
-from hosts.agent import rpc
 from hosts.agent.agent import Agent, Settings, StartError
 from hosts.agent.channel import Server
 
 
 async def _run(settings: Settings, where: str) -> None:
+    # read when grpc is imported; what it would print comes as an exception too
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from hosts.agent import rpc
+
     agent = Agent(settings)
     await agent.start()
     try:

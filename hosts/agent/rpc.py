@@ -1,7 +1,6 @@
 """The agent's gRPC service (agent.proto): what the controller may ask."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
@@ -233,7 +232,6 @@ def _resident() -> int:
 
 async def serve(agent: Agent, where: str) -> grpc.aio.Server:
     """Serve the agent at `where` (unix:/path or ip:port)."""
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its complaints come as exceptions too
     server = grpc.aio.server()
     agent_pb2_grpc.add_AgentServicer_to_server(AgentService(agent), server)
     server.add_insecure_port(where)
