@@ -99,8 +99,8 @@ def make(
     reads = random.random(operations) < mix.reads
     kinds = np.where(reads, mix.read, mix.other).astype(np.uint8)
     if mix.read == Kind.READ_LATEST:
-        if records < 2:
-            raise TraceError("workload D needs at least 2 records")
+        if records < 4:  # Gray's formula divides by zero for 2 items
+            raise TraceError("workload D needs at least 4 records")
         # How many were inserted before each operation.
         inserted: NDArray[np.int64] = np.cumsum(~reads) - ~reads
         newest = np.asarray(records - 1 + inserted)

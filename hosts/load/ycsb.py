@@ -48,11 +48,6 @@ def _zipfian(
     return drawn
 
 
-def zipfian(random: np.random.Generator, items: int, count: int) -> Integers:
-    """ZipfianGenerator: 0 is the most popular of `items`."""
-    return _zipfian(random.random(count), items, zeta(items), first_items=items)
-
-
 def scrambled_zipfian(random: np.random.Generator, records: int, count: int) -> Integers:
     """Keys of `records` records as CoreWorkload draws them for requestdistribution=zipfian.
 
