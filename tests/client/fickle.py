@@ -80,6 +80,10 @@ class Fickle(asyncio.DatagramProtocol):
         for _ in range(2 if chance() < self.repeated else 1):
             if chance() < self.delayed:
                 wait = chance() ** 2 * self.longest
-                self._loop.call_later(wait, self._transport.sendto, data, to)
+                self._loop.call_later(wait, self._deliver, data, to)
             else:
-                self._transport.sendto(data, to)
+                self._deliver(data, to)
+
+    def _deliver(self, data: bytes, to: tuple[str, int]) -> None:
+        if not self._transport.is_closing():
+            self._transport.sendto(data, to)

@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hosts.check import counters, registers
-from hosts.load import Driver, History, Pace, Status, Target, make
+from hosts.load import Driver, History, Names, Pace, Status, Target, make
+from hosts.wire import group_of
 from tests.agent.harness import SERVICE, Pair, Store, pair, stores
 from tests.client.fickle import Fickle
 
@@ -33,11 +35,19 @@ async def system(two: list[Store], directory: Path, switch: Fickle) -> AsyncIter
             switch.close()
 
 
-def driver(port: int, workload: str, *, operations: int = 0, pace: Pace, seed: int = 1) -> Driver:
-    trace = make(workload, records=KEYS, operations=operations, seed=seed)
+def driver(
+    port: int,
+    workload: str,
+    *,
+    pace: Pace,
+    operations: int = 0,
+    keys: int = KEYS,
+    names: Names | None = None,
+) -> Driver:
+    trace = make(workload, records=keys, operations=operations)
     target = Target("127.0.0.1", port, SERVICE, timeout=20.0)
     first_id = 1 if workload == "load" else 1 << 40
-    return Driver(target, trace, pace, records=KEYS, first_id=first_id)
+    return Driver(target, trace, pace, records=keys, first_id=first_id, names=names)
 
 
 async def run(one: Driver) -> History:
@@ -88,3 +98,34 @@ async def test_linearizable(two: list[Store], tmp_path: Path, workload: str, net
         result = registers.check(records, np.zeros(0, np.uint64))
     assert result.ok, "\n".join(v.text for v in result.violations)
     assert switch.doubled > 100
+
+
+@pytest.mark.slow
+async def test_linearizable_when_migrations_overtake_packets(
+    two: list[Store], tmp_path: Path
+) -> None:
+    """Few groups move there and back many times while packets are under way."""
+    names = Names.of(b"{%d}" % i for i in range(12))
+    groups = sorted({group_of(b"{%d}" % i) for i in range(12)})
+    ranges = [range(group, group + 1) for group in groups]
+    switch = Fickle([], seed=7, lost=0.05, repeated=0.05, delayed=0.3, longest=0.4)
+    async with system(two, tmp_path, switch) as agents:
+        few = partial(driver, switch.port, keys=len(names), names=names)
+        parts = [await run(few("load", pace=Pace()))]
+        load = few("A", operations=1_000_000, pace=Pace(rate=500))
+        running = asyncio.ensure_future(run(load))
+        try:
+            end = asyncio.get_running_loop().time() + 10
+            while asyncio.get_running_loop().time() < end:
+                source, destination = agents.number % 2, 1 - agents.number % 2
+                switch.migrations[agents.number + 1] = source, destination
+                await agents.migrate(source, destination, ranges, lanes=4)
+        finally:
+            load.stop()
+            parts.append(await running)
+        parts.append(await run(few("read", pace=Pace())))
+    assert agents.number > 10
+    records = np.concatenate([part.records for part in parts])
+    assert (records["status"] == Status.OK).all(), parts[1].about["messages"]
+    result = registers.check(records, np.zeros(0, np.uint64))
+    assert result.ok, "\n".join(v.text for v in result.violations)
