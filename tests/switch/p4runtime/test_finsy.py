@@ -70,7 +70,7 @@ async def test_it_clears_the_tables(server: Server) -> None:
         await switch.delete_all()
         assert await read(switch, fy.P4TableEntry("station")) == []
         (entry,) = await read(switch, fy.P4TableEntry("keyless", is_default_action=True))
-        assert entry.action == fy.Action("MyIngress.set_mark", mark=9, colour=1)
+        assert entry.action == fy.Action("set_mark", mark=9, colour=1)
 
 
 async def test_it_sets_a_program(
