@@ -23,6 +23,9 @@ from switch.frontend.scopes import (
 )
 from switch.frontend.type_rules import article, erase, is_literal, is_scalar
 
+# Nested instances multiply; a program with more is a mistake that would only exhaust memory.
+MAX_INSTANCES = 4096
+
 
 class BlockElaborator(ParserChecker):
     """Makes one object per instance."""
@@ -30,6 +33,7 @@ class BlockElaborator(ParserChecker):
     def __init__(self) -> None:
         super().__init__()
         self._functions: dict[tuple[int, tuple[ir.Type, ...]], ir.Function] = {}
+        self._instances = 0
         self.elaborated: set[str] = set()
         """Names of controls and parsers that had an instance."""
 
@@ -311,6 +315,9 @@ class BlockElaborator(ParserChecker):
         if decl.type_params:
             raise error(decl.loc, f"'{decl.name}' has a body: it cannot be generic")
         self.elaborated.add(decl.name)
+        self._instances += 1
+        if self._instances > MAX_INSTANCES:
+            raise error(decl.loc, f"more than {MAX_INSTANCES} instances of controls and parsers")
         kind = "parser" if isinstance(decl, s.ParserDecl) else "control"
         unit = Unit(kind, Owner(name), set())
         with self.deeper(decl.loc), self.global_scope(unit, entry.order), self.inner_scope():

@@ -10,8 +10,10 @@ from switch.frontend.lexer import Token
 from switch.frontend.syntax import AnnotationNode, Expr
 from switch.ir import Loc
 
-# Nesting beyond this is refused: no program needs it, and Python's stack has an end.
+# Nesting or chaining beyond these is refused: no program needs it, and every later walk over the
+# tree recurses.
 MAX_DEPTH = 120
+MAX_CHAIN = 200
 
 
 class Cursor:
@@ -88,6 +90,10 @@ class Cursor:
             yield
         finally:
             self._depth -= 1
+
+    def check_chain(self, length: int) -> None:
+        if length > MAX_CHAIN:
+            raise error(self.loc, f"more than {MAX_CHAIN} operators in a row are not supported")
 
     # names
 

@@ -53,10 +53,13 @@ class ExpressionGrammar(TypeGrammar):
 
     def _binary(self, lowest: int, angles: bool) -> s.Expr:
         left = self._unary()
+        length = 0
         while op := self._operator(angles):
             precedence = _PRECEDENCE[op]
             if precedence < lowest:
                 break
+            length += 1
+            self.check_chain(length)
             loc = self.next().loc
             if op == ">>":
                 self.next()
@@ -140,7 +143,10 @@ class ExpressionGrammar(TypeGrammar):
         return s.TypeName(loc, s.NamedType(loc, name, [], from_global))
 
     def _postfix(self, base: s.Expr) -> s.Expr:
+        length = 0
         while self.token.kind == "symbol":
+            length += 1
+            self.check_chain(length)
             text, loc = self.token.text, self.loc
             if text == ".":
                 self.next()

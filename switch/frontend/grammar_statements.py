@@ -94,7 +94,10 @@ class StatementGrammar(ExpressionGrammar):
         condition = self.expression()
         self.expect(")", "after the condition")
         then = self.statement()
-        otherwise = self.statement() if self.accept("else") else None
+        otherwise: s.Statement | None = None
+        if self.accept("else"):
+            with self.nested():  # each else-if of a chain is one level
+                otherwise = self._if() if self.at("if") else self.statement()
         return s.If(loc, condition, then, otherwise)
 
     def _return(self) -> s.Statement:

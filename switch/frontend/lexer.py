@@ -111,6 +111,8 @@ def parse_number(token: Token) -> Number:
     match = _NUMBER.match(token.text)
     assert match is not None  # the token's pattern is stricter than this one
     width, kind, prefix, digits = match.groups()
+    if width is not None and len(width) > 9:
+        raise error(token.loc, f"a width of {len(width)} digits is too large")
     digits = digits.replace("_", "")
     if not digits:
         raise error(token.loc, f"'{token.text}' is not a number")

@@ -16,6 +16,7 @@ from switch.frontend.errors import CompileError, Diagnostic, error
 from switch.ir import Loc
 
 SYSTEM_INCLUDE = Path(__file__).resolve().parent.parent / "include"
+MAX_INCLUDES = 40
 _LINE = re.compile(r'#line (\d+)(?: "(.*)")?$')
 
 
@@ -45,6 +46,9 @@ class _Preprocessor(pcpp.Preprocessor):  # type: ignore[misc]
     def on_file_open(self, is_system_include: bool, includepath: str) -> Any:
         file = super().on_file_open(is_system_include, includepath)
         self.files.append(includepath)
+        if self.files.count(includepath) > MAX_INCLUDES:
+            where = Loc(self.lastdirective.source, self.lastdirective.lineno, 1)
+            raise error(where, f"{includepath} is included more than {MAX_INCLUDES} times")
         return file
 
     def on_include_not_found(

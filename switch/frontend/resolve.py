@@ -21,6 +21,7 @@ from switch.frontend.type_rules import BOOL, ERROR, INT, STRING, VOID, article, 
 # Wider than any P4 program needs; keeps a mistyped width from becoming gigabytes of C.
 MAX_WIDTH = 1 << 16
 MAX_STACK = 1 << 12
+MAX_SCALARS = 1 << 16
 
 
 class TypeResolver(Context):
@@ -28,6 +29,7 @@ class TypeResolver(Context):
 
     def __init__(self) -> None:
         super().__init__()
+        self._scalars: dict[int, tuple[ir.Type, int]] = {}
         self.specialised: dict[str, tuple[s.CompositeDecl, tuple[ir.Type, ...]]] = {}
 
     def resolve(self, node: s.TypeNode) -> ir.Type:
@@ -39,7 +41,9 @@ class TypeResolver(Context):
             case s.NamedType():
                 return self._named(node)
             case s.TupleType():
-                return ir.Tuple(tuple(self._storable(e) for e in node.elements))
+                return self._bounded(
+                    ir.Tuple(tuple(self._storable(e) for e in node.elements)), node.loc
+                )
             case s.StackType():
                 return self._stack(node)
             case s.ListType():
@@ -85,7 +89,28 @@ class TypeResolver(Context):
             raise error(node.size.loc, f"size {size} of a header stack must be positive")
         if size > MAX_STACK:
             raise error(node.size.loc, f"size {size} of a header stack is more than {MAX_STACK}")
-        return ir.HeaderStack(element, size)
+        return self._bounded(ir.HeaderStack(element, size), node.loc)
+
+    def _bounded(self, type_: ir.Type, loc: ir.Loc) -> ir.Type:
+        """Refuses types whose nesting multiplies into very many fields."""
+        if self._count(type_) > MAX_SCALARS:
+            raise error(loc, f"this type has more than {MAX_SCALARS} fields in all")
+        return type_
+
+    def _count(self, type_: ir.Type) -> int:
+        known = self._scalars.get(id(type_))
+        if known is not None:
+            return known[1]
+        count = 1
+        match type_:
+            case ir.Composite():
+                count += sum(self._count(f.type) for f in type_.fields)
+            case ir.Tuple():
+                count += sum(self._count(t) for t in type_.elements)
+            case ir.HeaderStack():
+                count += type_.size * self._count(type_.element)
+        self._scalars[id(type_)] = type_, count  # keeping the type keeps its id its own
+        return count
 
     def _storable(self, node: s.TypeNode) -> ir.Type:
         type_ = self.resolve(node)
@@ -161,12 +186,10 @@ class TypeResolver(Context):
             seen[node.name] = node.loc
             fields.append(self._declared_field(decl, node))
         notes = self.annotations(decl.annotations)
-        match decl.kind:
-            case "header":
-                return ir.Header(name, tuple(fields), notes)
-            case "header_union":
-                return ir.HeaderUnion(name, tuple(fields), notes)
-        return ir.Struct(name, tuple(fields), notes)
+        kinds = {"header": ir.Header, "header_union": ir.HeaderUnion, "struct": ir.Struct}
+        type_ = kinds[decl.kind](name, tuple(fields), notes)
+        self._bounded(type_, decl.loc)
+        return type_
 
     def _declared_field(self, decl: s.CompositeDecl, node: s.FieldNode) -> ir.Field:
         type_ = self.resolve(node.type)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from switch import ir
-from switch.frontend import CompileError, Diagnostic, load
+from switch.frontend import CompileError, Diagnostic, SourceText, elaborate, load, preprocess
 
 MARK = "§"
 """Put before a construct: where the complaint must point."""
@@ -72,6 +74,22 @@ def compile_text(directory: Path, text: str) -> ir.Program:
 
 def program(directory: Path, **holes: str) -> ir.Program:
     return compile_text(directory, source(**holes))
+
+
+@cache
+def _template(*marks: str) -> SourceText:
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "program.p4"
+        path.write_text(source(fields=f"{marks[0]} result;", body=f"meta.result = {marks[1]};"))
+        return preprocess(path)
+
+
+def compile_expression(type_: ir.Type, expression: str) -> ir.Program:
+    """A program that assigns `expression` to a field of that type; quick, for many of them."""
+    template = _template("type_of_result", "value_of_result")
+    text = template.text.replace("type_of_result", str(type_))
+    text = text.replace("value_of_result", expression)
+    return elaborate(SourceText(text, template.origins, template.files))
 
 
 def complaints(directory: Path, text: str) -> tuple[Diagnostic, ...]:

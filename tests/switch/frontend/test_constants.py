@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from switch import ir
-from tests.switch.frontend.programs import assigned, program
+from tests.switch.frontend.programs import assigned, compile_expression, program
 
 types = st.builds(ir.Bits, st.integers(1, 128), st.booleans())
 OPERATORS = ("+", "-", "*", "|+|", "|-|", "&", "|", "^", "/", "%", "<<", ">>")
@@ -51,10 +50,7 @@ def written(value: int, bits: ir.Bits) -> str:
 
 
 def folded(text: str, type_: ir.Type) -> ir.Expression:
-    with TemporaryDirectory() as directory:
-        value = assigned(
-            program(Path(directory), fields=f"{type_} result;", body=f"meta.result = {text};")
-        )
+    value = assigned(compile_expression(type_, text))
     assert value.type == type_
     return value
 
