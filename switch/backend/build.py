@@ -12,7 +12,7 @@ from typing import Final
 
 RUNTIME: Final = Path(__file__).resolve().parent.parent / "runtime"
 FLAGS: Final = ("-std=gnu11", "-O2", "-fPIC", "-shared", "-fno-semantic-interposition", "-w")
-SANITIZERS: Final = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
+SANITIZERS: Final = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g")
 
 
 class BuildError(RuntimeError):

@@ -189,9 +189,9 @@ class ExpressionWriter:
     def _is_valid(self, header: ir.Expression) -> str:
         name = self.place(header).c
         if isinstance(header.type, ir.HeaderUnion):
-            flags = [f"{name}.{field}.valid_" for field, _ in members(header.type)]
+            flags = [f"{name}.{field}.valid" for field, _ in members(header.type)]
             return f"({' || '.join(flags)})"
-        return f"{name}.valid_"
+        return f"{name}.valid"
 
     def _unary(self, expression: ir.Unary) -> str:
         value = self.value(expression.operand)
@@ -288,7 +288,7 @@ class ExpressionWriter:
     def _composite(self, type_: ir.Type, values: Sequence[str]) -> str:
         fields = [f".{name} = {v}" for (name, _), v in zip(members(type_), values, strict=True)]
         if isinstance(type_, ir.Header):
-            fields.append(".valid_ = true")
+            fields.append(".valid = true")
         return f"(({self.types.value(type_)}){{{', '.join(fields) or '0'}}})"
 
     # --- packets ----------------------------------------------------------------------------------
@@ -314,5 +314,5 @@ class ExpressionWriter:
         for name, member in members(type_):
             offset = self.read_fields(f"{place}.{name}", member, pointer, offset)
         if isinstance(type_, ir.Header):
-            self.out.add(f"{place}.valid_ = true;")
+            self.out.add(f"{place}.valid = true;")
         return offset

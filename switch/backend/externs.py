@@ -169,7 +169,7 @@ class ExternWriter(CallWriter):
         """The validity bit that a header's field depends on."""
         while isinstance(expression, ir.Member | ir.Slice):
             if isinstance(expression, ir.Member) and isinstance(expression.base.type, ir.Header):
-                return f"{self.place(expression.base).c}.valid_"
+                return f"{self.place(expression.base).c}.valid"
             expression = expression.base
         return None
 
@@ -196,7 +196,7 @@ class ExternWriter(CallWriter):
         if not is_flat(type_):
             raise unsupported(data.loc, f"a hash over {type_}")
         if isinstance(type_, ir.Header):
-            valid = f"{place}.valid_"
+            valid = f"{place}.valid"
         for name, member in members(type_):
             yield from self._place_leaves(f"{place}.{name}", data, member, valid)
 

@@ -37,16 +37,16 @@ class HeaderWriter(ExternWriter):
 
     def invalidate_others(self, header: ir.Expression) -> None:
         for other in self._others(header):
-            self.out.add(f"{other}.valid_ = false;")
+            self.out.add(f"{other}.valid = false;")
 
     def set_valid(self, header: ir.Expression) -> None:
         """A header that was not valid starts with zero fields, as in simple_switch."""
         assert isinstance(header.type, ir.Header)
         name = self.place(header).c
         size = header_bytes(header.type, header.loc)
-        with self.out.block(f"if (!{name}.valid_)"):
+        with self.out.block(f"if (!{name}.valid)"):
             self.out.add(f"memset(&{name}, 0, sizeof {name});")
-            self.out.add(f"{name}.valid_ = true;")
+            self.out.add(f"{name}.valid = true;")
             self.out.add(f"c->p.packet_length += {size};")
         self.invalidate_others(header)
 
@@ -59,8 +59,8 @@ class HeaderWriter(ExternWriter):
         )
         for path, type_ in types:
             assert isinstance(type_, ir.Header)
-            with self.out.block(f"if ({name}{path}.valid_)"):
-                self.out.add(f"{name}{path}.valid_ = false;")
+            with self.out.block(f"if ({name}{path}.valid)"):
+                self.out.add(f"{name}{path}.valid = false;")
                 length = self._length(f"{name}{path}", type_, header.loc)
                 self.out.add(f"c->p.packet_length -= {length};")
 
@@ -148,7 +148,7 @@ class HeaderWriter(ExternWriter):
                 pointer, offset = after, 0
             else:
                 offset = self.read_fields(f"{place}{path}", leaf, pointer, offset)
-        self.out.add(f"{place}.valid_ = true;")
+        self.out.add(f"{place}.valid = true;")
         self.out.add(f"c->p.parsed += {size} + (uint32_t){bits} / 8;")
 
     def advance(self, call: ir.Advance) -> None:
@@ -180,7 +180,7 @@ class HeaderWriter(ExternWriter):
     def _emit_header(self, place: str, header: ir.Header, loc: ir.Loc) -> None:
         size = header_bytes(header, loc)
         length = self._length(place, header, loc)
-        with self.out.block(f"if ({place}.valid_)"):
+        with self.out.block(f"if ({place}.valid)"):
             reserved = f"p4_reserve_out(s, c->p.out_length + {length})"
             self.out.add(f"if (!{reserved}) {{ c->p.failed = true; {self.leave} }}")
             pointer = self.fresh("p")

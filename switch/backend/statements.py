@@ -87,7 +87,7 @@ class StatementWriter(HeaderWriter):
         self.store(place, self.value(value))
         if isinstance(target.type, ir.Header):
             for other in self._others(target):
-                self.out.add(f"if ({place.c}.valid_) {other}.valid_ = false;")
+                self.out.add(f"if ({place.c}.valid) {other}.valid = false;")
 
     # --- branches and loops -----------------------------------------------------------------------
 

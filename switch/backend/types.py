@@ -109,7 +109,7 @@ class Types:
             case _:
                 body = [f"{self.storage(member)} {field};" for field, member in members(type_)]
                 if isinstance(type_, ir.Header):
-                    body.append("bool valid_;")
+                    body.append("bool valid;")
                 if not body:
                     body = ["uint8_t empty;"]
         with self.definitions.block(name, "};"):
@@ -141,7 +141,7 @@ class Types:
                     conditions.append(self.equal(f"a->{field}", f"b->{field}", member))
         condition = " && ".join(conditions) or "true"
         if isinstance(type_, ir.Header):
-            condition = f"a->valid_ == b->valid_ && (!a->valid_ || ({condition}))"
+            condition = f"a->valid == b->valid && (!a->valid || ({condition}))"
         c_type = self.value(type_)
         head = f"static P4_UNUSED bool {name}(const {c_type} *a, const {c_type} *b)"
         with self.definitions.block(head):

@@ -1,0 +1,81 @@
+"""Random packets into a program built with sanitizers; run by test_robustness with libasan loaded.
+
+Arguments: the P4 source, a seed, the number of packets. A sanitizer's finding aborts the process.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+from switch.backend.keys import KeyField, key_layout
+from switch.backend.representation import width_of
+from switch.runtime.entries import Entry, Exact, Lpm, Match, Optional, Range, TableFull, Ternary
+from switch.runtime.pipeline import EntryExists, Pipeline
+
+
+def _match(field: KeyField, rng: random.Random) -> Match:
+    value = rng.choice([0, rng.getrandbits(field.width)])
+    match field.match_kind:
+        case "exact":
+            return Exact(value)
+        case "lpm":
+            return Lpm(value, rng.randint(0, field.width))
+        case "ternary":
+            return Ternary(value, rng.getrandbits(field.width))
+        case "optional":
+            return Optional(rng.choice([None, value]))
+    low, high = sorted((value, rng.getrandbits(field.width)))
+    return Range(low, high)
+
+
+def _fill(pipeline: Pipeline, rng: random.Random) -> None:
+    """Random entries in every table that takes them, random sessions and groups."""
+    for table in pipeline.program.tables():
+        if table.const_entries or not table.keys:
+            continue
+        layout = key_layout(table)
+        for _ in range(40):
+            ref = rng.choice([r for r in table.actions if not r.default_only])
+            params = tuple(rng.getrandbits(width_of(p.type)) for p in ref.action.data)
+            match = tuple(_match(field, rng) for field in layout.fields)
+            priority = rng.randint(1, 99) if layout.kind == "ternary" else 0
+            entry = Entry(match, ref.action.name, params, priority)
+            try:
+                pipeline.insert(table.name, entry)
+                if rng.random() < 0.3:
+                    pipeline.delete(table.name, entry)
+            except (EntryExists, TableFull):
+                pass
+    for number in range(1, 8):
+        replicas = [(rng.randrange(512), rng.randrange(100)) for _ in range(rng.randrange(4))]
+        pipeline.set_clone_session(number, replicas, rng.choice([0, 20]))
+        pipeline.set_multicast_group(number, replicas)
+
+
+def main() -> None:
+    source, seed, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    rng = random.Random(seed)
+    pipeline = Pipeline.compile(source, sanitize=True)
+    _fill(pipeline, rng)
+    packet = b""
+    for _ in range(count):
+        if packet and rng.random() < 0.7:
+            # A neighbour of the last packet reaches deeper than noise.
+            changed = bytearray(packet)
+            for _ in range(rng.randrange(4)):
+                changed[rng.randrange(len(changed))] = rng.choice([0, 1, 0xFF, rng.randrange(256)])
+            packet = bytes(changed[: rng.choice([len(changed), rng.randrange(len(changed) + 1)])])
+        else:
+            packet = rng.randbytes(rng.choice([0, 1, rng.randrange(200), 1500]))
+        out = pipeline.process(rng.randrange(512), packet)
+        if out and rng.random() < 0.3:
+            packet = out[0][1]
+        pipeline.digests()
+    pipeline.close()
+    print("done", count)
+
+
+if __name__ == "__main__":
+    main()
