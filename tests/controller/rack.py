@@ -13,6 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
+
+from controller import controller_pb2 as pb
+from controller.cli.output import plain
+from controller.controller_pb2_grpc import ControllerStub
 from tests.controller.networks import network
 from topology import stores, switches
 from topology.processes import Child, Children
@@ -116,6 +121,11 @@ class Rack:
         return self.children.start(
             "controller", [*argv, "--config", str(self.path)], ready="ready:"
         )
+
+    def status(self) -> Any:
+        """Return what `netmigrate status --json` prints; asks the controller directly."""
+        with grpc.insecure_channel(self.net["listen"]) as channel:
+            return plain(ControllerStub(channel).GetStatus(pb.StatusRequest(), timeout=20.0))
 
     def cli(self, *arguments: str) -> tuple[int, str, str]:
         """Run `netmigrate`: status, stdout, stderr."""

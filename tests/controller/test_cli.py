@@ -1,24 +1,32 @@
 """The command line without a controller: what is wrong is one line, and exit status 2."""
 
 import json
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from controller.cli import main
 from tests.controller.networks import network
 
+Run = Callable[..., tuple[int, str, str]]
 
-def _run(*arguments: str) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "controller.cli", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"PATH": "/usr/bin:/bin"},
-    )
-    return done.returncode, done.stdout, done.stderr
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command line in this process: status, stdout, stderr."""
+    monkeypatch.setenv("NETMIGRATE_NET", "/nowhere/default.json")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["netmigrate", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, out, err
+
+    return run
 
 
 @pytest.fixture
@@ -38,11 +46,16 @@ def net(tmp_path: Path) -> str:
         (["migrate", "p0", "--to", "server2", "--throttle", "fast"], "throttle 'fast': expected"),
         (["migrate", "p0", "--to", "server2", "--lanes", "65"], "Invalid value for '--lanes'"),
         (["registers", "read", "x", "--slice", "-1"], "Invalid value for '--slice'"),
+        (["inject"], "inject either a COMMAND or a --control packet"),
+        (["inject", "GET", "k", "--control", "start"], "inject either a COMMAND or a --control"),
+        (["inject", "--control", "start"], "a control packet is about a group: --group"),
+        (["inject", "GET", "k", "--flags", "TWICE"], "flag TWICE: there are DOUBLE, ONGOING"),
+        (["inject", "GET", "k", "--group", "16384"], "Invalid value for '--group'"),
         (["pause", "three"], "should be a valid integer"),
     ],
 )
-def test_bad_usage(arguments: list[str], message: str) -> None:
-    status, out, err = _run(*arguments)
+def test_bad_usage(run: Run, arguments: list[str], message: str) -> None:
+    status, out, err = run(*arguments)
     assert status == 2
     assert out == ""
     assert message in err
@@ -63,25 +76,25 @@ def test_bad_usage(arguments: list[str], message: str) -> None:
         ["groups"],
     ],
 )
-def test_no_controller(net: str, command: list[str]) -> None:
-    status, out, err = _run(*command, "--net", net)
+def test_no_controller(run: Run, net: str, command: list[str]) -> None:
+    status, out, err = run(*command, "--net", net)
     assert status == 2
     assert out == ""
     assert "no controller answers at unix:" in err
     assert len(err.splitlines()) == 1
 
 
-def test_a_configuration_that_is_wrong(tmp_path: Path, net: str) -> None:
+def test_a_configuration_that_is_wrong(run: Run, tmp_path: Path, net: str) -> None:
     path = Path(net)
     path.write_text(path.read_text().replace("10.0.0.1", "10.0.0"))
     for command in (["status", "--net", net], ["controller", "--config", net]):
-        status, _, err = _run(*command)
+        status, _, err = run(*command)
         assert status == 2
         assert "services[0].vip: expected an IPv4 address, found '10.0.0'" in err
         assert len(err.splitlines()) == 1
 
 
-def test_an_unknown_host(net: str) -> None:
-    status, _, err = _run("get", "key", "--host", "client9", "--net", net)
+def test_an_unknown_host(run: Run, net: str) -> None:
+    status, _, err = run("get", "key", "--host", "client9", "--net", net)
     assert status == 2
     assert "no host 'client9': there are client1, server1, server2" in err

@@ -48,7 +48,7 @@ def _keys(net: Rack, server: str) -> int:
 
 
 def _placement(net: Rack) -> dict[str, str]:
-    return {each["name"]: each["server"] for each in net.json("status")["partitions"]}
+    return {each["name"]: each["server"] for each in net.status()["partitions"]}
 
 
 def _move(net: Rack, what: str, to: str) -> Any:
@@ -62,7 +62,7 @@ def _move(net: Rack, what: str, to: str) -> Any:
 
 def _home(net: Rack) -> None:
     """Bring every partition back to server1."""
-    _wait("nothing runs", lambda: not net.json("status")["migrations"], 60)
+    _wait("nothing runs", lambda: not net.status()["migrations"], 60)
     for partition, server in _placement(net).items():
         if server != "server1":
             _move(net, partition, "server1")
@@ -78,12 +78,12 @@ def at_home(net: Rack) -> Iterator[None]:
 
 def _check_settled(net: Rack) -> None:
     """No migration runs, switch and agents agree, all slices are zero and free."""
-    status = net.json("status")
+    status = net.status()
     assert status["migrations"] == []
     comparison = net.json("groups")
     assert comparison["match"], [view for view in comparison["views"] if not view["match"]]
     assert net.json("tables", "control_source")[0]["entries"][1:] == []
-    _wait("slices cleared", lambda: set(net.json("status")["slices"].values()) == {"free"})
+    _wait("slices cleared", lambda: set(net.status()["slices"].values()) == {"free"})
     for register in ("ongoing_0", "migrated_3", "ctrl_seq"):
         assert net.json("registers", "read", register, "--nonzero") == []
 
@@ -102,6 +102,7 @@ def _read_some(net: Rack) -> None:
 
 def test_status_and_commands_through_the_switch(net: Rack) -> None:
     status = net.json("status")
+    assert status.keys() == net.status().keys()
     assert status["device"]["connected"]
     assert [server["reachable"] for server in status["servers"]] == [True] * 3
     assert status["servers"][0]["groups_owned"] == 16384
@@ -160,7 +161,7 @@ def test_what_the_switch_holds_can_be_seen(net: Rack) -> None:
 
 
 def test_refusals_leave_everything_as_it_was(net: Rack) -> None:
-    before = net.json("status")["partitions"], net.json("tables"), len(net.json("history"))
+    before = net.status()["partitions"], net.json("tables"), len(net.json("history"))
     for arguments, message in [
         (["migrate", "p7", "--to", "server2"], "no partition 'p7'"),
         (["migrate", "p0", "--to", "server9"], "no server 'server9': there are server1, server2"),
@@ -175,11 +176,34 @@ def test_refusals_leave_everything_as_it_was(net: Rack) -> None:
         assert (code, out) == (2, ""), (arguments, out, err)
         assert message in err
         assert len(err.splitlines()) == 1
-    after = net.json("status")["partitions"], net.json("tables"), len(net.json("history"))
+    after = net.status()["partitions"], net.json("tables"), len(net.json("history"))
     for partition in (*before[0], *after[0]):
         partition["packets"] = 0
     assert before[0] == after[0]
     assert before[2] == after[2]
+
+
+def test_packets_by_hand(net: Rack) -> None:
+    def counted(name: str) -> int:
+        return sum(
+            int(each["packets"])
+            for each in net.json("counters")
+            if (each["name"], each["cell"]) == ("events", name)
+        )
+
+    replies = net.json("inject", "GET", "key:7", "--host", "client1")["replies"]
+    assert [reply["value"] for reply in replies] == [f"7:{VALUE}"]
+    assert "AUTHORITATIVE" in replies[0]["flags"]
+    assert replies[0]["from"] == "10.0.0.1:4700"
+    code, out, _ = net.cli("inject", "GET", "key:7", "--group", "3")
+    assert (code, "refused" in out) == (0, True), "the agent refuses a wrong group"
+    # A START from a client host changes nothing, and is counted.
+    refused = counted("CONTROL_REFUSED")
+    net.cli("inject", "--control", "start", "--group", "5", "--migration", "1")
+    assert counted("CONTROL_REFUSED") == refused + 1
+    assert net.json("registers", "read", "ongoing_0", "--nonzero") == []
+    code, out, _ = net.cli("inject", "GET", "key:7", "--service", "9")
+    assert (code, out.strip()) == (1, "no reply")
 
 
 def test_pause_resume_throttle(net: Rack) -> None:
@@ -187,26 +211,26 @@ def test_pause_resume_throttle(net: Rack) -> None:
     code, _, err = net.cli("migrate", "p0", "--to", "server3")
     assert code == 2
     assert "partition p0 is already moving" in err
-    _wait("some groups", lambda: net.json("status")["migrations"][0]["groups_done"] > 100)
+    _wait("some groups", lambda: net.status()["migrations"][0]["groups_done"] > 100)
     assert net.json("pause")["state"] == "paused"
-    _wait("drained", lambda: net.json("status")["migrations"][0]["groups_ongoing"] == 0)
-    held = net.json("status")["migrations"][0]["groups_done"]
+    _wait("drained", lambda: net.status()["migrations"][0]["groups_ongoing"] == 0)
+    held = net.status()["migrations"][0]["groups_done"]
     comparison = net.json("groups")
     assert comparison["match"]
     assert {view["truth"] for view in comparison["views"]} == {"MIGRATED", "NOT_MIGRATED"}
     _read_some(net)
-    assert net.json("status")["migrations"][0]["groups_done"] == held
+    assert net.status()["migrations"][0]["groups_done"] == held
     code, _, err = net.cli("pause")
     assert (code, "to be paused it must be running" in err) == (2, True)
     assert net.json("throttle", "0")["throttle"] == 0
     assert net.json("resume")["state"] == "running"
-    _wait("done", lambda: not net.json("status")["migrations"])
+    _wait("done", lambda: not net.status()["migrations"])
     assert _placement(net) == {"p0": "server2"}
 
 
 def test_abort_moves_back_what_was_moved(net: Rack) -> None:
     net.json("migrate", "p0", "--to", "server2", "--throttle", SLOW)
-    _wait("some groups", lambda: net.json("status")["migrations"][0]["groups_done"] > 500)
+    _wait("some groups", lambda: net.status()["migrations"][0]["groups_done"] > 500)
     code, out, err = net.cli("abort", "--wait", "--json")
     assert code == 0, err
     back = json.loads(out)
@@ -220,23 +244,6 @@ def test_abort_moves_back_what_was_moved(net: Rack) -> None:
     _read_some(net)
 
 
-def test_two_parts_at_once(net: Rack) -> None:
-    net.json("migrate", "0-4095", "--to", "server2", "--throttle", "300kbps")
-    net.json("migrate", "8192-16383", "--to", "server3", "--throttle", "300kbps")
-    running = net.json("status")["migrations"]
-    assert len(running) == 2
-    assert running[0]["slice"] != running[1]["slice"]
-    code, _, err = net.cli("pause")
-    assert (code, "which migration?" in err) == (2, True)
-    _read_some(net)
-    for migration in running:
-        assert net.json("throttle", "0", str(migration["id"]))["throttle"] == 0
-    _wait("both done", lambda: not net.json("status")["migrations"])
-    assert _placement(net) == {"p0.00": "server2", "p0.01": "server1", "p0.1": "server3"}
-    _check_settled(net)
-    _read_some(net)
-
-
 def _restart_controller(net: Rack, between: Callable[[], None] = lambda: None) -> None:
     net.children.kill("controller")
     between()
@@ -245,14 +252,14 @@ def _restart_controller(net: Rack, between: Callable[[], None] = lambda: None) -
 
 def test_a_restarted_controller_knows_what_was_running(net: Rack) -> None:
     partition = next(iter(_placement(net)))
-    started = net.json("migrate", partition, "--to", "server2", "--throttle", "400kbps")
-    _wait("begun", lambda: net.json("status")["migrations"][0]["groups_done"] > 10)
+    started = net.json("migrate", partition, "--to", "server2", "--throttle", "300kbps")
+    _wait("begun", lambda: net.status()["migrations"][0]["groups_done"] > 10)
     _restart_controller(net)
-    (running,) = net.json("status")["migrations"]
+    (running,) = net.status()["migrations"]
     assert (running["id"], running["state"]) == (started["id"], "running")
     assert net.json("groups", "--migration", str(running["id"]))["match"]
     net.json("throttle", "0")
-    _wait("done", lambda: not net.json("status")["migrations"])
+    _wait("done", lambda: not net.status()["migrations"])
     assert _placement(net)[partition] == "server2"
 
 
@@ -264,7 +271,7 @@ def test_a_migration_that_ended_without_the_controller(net: Rack) -> None:
         _wait("moved", lambda: _keys(net, "server2") > 0 and _quiet(net), 60)
 
     _restart_controller(net, between=ended)
-    _wait("finished", lambda: not net.json("status")["migrations"])
+    _wait("finished", lambda: not net.status()["migrations"])
     assert _placement(net)[partition] == "server2"
 
 
@@ -276,23 +283,23 @@ def _quiet(net: Rack) -> bool:
 
 def test_a_restarted_switch_is_restored(net: Rack) -> None:
     partition = next(iter(_placement(net)))
-    net.json("migrate", partition, "--to", "server2", "--throttle", SLOW)
-    _wait("begun", lambda: net.json("status")["migrations"][0]["groups_done"] > 300)
+    net.json("migrate", partition, "--to", "server2", "--throttle", "300kbps")
+    _wait("begun", lambda: net.status()["migrations"][0]["groups_done"] > 300)
     net.children.kill("switch")
-    _wait("noticed", lambda: not net.json("status")["device"]["connected"])
+    _wait("noticed", lambda: not net.status()["device"]["connected"])
     code, _, err = net.cli("tables")
     assert (code, len(err.splitlines())) == (2, 1)
     assert "switch tor" in err
     assert "is not reachable" in err
     net.start_switch()
-    _wait("restored", lambda: net.json("status")["device"]["connected"])
-    (running,) = net.json("status")["migrations"]
+    _wait("restored", lambda: net.status()["device"]["connected"])
+    (running,) = net.status()["migrations"]
     assert running["state"] == "running"
     comparison = net.json("groups")
     assert comparison["match"], [view for view in comparison["views"] if not view["match"]]
     _read_some(net)
     net.json("throttle", "0")
-    _wait("done", lambda: not net.json("status")["migrations"])
+    _wait("done", lambda: not net.status()["migrations"])
     assert _placement(net)[partition] == "server2"
 
 
@@ -309,7 +316,7 @@ def test_an_agent_that_is_away(net: Rack) -> None:
     assert "agent of server3 (unix:" in err
     assert "does not answer" in err
     assert _placement(net) == before
-    assert net.json("status")["migrations"] == []
+    assert net.status()["migrations"] == []
 
 
 def test_a_promised_migration_that_never_began_is_taken_back(net: Rack, tmp_path: Path) -> None:
@@ -333,7 +340,24 @@ def test_a_promised_migration_that_never_began_is_taken_back(net: Rack, tmp_path
             )
 
     _restart_controller(net, between=promise)
-    _wait("taken back", lambda: not net.json("status")["migrations"])
+    _wait("taken back", lambda: not net.status()["migrations"])
     last = net.json("history")[-1]
     assert (last["state"], last["error"]) == ("failed", "the source was never told to start")
     assert _placement(net) == before
+
+
+def test_two_parts_at_once(net: Rack) -> None:
+    net.json("migrate", "0-4095", "--to", "server2", "--throttle", "300kbps")
+    net.json("migrate", "8192-16383", "--to", "server3", "--throttle", "300kbps")
+    running = net.status()["migrations"]
+    assert len(running) == 2
+    assert running[0]["slice"] != running[1]["slice"]
+    code, _, err = net.cli("pause")
+    assert (code, "which migration?" in err) == (2, True)
+    _read_some(net)
+    for migration in running:
+        assert net.json("throttle", "0", str(migration["id"]))["throttle"] == 0
+    _wait("both done", lambda: not net.status()["migrations"])
+    assert _placement(net) == {"p0.00": "server2", "p0.01": "server1", "p0.1": "server3"}
+    _check_settled(net)
+    _read_some(net)
