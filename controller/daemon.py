@@ -7,6 +7,7 @@ import socket
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Final
 
 import grpc
 
@@ -25,7 +26,8 @@ from controller.switch import Switch
 
 log = logging.getLogger(__name__)
 
-_RETRY_SECONDS = 0.5
+_RETRY_SECONDS: Final = 0.5
+_PLACE_SECONDS: Final = 10.0
 
 
 async def serve(config: Config) -> None:
@@ -71,6 +73,14 @@ class Controller:
         return entries(self.config, self.store.partitions(), active)
 
     async def __aenter__(self) -> "Controller":
+        try:
+            await self._start()
+        except BaseException:
+            await self._exits.aclose()
+            raise
+        return self
+
+    async def _start(self) -> None:
         self._exits.callback(self.store.close)
         self._exits.push_async_callback(self.agents.close)
         await self._listen()
@@ -79,15 +89,20 @@ class Controller:
         self._run(self.switch.run(self.parts.recovery.take_over), "switch")
         self._run(self.parts.cleaner.run(), "cleaner")
         self._run(self._place(), "placement")
-        return self
 
     async def __aexit__(self, *error: object) -> None:
         await self._exits.aclose()
 
     async def ready(self) -> None:
-        """Wait until the switch steers and every agent knows its groups."""
+        """Wait until the switch steers and every agent knows its groups.
+
+        A server that is down must not keep the others waiting for long.
+        """
         await self.switch.ready.wait()
-        await self._placed.wait()
+        try:
+            await asyncio.wait_for(self._placed.wait(), _PLACE_SECONDS)
+        except TimeoutError:
+            log.warning("not all agents have answered yet")
 
     def _run(self, work: Coroutine[None, None, None], name: str) -> None:
         """Run background work until the controller ends; it must not end by itself."""

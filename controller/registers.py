@@ -63,26 +63,31 @@ class P4RuntimeRegisters:
                 p4r.RegisterEntry(register_id=register, index=p4r.Index(index=index))
                 for index in wanted
             ]
-            async for index, value in self._cells(entries):
-                values[places[index]] = value
+            async for found, data in self._cells(entries):
+                values[[places[index] for index in found]] = data
         return values
 
     async def _read_all(self, name: str) -> Cells:
         entry = p4r.RegisterEntry(register_id=self._switch.p4info.registers[name].id)
         values = np.zeros(self.sizes[name], dtype=np.int64)
-        async for index, value in self._cells([entry]):
-            values[index] = value
+        async for found, data in self._cells([entry]):
+            values[found] = data
         return values
 
-    async def _cells(self, entries: list[p4r.RegisterEntry]) -> AsyncIterator[tuple[int, int]]:
+    async def _cells(
+        self, entries: list[p4r.RegisterEntry]
+    ) -> AsyncIterator[tuple[list[int], list[int]]]:
+        """Yield the indices and the values of the cells that `entries` ask for, in batches."""
         request = p4r.ReadRequest(
             device_id=self._switch.device_id,
             entities=[p4r.Entity(register_entry=entry) for entry in entries],
         )
         async for reply in self._reader.request_iter(request):
-            for entity in reply.entities:
-                cell = entity.register_entry
-                yield cell.index.index, int.from_bytes(cell.data.bitstring, "big")
+            cells = [entity.register_entry for entity in reply.entities]
+            yield (
+                [cell.index.index for cell in cells],
+                [int.from_bytes(cell.data.bitstring, "big") for cell in cells],
+            )
 
     async def write(self, name: str, indices: Cells, values: Cells) -> None:
         """Set the cells at `indices` to `values`."""

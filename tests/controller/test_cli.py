@@ -1,6 +1,7 @@
 """The command line without a controller: what is wrong is one line, and exit status 2."""
 
 import json
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -98,3 +99,12 @@ def test_an_unknown_host(run: Run, net: str) -> None:
     status, _, err = run("get", "key", "--host", "client9", "--net", net)
     assert status == 2
     assert "no host 'client9': there are client1, server1, server2" in err
+
+
+def test_a_second_controller(run: Run, net: str, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as first:
+        first.bind(str(tmp_path / "controller.sock"))
+        first.listen()
+        status, out, err = run("controller", "--config", net)
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert "another controller is listening there" in err

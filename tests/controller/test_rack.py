@@ -303,6 +303,29 @@ def test_a_restarted_switch_is_restored(net: Rack) -> None:
     assert _placement(net)[partition] == "server2"
 
 
+def test_a_source_that_is_away_while_the_switch_restarts(net: Rack) -> None:
+    partition = next(iter(_placement(net)))
+    net.json("migrate", partition, "--to", "server2", "--throttle", "300kbps")
+    _wait("begun", lambda: net.status()["migrations"][0]["groups_done"] > 300)
+    source = net.children.children["server1-agent"].pid
+    os.kill(source, signal.SIGSTOP)
+    try:
+        net.children.kill("switch")
+        _wait("noticed", lambda: not net.status()["device"]["connected"])
+        net.start_switch()
+        _wait("connected", lambda: bool(net.status()["device"]["connected"]))
+        _wait("held up", lambda: "agent of server1" in net.status()["migrations"][0]["error"])
+    finally:
+        os.kill(source, signal.SIGCONT)
+    _wait("goes on", lambda: not net.status()["migrations"][0]["error"])
+    comparison = net.json("groups")
+    assert comparison["match"], [view for view in comparison["views"] if not view["match"]]
+    _read_some(net)
+    net.json("throttle", "0")
+    _wait("done", lambda: not net.status()["migrations"])
+    assert _placement(net)[partition] == "server2"
+
+
 def test_an_agent_that_is_away(net: Rack) -> None:
     agent = net.children.children["server3-agent"]
     before = _placement(net)
