@@ -54,13 +54,19 @@ class BlockElaborator(ParserChecker):
                 node.loc,
                 node.name,
                 self.annotations(node.annotations),
-                direction=node.direction,
+                direction=self._passing(node, plain, kind),
                 declared=type_ if isinstance(type_, ir.NewType) else None,
             )
             writable = node.direction in ("out", "inout")
             self.declare(node.name, VarEntry(node.loc, param, type_, writable))
             found.append((node, param, type_))
         return found
+
+    def _passing(self, node: s.ParamNode, plain: ir.Type, kind: str) -> ir.Direction:
+        """Outside of actions a value without direction is passed in (and must be a constant)."""
+        if node.direction == "" and kind != "action" and not isinstance(plain, ir.Extern):
+            return "in"
+        return node.direction
 
     def _check_param(self, node: s.ParamNode, plain: ir.Type, kind: str) -> None:
         if isinstance(plain, ir.Extern):
@@ -72,8 +78,6 @@ class BlockElaborator(ParserChecker):
                 raise unsupported(node.loc, f"a run-time parameter of type {plain}")
         elif isinstance(plain, ir.InfInt | ir.String | ir.Void):
             raise error(node.loc, f"parameter '{node.name}' cannot be of type {plain}")
-        elif node.direction == "" and kind in ("control", "parser"):
-            raise unsupported(node.loc, f"parameter '{node.name}' of a {kind} without direction")
         elif (
             node.direction == ""
             and kind == "action"

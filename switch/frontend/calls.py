@@ -126,6 +126,10 @@ class CallChecker(BuiltinCalls):
             self.argument(param, type_, given, entry.decl.name)
             for param, type_, given in zip(entry.decl.params, entry.types, bound, strict=True)
         )
+        for param, argument in zip(entry.decl.params, arguments, strict=True):
+            if param.direction == "" and not isinstance(argument.type, ir.Extern):
+                label = f"parameter '{param.name}' of '{entry.decl.name}'"
+                self._check_constant_argument(argument, label)
         if isinstance(block, ir.Parser):
             return Value(ir.ParserApply(VOID, node.loc, block, arguments), VOID)
         return Value(ir.ControlApply(VOID, node.loc, block, arguments), VOID)
@@ -177,6 +181,13 @@ class CallChecker(BuiltinCalls):
             return ir.DontCare(erase(type_), given.loc)
         value = self.expression(given.value, type_)
         return self.checked_argument(param, type_, value, label)
+
+    def _check_constant_argument(self, argument: ir.Expression, label: str) -> None:
+        """What a parameter without direction is given, except action data (section 6.8)."""
+        if not is_literal(argument):
+            raise error(
+                argument.loc, f"{label} has no direction: it must be given a compile-time constant"
+            )
 
     def checked_argument(
         self, param: s.ParamNode, type_: ir.Type, value: Value, label: str
@@ -319,8 +330,8 @@ class CallChecker(BuiltinCalls):
                 arguments.append(self.checked_argument(param, type_, known, label))
             else:
                 arguments.append(self.argument(param, type_, given, decl.name))
-            if param.direction == "" and not is_literal(arguments[-1]) and decl.body is None:
-                raise error(node.loc, f"{label} must be given a compile-time constant")
+            if param.direction == "":
+                self._check_constant_argument(arguments[-1], label)
         return bindings, types, result, tuple(arguments)
 
     def _signature(

@@ -112,3 +112,19 @@ def fold_concat(
 
 def fold_slice(operand: ir.IntLiteral, high: int, low: int, loc: ir.Loc) -> ir.IntLiteral:
     return int_literal(ir.Bits(high - low + 1), loc, operand.value >> low)
+
+
+def relocate(node: ir.Expression, loc: ir.Loc) -> ir.Expression:
+    """A literal at the place where its name was used."""
+    match node:
+        case ir.IntLiteral():
+            return ir.IntLiteral(node.type, loc, node.value)
+        case ir.BoolLiteral():
+            return ir.BoolLiteral(node.type, loc, node.value)
+        case ir.EnumLiteral():
+            return ir.EnumLiteral(node.type, loc, node.member)
+        case ir.ErrorLiteral():
+            return ir.ErrorLiteral(node.type, loc, node.member)
+        case ir.StringLiteral():
+            return ir.StringLiteral(node.type, loc, node.value)
+    return node

@@ -10,7 +10,7 @@ from switch.frontend import syntax as s
 from switch.frontend.blocks import BlockElaborator
 from switch.frontend.errors import CompileError, Diagnostic, error, unsupported
 from switch.frontend.scopes import BlockEntry, ExternEntry, FunctionEntry
-from switch.frontend.type_rules import VOID, article, erase
+from switch.frontend.type_rules import VOID, article, erase, sizes, varbit_fields
 
 PACKAGE = "V1Switch"
 D = TypeVar("D", bound=s.Decl)
@@ -142,6 +142,8 @@ class ProgramElaborator(BlockElaborator):
         self, param: s.ParamNode, given: s.Argument, bindings: dict[str, ir.Type]
     ) -> ir.Control | ir.Parser:
         call = given.value
+        if isinstance(call, s.Call) and isinstance(call.callee, s.Name):
+            self.lookup(call.callee.name, call.callee.loc, call.callee.from_global)
         if not (
             isinstance(call, s.Call)
             and isinstance(call.callee, s.TypeName)
@@ -228,6 +230,8 @@ class ProgramElaborator(BlockElaborator):
         headers, metadata = (erase(t) for t in bindings.values())
         if not isinstance(headers, ir.Struct):
             raise error(main.loc, f"the headers of {PACKAGE} must be a struct, not {headers}")
+        self._check_headers(headers)
+        self._check_headers(metadata)
         standard = self.types["standard_metadata_t"]
         assert isinstance(standard, ir.Struct)
         return ir.Program(
@@ -249,6 +253,24 @@ class ProgramElaborator(BlockElaborator):
             main_annotations=self.annotations(main.annotations),
             sources=files,
         )
+
+    def _check_headers(self, type_: ir.Type) -> None:
+        """What the target cannot lay out (as in p4c for BMv2): every header is whole bytes."""
+        match type_:
+            case ir.Header():
+                size = sizes(type_)
+                loc = self.declared_at[type_.name]
+                if size is not None and size[1] % 8:
+                    raise error(
+                        loc, f"header '{type_.name}' has {size[1]} bits, not a multiple of 8"
+                    )
+                if varbit_fields(type_) > 1:
+                    raise unsupported(loc, "a header with more than one varbit field")
+            case ir.Struct() | ir.HeaderUnion():
+                for field in type_.fields:
+                    self._check_headers(field.type)
+            case ir.HeaderStack():
+                self._check_headers(type_.element)
 
 
 def _check_type_params(names: Sequence[str], loc: ir.Loc) -> None:

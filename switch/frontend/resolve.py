@@ -30,6 +30,8 @@ class TypeResolver(Context):
     def __init__(self) -> None:
         super().__init__()
         self._scalars: dict[int, tuple[ir.Type, int]] = {}
+        self.declared_at: dict[str, ir.Loc] = {}
+        """Where structs, headers and unions were declared."""
         self.specialised: dict[str, tuple[s.CompositeDecl, tuple[ir.Type, ...]]] = {}
 
     def resolve(self, node: s.TypeNode) -> ir.Type:
@@ -189,6 +191,7 @@ class TypeResolver(Context):
         kinds = {"header": ir.Header, "header_union": ir.HeaderUnion, "struct": ir.Struct}
         type_ = kinds[decl.kind](name, tuple(fields), notes)
         self._bounded(type_, decl.loc)
+        self.declared_at[name] = decl.loc
         return type_
 
     def _declared_field(self, decl: s.CompositeDecl, node: s.FieldNode) -> ir.Field:

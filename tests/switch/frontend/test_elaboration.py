@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from switch import ir
-from tests.switch.frontend.programs import assigned, body, program
+from tests.switch.frontend.programs import (
+    assigned,
+    body,
+    check_rejected,
+    complaints,
+    program,
+    source,
+)
 
 
 def call(statement: ir.Statement) -> ir.Expression:
@@ -412,16 +419,12 @@ def test_generic_structs(tmp_path: Path) -> None:
 
 
 def test_unused_blocks_are_checked_too(tmp_path: Path) -> None:
-    from tests.switch.frontend.programs import complaints, source
-
     text = source(top="control Unused(inout bit<8> x)(bit<16> y) { apply { x = y; } }")
     (found,) = complaints(tmp_path, text)
     assert "bit<16> to bit<8>" in found.message
 
 
 def test_one_run_reports_several_errors(tmp_path: Path) -> None:
-    from tests.switch.frontend.programs import complaints, source
-
     text = source(
         locals="bit<8> x = bad; table t { actions = { worse; } }",
         body="x = 1;\nt.apply();\nmeta.a = meta.b;",
@@ -433,3 +436,11 @@ def test_one_run_reports_several_errors(tmp_path: Path) -> None:
         "cannot convert bit<16> to bit<8> implicitly in the assignment",
     ]
     assert [d.line for d in found] == sorted(d.line for d in found)
+
+
+def test_headers_are_whole_bytes(tmp_path: Path) -> None:
+    check_rejected(
+        tmp_path,
+        source(types="header §odd_h { bit<7> x; }", fields="odd_h[2] odd;"),
+        "header 'odd_h' has 7 bits, not a multiple of 8",
+    )
