@@ -24,7 +24,7 @@ from hosts.wire import GROUPS, Flags, Op
 
 log = logging.getLogger("netmigrate.agent")
 
-_BATCHES: Final = 8
+_BATCHES: Final = 4
 _RECEIVE_BUFFER: Final = 8 << 20
 _IDLE_SECONDS: Final = 600
 _HOUSEKEEPING_SECONDS: Final = 60.0

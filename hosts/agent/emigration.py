@@ -29,6 +29,7 @@ MAX_LANES: Final = 64
 _HELD_PER_GROUP: Final = 4096
 _RESEND: Final = (0.02, 0.5)
 _TICK: Final = 0.01
+_AHEAD: Final = 0.02  # seconds of throttled stream that may be prepared in advance
 _CHUNK_BYTES: Final = 48 * 1024
 _CHUNK_KEYS: Final = 192
 _LISTED_AT_ONCE: Final = 16
@@ -57,6 +58,7 @@ class Lane:
     acknowledged: int = 0
     group: int = -1
     prepared: bool = False  # the destination is the owner
+    listed: bool = False  # `keys` is known
     started: bool = False  # START is acknowledged
     arrived: bool = False  # the destination has applied every key
     keys: list[bytes] = field(default_factory=list)
@@ -93,6 +95,7 @@ class Emigration:
         self.done: set[int] = set()
         self.changed = asyncio.Event()  # replaced at every change of status
         self._node = node
+        self._peer = (address(destination.ip), destination.udp_port)
         self._emigrated = emigrated
         self._todo = deque(group for groups in ranges for group in groups)
         self._by_group: dict[int, Lane] = {}
@@ -101,7 +104,7 @@ class Emigration:
         self._to_send: deque[Lane] = deque()
         self._held: dict[int, dict[tuple[int, int], Query]] = {}
         self._told = 0  # watermarks told to the destination, by the core's clock
-        self._key_bytes = 128.0  # what a key took of late
+        self._key_bytes = 4096.0  # what a key took of late; at first a careful guess
         self._pausing = False
         self._stopping = False
         self._frozen = False
@@ -244,25 +247,30 @@ class Emigration:
             self._ticking = asyncio.get_running_loop().call_later(_TICK, self._tick)
         self._check_end()
 
-    def _start_groups(self, link: Link) -> None:
-        """Steps 1 and 2 for every free lane. Throttled, few groups are in flight at a time: each
-        costs the clients something while it is."""
+    def _wanted(self) -> int:
+        """How many groups to start now. Throttled, only so many that the stream does not run dry
+        while PREPARE is under way: a group costs the clients something while it is in flight."""
         if self._pausing or self.status is Status.STOPPING:
-            return
-        if self.throttle.rate:
-            if wait := self.throttle.wait():
-                self._kick_in(wait)
-                return
-            if self._to_send or self._to_list:
-                return
+            return 0
+        if not self.throttle.rate:
+            return len(self.lanes)
+        if self.throttle.wait() > _AHEAD:
+            return 0
+        per_group = self.bytes_sent / max(1, len(self.done))
+        enough = 2 + 2 * self.throttle.chunk(_CHUNK_BYTES) / max(per_group, 1.0)
+        unsent = sum(
+            lane.sent < len(lane.keys) or not lane.listed for lane in self._by_group.values()
+        )
+        return int(enough) - unsent
+
+    def _start_groups(self, link: Link) -> None:
+        """Steps 1 and 2 for free lanes."""
         chosen: list[Lane] = []
-        most = len(self.lanes)
-        if self.throttle.rate:
-            most = 1 + int(self.throttle.chunk(_CHUNK_BYTES) // (16 * self._key_bytes))
-        while self._idle and self._todo and len(chosen) < most:
+        wanted = self._wanted()
+        while self._idle and self._todo and len(chosen) < wanted:
             lane = self._idle.pop()
             lane.group = self._todo.popleft()
-            lane.prepared = lane.started = lane.arrived = False
+            lane.prepared = lane.listed = lane.started = lane.arrived = False
             lane.keys, lane.sent = [], 0
             self._by_group[lane.group] = lane
             self._node.table.set(lane.group, State.EMIGRATING, self.destination.index)
@@ -304,7 +312,7 @@ class Emigration:
         for lane, keys in zip(
             lanes, keys_of(self._node.core, [lane.group for lane in lanes]), strict=True
         ):
-            lane.keys, lane.sent = keys, 0
+            lane.keys, lane.sent, lane.listed = keys, 0, True
             self._to_send.append(lane)
         if self._to_list:
             self._kick()
@@ -412,7 +420,6 @@ class Emigration:
         """GROUP_ACKs: (group, lane, sequence, ip, port). Frozen, the truth must not change under
         the controller; the destination acknowledges the resend again."""
         complete: list[Lane] = []
-        peer = (address(self.destination.ip), self.destination.udp_port)
         finished = False
         for group, index, sequence, ip, port in acks:
             lane = self._by_group.get(group)
@@ -422,7 +429,7 @@ class Emigration:
                 or lane.index != index
                 or lane.sequence != sequence
                 or not lane.packet
-                or (ip, port) != peer
+                or (ip, port) != self._peer
             ):
                 self._node.counters.add("control_ignored")
                 continue

@@ -57,6 +57,7 @@ class Immigration:
     number: int
     source: Server
     ranges: list[range]
+    peer: tuple[int, int]  # where its control packets come from
     here: dict[int, set[bytes]] = field(default_factory=dict)  # of its IMMIGRATING groups
     done: set[int] = field(default_factory=set)
 
@@ -93,7 +94,9 @@ class Immigrations:
         for groups in ranges:
             # a copy that we once gave away is no reason to answer GONE: we are asked anew
             table.former[groups.start : groups.stop] = 0
-        self._migrations[number] = Immigration(number, source, list(ranges))
+        self._migrations[number] = Immigration(
+            number, source, list(ranges), (address(source.ip), source.udp_port)
+        )
         self._node.know(source)
 
     # --- frames from a source ---------------------------------------------------------------------
@@ -274,7 +277,7 @@ class Immigrations:
             if (
                 migration is None
                 or service != self._node.core.service
-                or (ip, port) != (address(migration.source.ip), migration.source.udp_port)
+                or (ip, port) != migration.peer
                 or not self._control(migration, Op(op), group)
             ):
                 self._node.counters.add("control_ignored")

@@ -3,7 +3,8 @@
 from time import monotonic
 from typing import Final
 
-_BURST_SECONDS: Final = 0.01
+_BURST_SECONDS: Final = 0.03
+_CHUNK_SECONDS: Final = 0.01
 
 
 class Throttle:
@@ -40,4 +41,4 @@ class Throttle:
 
     def chunk(self, most: int) -> int:
         """Return how many bytes to send at once, so that the stream stays even."""
-        return min(most, int(self.rate * _BURST_SECONDS / 8)) if self.rate else most
+        return min(most, int(self.rate * _CHUNK_SECONDS / 8)) if self.rate else most

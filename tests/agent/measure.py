@@ -140,6 +140,7 @@ def plain_loop(source: Store, destination: Store) -> float:
 def migrate(
     keys: int = 200000,
     lanes: int = 64,
+    throttle: Annotated[int, typer.Option(help="Bits per second of group data, 0: none.")] = 0,
     groups: Annotated[int, typer.Option(help="Groups 0 to this one less.")] = GROUPS,
 ) -> None:
     """An unthrottled migration against the plain loop."""
@@ -162,12 +163,17 @@ def migrate(
             started = time.perf_counter()
             stubs[0].StartMigration(
                 pb.StartRequest(
-                    migration=1, destination=message(servers[1]), groups=ranges, lanes=lanes
+                    migration=1,
+                    destination=message(servers[1]),
+                    groups=ranges,
+                    lanes=lanes,
+                    throttle=throttle,
                 )
             )
             for progress in stubs[0].WatchMigration(pb.WatchRequest(migration=1)):
                 last = progress
             seconds = time.perf_counter() - started
+            print(f"{8 * last.bytes_sent / seconds:,.0f} bit/s of group data")
             print(
                 f"migration: {last.keys_sent / seconds:,.0f} keys/s, {last.groups_done} groups in "
                 f"{seconds:.2f} s ({last.keys_sent / seconds / rate:.2f} of the loop)"
