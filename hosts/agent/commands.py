@@ -28,7 +28,11 @@ _REFUSED_FLAGS: Final = {
     b"pubsub": "publish/subscribe cannot work over datagrams",
     b"blocking": "it blocks, and a datagram cannot wait",
 }
+_BLOCKS: Final = _REFUSED_FLAGS[b"blocking"]
 _REFUSED_NAMES: Final = {
+    # Redis before 7 has no flag for these
+    **dict.fromkeys((b"blpop", b"brpop", b"brpoplpush", b"blmove"), _BLOCKS),
+    **dict.fromkeys((b"bzpopmin", b"bzpopmax"), _BLOCKS),
     b"migrate": "moving keys is the agents' work",
     b"restore-asking": "it is the cluster's own",
     b"watch": "transactions need a connection",
