@@ -29,6 +29,7 @@ def generate(program: ir.Program) -> str:
     used = analysis.fields_read(program)
     for field, macro in (
         ("ingress_global_timestamp", "P4_USES_INGRESS_TIME"),
+        ("enq_timestamp", "P4_USES_QUEUE_TIME"),
         ("egress_global_timestamp", "P4_USES_EGRESS_TIME"),
     ):
         if field in used:

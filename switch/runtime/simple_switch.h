@@ -142,6 +142,10 @@ static void p4_run_egress(struct p4s *s, struct packet *c, uint32_t port, p4s_em
     /* Anything but the drop port, as wide as the field. */
     c->std.egress_spec_ = (s->drop_port + 1) & 0x1ff;
     c->std.packet_length_ = c->p.packet_length;
+    /* Nothing queues between ingress and egress: depths and time in the queue stay 0. */
+#ifdef P4_USES_QUEUE_TIME
+    c->std.enq_timestamp_ = (uint32_t)((p4_now_ns() - s->origin_ns) / 1000);
+#endif
 #ifdef P4_USES_EGRESS_TIME
     c->std.egress_global_timestamp_ = (p4_now_ns() - s->origin_ns) / 1000 & 0xffffffffffffull;
 #endif

@@ -21,6 +21,10 @@ def _padded(width: int) -> int:
     return -(-width // 8) * 8
 
 
+def _divisor(width: int) -> int:
+    return 1 << (width * 2 // 3 if width > 1 else 0)
+
+
 def _source(width: int) -> str:
     """The results of all operators on a and b (b's low byte shifts), unsigned, then signed."""
     pad = _padded(width) - width
@@ -37,12 +41,13 @@ def _source(width: int) -> str:
         lines.append(f"{kind}<{width}> {a} = ({kind}<{width}>)hdr.i.a;")
         lines.append(f"{kind}<{width}> {b} = ({kind}<{width}>)hdr.i.b;")
         for i, op in enumerate(operators):
-            right = "hdr.i.n" if op in ("<<", ">>") else b
-            value = f"(bit<{width}>)({a} {op} {right})"
-            if op in ("/", "%"):
-                lines.append(f"if ({b} != 0) {{ hdr.o.{sign}{i} = {value}; }}")
-            else:
-                lines.append(f"hdr.o.{sign}{i} = {value};")
+            right = b
+            if op in ("<<", ">>"):
+                right = "hdr.i.n"
+            elif op in ("/", "%"):
+                # p4c takes only constant powers of two here.
+                right = str(_divisor(width))
+            lines.append(f"hdr.o.{sign}{i} = (bit<{width}>)({a} {op} {right});")
         lines.append(f"hdr.o.{sign}{len(operators)} = (bit<{width}>)(-{a});")
         lines.append(f"hdr.o.{sign}{len(operators) + 1} = (bit<{width}>)(~{a});")
     for i, op in enumerate(COMPARISONS):
@@ -65,9 +70,9 @@ def _signed(value: int, width: int) -> int:
 
 
 def _unsigned_results(a: int, b: int, n: int, width: int) -> list[int]:
-    most = (1 << width) - 1
+    most, divisor = (1 << width) - 1, _divisor(width)
     return [
-        a + b, a - b, a * b, a // b if b else 0, a % b if b else 0,
+        a + b, a - b, a * b, a // divisor, a % divisor,
         min(a + b, most), max(a - b, 0), a & b, a | b, a ^ b,
         a << n if n < width else 0, a >> n, -a, ~a,
     ]  # fmt: skip
