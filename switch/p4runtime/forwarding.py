@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from finsy.proto import p4r
 
+from switch.p4runtime.digests import Digests
 from switch.p4runtime.errors import INVALID_ARGUMENT, Refused
 from switch.p4runtime.schema import Schema
 from switch.runtime.entries import Entry, Match, PipelineError
@@ -29,10 +30,17 @@ class Forwarding:
     config: p4r.ForwardingPipelineConfig
     pipeline: Pipeline
     schema: Schema
+    digests: Digests
     cookies: dict[EntryKey, Cookie] = field(default_factory=dict)
     default_cookies: dict[int, Cookie] = field(default_factory=dict)
     multicast_groups: dict[int, p4r.MulticastGroupEntry] = field(default_factory=dict)
     clone_sessions: dict[int, p4r.CloneSessionEntry] = field(default_factory=dict)
+
+
+def forward(config: p4r.ForwardingPipelineConfig, pipeline: Pipeline) -> Forwarding:
+    """A fresh pipeline, seen through the config's P4Info."""
+    names = {digest.preamble.id: digest.preamble.name for digest in config.p4info.digests}
+    return Forwarding(config, pipeline, Schema(config.p4info), Digests(pipeline, names))
 
 
 def replicas(entry: p4r.MulticastGroupEntry | p4r.CloneSessionEntry) -> list[tuple[int, int]]:
@@ -48,6 +56,9 @@ def carry_over(old: Forwarding, new: Forwarding) -> None:
     try:
         _carry_tables(old, new)
         _carry_arrays(old, new)
+        digests = {name: number for number, name in new.digests.names.items()}
+        for entry in old.digests.configs(0):
+            new.digests.configure(digests[old.digests.name(entry.digest_id)], entry.config)
         for number, group in old.multicast_groups.items():
             new.pipeline.set_multicast_group(number, replicas(group))
             new.multicast_groups[number] = group

@@ -10,8 +10,8 @@ from switch.frontend.errors import CompileError
 from switch.p4info import p4info
 from switch.p4runtime.device_config import DeviceConfig
 from switch.p4runtime.errors import NOT_FOUND, Refused, invalid
-from switch.p4runtime.forwarding import Forwarding, carry_over
-from switch.p4runtime.schema import Schema, missing_from
+from switch.p4runtime.forwarding import Forwarding, carry_over, forward
+from switch.p4runtime.schema import missing_from
 
 Request = p4r.SetForwardingPipelineConfigRequest
 Query = p4r.GetForwardingPipelineConfigRequest
@@ -24,7 +24,7 @@ def realize(own: DeviceConfig, cpu_port: int | None, *, below: str = "") -> Forw
     config = p4r.ForwardingPipelineConfig(
         p4info=p4info(pipeline.program), p4_device_config=own.serialize()
     )
-    return Forwarding(config, pipeline, Schema(config.p4info))
+    return forward(config, pipeline)
 
 
 def realize_config(config: p4r.ForwardingPipelineConfig, cpu_port: int | None) -> Forwarding:
@@ -36,7 +36,7 @@ def realize_config(config: p4r.ForwardingPipelineConfig, cpu_port: int | None) -
         raise invalid(f"p4info and p4_device_config do not belong together: {difference}")
     kept = p4r.ForwardingPipelineConfig()
     kept.CopyFrom(config)
-    return Forwarding(kept, pipeline, Schema(kept.p4info))
+    return forward(kept, pipeline)
 
 
 class PipelineConfigs:

@@ -29,7 +29,6 @@ NOT_SUPPORTED = {
     "action_profile_member": ("action_profiles", "action_profile_id"),
     "action_profile_group": ("action_profiles", "action_profile_id"),
     "value_set_entry": ("value_sets", "value_set_id"),
-    "digest_entry": ("digests", "digest_id"),
 }
 
 Stored = TypeVar("Stored")
@@ -81,6 +80,7 @@ class _Reader:
             "meter_entry": self._meter_entries,
             "direct_meter_entry": self._direct_meter_entries,
             "packet_replication_engine_entry": self._replication_entries,
+            "digest_entry": self._digest_entries,
         }
 
     def read(self, request: p4r.Entity) -> list[p4r.Entity] | Messages:
@@ -300,6 +300,15 @@ class _Reader:
         if plain and isinstance(values, np.ndarray):
             return bulk.register_cells(register, values)
         return _messages([_register_cell(register, i, int(v)) for i, v in enumerate(values)])
+
+    # --- digests ------------------------------------------------------------------------------
+
+    def _digest_entries(self, request: p4r.Entity) -> Iterator[p4r.Entity]:
+        number = request.digest_entry.digest_id
+        if number:
+            self._forwarding.digests.name(number)
+        for entry in self._forwarding.digests.configs(number):
+            yield p4r.Entity(digest_entry=entry)
 
     # --- packet replication -------------------------------------------------------------------
 

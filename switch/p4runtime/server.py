@@ -27,6 +27,8 @@ MAX_MESSAGE = 128 * 1024 * 1024
 MAX_STREAMS = 16
 """Open StreamChannels: each occupies a thread of gRPC's pool and one of its own."""
 OTHER_THREADS = 8
+DIGEST_SECONDS = 0.005
+"""How often digests are looked for, while any are wanted."""
 
 Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
@@ -52,6 +54,9 @@ class Server:
         self._packet_in: packet_io.Layout | None = None
         self._packet_out: packet_io.Layout | None = None
         self._packets = threading.Thread(target=self._send_packets, name="packet-in", daemon=True)
+        self._digests = threading.Thread(target=self._send_digests, name="digests", daemon=True)
+        self._listening = threading.Event()  # there may be digests to take
+        self._stopping = threading.Event()
         self._grpc = grpc.server(
             futures.ThreadPoolExecutor(MAX_STREAMS + OTHER_THREADS, "p4runtime"),
             options=(
@@ -67,15 +72,19 @@ class Server:
         """Start forwarding and serving."""
         self._ports.start()
         self._packets.start()
+        self._digests.start()
         self._grpc.start()
 
     def stop(self) -> None:
         """End forwarding, all streams and all calls; the ports can be closed then."""
         self._ports.stop()
+        self._stopping.set()
+        self._listening.set()
         self._arbiter.end_all()
         self._grpc.stop(grace=1).wait()
-        if self._packets.is_alive():
-            self._packets.join()
+        for thread in (self._packets, self._digests):
+            if thread.is_alive():
+                thread.join()
 
     def load(self, config: DeviceConfig, *, below: str = "") -> None:
         """Put a program in force without a controller, as at start; raises CompileError."""
@@ -91,6 +100,8 @@ class Server:
         self._packet_in = packet_io.layout(program, "packet_in", schema.packet_in)
         self._packet_out = packet_io.layout(program, "packet_out", schema.packet_out)
         self._ports.load(committed.pipeline)
+        if committed.digests.enabled:
+            self._listening.set()
 
     def _handlers(self) -> grpc.GenericRpcHandler:
         def serialize(message: Any) -> bytes:
@@ -141,6 +152,8 @@ class Server:
         with self._state:
             self._arbiter.check_primary(request.role, request.election_id)
             outcomes = write(self._forwarding(), request.updates, request.atomicity)
+            if self._digests_enabled():
+                self._listening.set()
         if any(outcomes):
             _abort_batch(context, "Write failure.", outcomes)
         return p4r.WriteResponse()
@@ -237,9 +250,13 @@ class Server:
                     response.error.packet_out.packet_out.CopyFrom(request.packet)
                     controller.send_if_room(response)
             case "digest_ack":
-                response = _stream_error(errors.invalid("there are no digests to acknowledge"))
-                response.error.digest_list_ack.digest_list_ack.CopyFrom(request.digest_ack)
-                controller.send_if_room(response)
+                try:
+                    with self._state:
+                        self._forwarding().digests.acknowledge(request.digest_ack)
+                except Refused as refused:
+                    response = _stream_error(refused)
+                    response.error.digest_list_ack.digest_list_ack.CopyFrom(request.digest_ack)
+                    controller.send_if_room(response)
             case _:
                 response = _stream_error(errors.invalid("the message is of no known kind"))
                 response.error.other.SetInParent()
@@ -255,6 +272,23 @@ class Server:
             self._ports.inject(self._cpu_port, self._packet_out.pack(message))
         except PortError as error:
             raise errors.invalid(str(error)) from None
+
+    def _digests_enabled(self) -> bool:
+        committed = self._configs.committed
+        return committed is not None and committed.digests.enabled
+
+    def _send_digests(self) -> None:
+        """Pass digests on while a controller wants any, until the switch stops."""
+        while self._listening.wait() and not self._stopping.wait(DIGEST_SECONDS):
+            with self._state:
+                if not self._digests_enabled():
+                    self._listening.clear()
+                    continue
+                assert self._configs.committed is not None
+                lists = self._configs.committed.digests.take()
+            for message in lists:
+                for controller in self._arbiter.primaries():
+                    controller.send_if_room(p4r.StreamMessageResponse(digest=message))
 
     def _send_packets(self) -> None:
         """Pass what reaches the CPU port on to the primaries, until the ports are stopped."""

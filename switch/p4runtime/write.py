@@ -9,23 +9,18 @@ from finsy.proto import p4r
 from switch.p4runtime import codec
 from switch.p4runtime.errors import (
     ABORTED,
-    ALREADY_EXISTS,
-    NOT_FOUND,
-    OUT_OF_RANGE,
     PERMISSION_DENIED,
     UNIMPLEMENTED,
     Refused,
     from_pipeline,
     invalid,
 )
-from switch.p4runtime.forwarding import Cookie, EntryKey, Forwarding, replicas
+from switch.p4runtime.forwarding import Cookie, EntryKey, Forwarding
+from switch.p4runtime.replication import check_presence, write_replication
 from switch.p4runtime.schema import Register, Table
 from switch.runtime.entries import Entry, MeterConfig, PipelineError
 
 INSERT, MODIFY, DELETE = p4r.Update.INSERT, p4r.Update.MODIFY, p4r.Update.DELETE
-MAX_MULTICAST_GROUP = 0xFFFF  # standard_metadata.mcast_grp is bit<16>
-MAX_INSTANCE = 0xFFFF  # standard_metadata.egress_rid is bit<16>
-MAX_PORT = 0x1FF  # standard_metadata.egress_port is bit<9>
 
 Undo = Callable[[], None]
 
@@ -80,6 +75,7 @@ class _Writer:
             "meter_entry": self._meter_entry,
             "direct_meter_entry": self._direct_meter_entry,
             "packet_replication_engine_entry": self._replication_entry,
+            "digest_entry": self._digest_entry,
         }
 
     def attempt(self, update: p4r.Update) -> Refused | None:
@@ -412,85 +408,19 @@ class _Writer:
         else:
             self._pipeline.set_registers(register.name, values, first)
 
+    # --- digests ------------------------------------------------------------------------------
+
+    def _digest_entry(self, update: p4r.Update) -> None:
+        """INSERT enables a digest, DELETE disables it (spec 9.9)."""
+        message = update.entity.digest_entry
+        digests, number = self._forwarding.digests, message.digest_id
+        name = digests.name(number)
+        old = next((entry.config for entry in digests.configs(number)), None)
+        check_presence(update.type, old is not None, f"config of digest {name}")
+        digests.configure(number, None if update.type == DELETE else message.config)
+        self._note(lambda: digests.configure(number, old))
+
     # --- packet replication -------------------------------------------------------------------
 
     def _replication_entry(self, update: p4r.Update) -> None:
-        message = update.entity.packet_replication_engine_entry
-        match message.WhichOneof("type"):
-            case "multicast_group_entry":
-                self._multicast_group(update.type, message.multicast_group_entry)
-            case "clone_session_entry":
-                self._clone_session(update.type, message.clone_session_entry)
-            case _:
-                raise invalid("the packet replication entry is of no type")
-
-    def _multicast_group(self, update: int, message: p4r.MulticastGroupEntry) -> None:
-        number = message.multicast_group_id
-        if number == 0:
-            raise invalid("0 is not a multicast group")
-        if number > MAX_MULTICAST_GROUP:
-            raise Refused(OUT_OF_RANGE, f"multicast group {number} is over {MAX_MULTICAST_GROUP}")
-        groups = self._forwarding.multicast_groups
-        old = groups.get(number)
-        _check_presence(update, old is not None, f"multicast group {number}")
-        if update != DELETE:
-            _check_replicas(message, f"multicast group {number}")
-        self._set_multicast_group(number, None if update == DELETE else message)
-        self._note(lambda: self._set_multicast_group(number, old))
-
-    def _set_multicast_group(self, number: int, message: p4r.MulticastGroupEntry | None) -> None:
-        groups = self._forwarding.multicast_groups
-        if message is None:
-            self._pipeline.delete_multicast_group(number)
-            del groups[number]
-        else:
-            self._pipeline.set_multicast_group(number, replicas(message))
-            groups[number] = p4r.MulticastGroupEntry()
-            groups[number].CopyFrom(message)
-
-    def _clone_session(self, update: int, message: p4r.CloneSessionEntry) -> None:
-        number = message.session_id
-        if number == 0:
-            raise invalid("0 is not a clone session")
-        old = self._forwarding.clone_sessions.get(number)
-        _check_presence(update, old is not None, f"clone session {number}")
-        if update != DELETE:
-            _check_replicas(message, f"clone session {number}")
-            if message.packet_length_bytes < 0:
-                raise invalid(f"clone session {number}: packet_length_bytes is negative")
-        self._set_clone_session(number, None if update == DELETE else message)
-        self._note(lambda: self._set_clone_session(number, old))
-
-    def _set_clone_session(self, number: int, message: p4r.CloneSessionEntry | None) -> None:
-        sessions = self._forwarding.clone_sessions
-        if message is None:
-            self._pipeline.delete_clone_session(number)
-            del sessions[number]
-        else:
-            self._pipeline.set_clone_session(number, replicas(message), message.packet_length_bytes)
-            sessions[number] = p4r.CloneSessionEntry()
-            sessions[number].CopyFrom(message)
-
-
-def _check_presence(update: int, present: bool, what: str) -> None:
-    if update == INSERT and present:
-        raise Refused(ALREADY_EXISTS, f"{what} exists already")
-    if update != INSERT and not present:
-        raise Refused(NOT_FOUND, f"there is no {what}")
-
-
-def _check_replicas(message: p4r.MulticastGroupEntry | p4r.CloneSessionEntry, what: str) -> None:
-    for item in message.replicas:
-        if item.backup_replicas:
-            raise Refused(UNIMPLEMENTED, f"{what}: backup replicas are not supported")
-        kind = item.WhichOneof("port_kind")
-        if kind is None:
-            raise invalid(f"{what}: a replica names no port")
-        port = item.egress_port if kind == "egress_port" else int.from_bytes(item.port, "big")
-        if (kind == "port" and not item.port) or port > MAX_PORT:
-            raise invalid(f"{what}: replica port {port} is not within 0..{MAX_PORT}")
-        if item.instance > MAX_INSTANCE:
-            raise invalid(f"{what}: replica instance {item.instance} is over {MAX_INSTANCE}")
-    pairs = replicas(message)
-    if len(set(pairs)) != len(pairs):
-        raise invalid(f"{what}: two replicas have the same port and instance")
+        self._note(write_replication(self._forwarding, update))

@@ -174,7 +174,7 @@ class Client:
     def id(self, name: str) -> int:
         """The id of a table, action or extern, by its alias."""
         kinds: Sequence[str] = (
-            *("tables", "actions", "counters", "direct_counters", "meters", "registers"),
+            *("tables", "actions", "counters", "direct_counters", "meters", "registers", "digests"),
         )
         for kind in kinds:
             for thing in getattr(self.info, kind):

@@ -76,6 +76,24 @@ class Entities:
             entity.direct_counter_entry.data.packet_count = packets
         return entity
 
+    def rate(self, index: int | None = None, config: p4r.MeterConfig | None = None) -> p4r.Entity:
+        """A cell of the indexed meter."""
+        message = p4r.MeterEntry(meter_id=self.id("rates"), config=config)
+        if index is not None:
+            message.index.index = index
+            message.index.SetInParent()
+        return p4r.Entity(meter_entry=message)
+
+    def station_meter(self, mac: int, config: p4r.MeterConfig | None = None) -> p4r.Entity:
+        key = self.station(mac).table_entry
+        return p4r.Entity(direct_meter_entry=p4r.DirectMeterEntry(table_entry=key, config=config))
+
+
+def learning(number: int, **config: int) -> p4r.Entity:
+    """How a digest is to be sent."""
+    settings = p4r.DigestEntry.Config(**config)
+    return p4r.Entity(digest_entry=p4r.DigestEntry(digest_id=number, config=settings))
+
 
 def shortest(value: int) -> bytes:
     return value.to_bytes(max(1, (value.bit_length() + 7) // 8), "big")

@@ -30,6 +30,12 @@ struct headers_t {
 
 struct metadata_t {
     bit<8> mark;
+    bit<2> colour;
+}
+
+struct learned_t {
+    mac_t station;
+    bit<9> port;
 }
 
 const bit<9> CPU_PORT = 510;
@@ -60,6 +66,8 @@ control MyIngress(inout headers_t hdr, inout metadata_t meta,
                   inout standard_metadata_t standard_metadata) {
     direct_counter(CounterType.packets_and_bytes) station_counter;
     counter(4, CounterType.packets_and_bytes) seen;
+    direct_meter<bit<2>>(MeterType.packets) station_meter;
+    meter(4, MeterType.bytes) rates;
     register<bit<1>>(64) flags;
     register<bit<32>>(16) sums;
     register<int<8>>(4) levels;
@@ -70,6 +78,7 @@ control MyIngress(inout headers_t hdr, inout metadata_t meta,
     }
     @brief("Sends the packet on.")
     action forward(bit<9> port) {
+        station_meter.read(meta.colour);
         standard_metadata.egress_spec = port;
     }
     action set_mark(bit<8> mark, @id(7) bit<3> colour) {
@@ -88,6 +97,7 @@ control MyIngress(inout headers_t hdr, inout metadata_t meta,
         actions = { forward; to_controller; drop; @tableonly set_mark; @defaultonly NoAction; }
         default_action = NoAction();
         counters = station_counter;
+        meters = station_meter;
         size = 4;
     }
     table prefix {
@@ -122,6 +132,10 @@ control MyIngress(inout headers_t hdr, inout metadata_t meta,
         sums.write(0, hdr.ethernet.src[31:0]);
         levels.write(0, -1);
         big.write(0, 1);
+        rates.execute_meter((bit<32>) 0, meta.colour);
+        if (hdr.ethernet.type == 0x9999) {
+            digest<learned_t>(1, { hdr.ethernet.src, standard_metadata.ingress_port });
+        }
         keyless.apply();
         fixed.apply();
         prefix.apply();

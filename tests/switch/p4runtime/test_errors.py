@@ -10,9 +10,11 @@ from finsy.proto import p4d, p4r
 
 from switch.p4runtime import Server
 from tests.switch.p4runtime.client import Client, Failure, delete, insert, modify, uint128
-from tests.switch.p4runtime.entities import Entities, exact, group, lpm, session, ternary
+from tests.switch.p4runtime.entities import Entities, exact, group, learning, lpm, session, ternary
 
 Bad = Callable[[Entities], p4r.Update]
+
+CONFIG = p4r.MeterConfig(cir=1, cburst=2, pir=3, pburst=4)
 
 TABLE_ERRORS: list[tuple[str, Bad]] = [
     # 9.1: what an entry must be made of
@@ -108,7 +110,9 @@ TABLE_ERRORS: list[tuple[str, Bad]] = [
     ),
     (
         "INVALID_ARGUMENT",
-        lambda e: insert(e.station(1, 1, meter_config=p4r.MeterConfig(cir=1))),
+        lambda e: insert(
+            e.entry("prefix", [], e.action("NoAction"), meter_config=p4r.MeterConfig(cir=1))
+        ),
     ),
     ("INVALID_ARGUMENT", lambda e: insert(e.station(1, 1, idle_timeout_ns=5))),
     (
@@ -146,6 +150,14 @@ OTHER_ERRORS: list[tuple[str, Bad]] = [
         ),
     ),
     # 9.4: meters
+    ("INVALID_ARGUMENT", lambda e: modify(e.rate(4 - 5, CONFIG))),
+    ("OUT_OF_RANGE", lambda e: modify(e.rate(4, CONFIG))),
+    ("INVALID_ARGUMENT", lambda e: insert(e.rate(0, CONFIG))),
+    ("INVALID_ARGUMENT", lambda e: modify(e.rate(0, p4r.MeterConfig(cir=-1)))),
+    ("INVALID_ARGUMENT", lambda e: modify(e.rate(0, p4r.MeterConfig(cir=2, pir=1)))),
+    ("INVALID_ARGUMENT", lambda e: modify(e.rate(0, p4r.MeterConfig(eburst=1)))),
+    ("NOT_FOUND", lambda e: modify(e.station_meter(1, CONFIG))),
+    ("INVALID_ARGUMENT", lambda e: delete(e.station_meter(100, CONFIG))),
     (
         "INVALID_ARGUMENT",
         lambda e: modify(p4r.Entity(meter_entry=p4r.MeterEntry(meter_id=0x14000000))),
@@ -169,6 +181,11 @@ OTHER_ERRORS: list[tuple[str, Bad]] = [
             )
         ),
     ),
+    # 9.9: digests
+    ("INVALID_ARGUMENT", lambda e: insert(learning(0x17000000))),
+    ("NOT_FOUND", lambda e: modify(learning(e.id("learned_t")))),
+    ("NOT_FOUND", lambda e: delete(learning(e.id("learned_t")))),
+    ("INVALID_ARGUMENT", lambda e: insert(learning(e.id("learned_t"), max_list_size=-1))),
     # 9.5: multicast groups and clone sessions
     ("INVALID_ARGUMENT", lambda e: insert(group(0))),
     ("OUT_OF_RANGE", lambda e: insert(group(1 << 16))),

@@ -9,7 +9,7 @@ import pytest
 from finsy.proto import p4r
 
 from tests.switch.p4runtime.client import Client, Failure, delete, entries, insert, modify
-from tests.switch.p4runtime.entities import Entities, group, lpm, session, ternary
+from tests.switch.p4runtime.entities import Entities, group, learning, lpm, session, ternary
 
 
 def test_an_entry_lives_and_dies(client: Client, entities: Entities) -> None:
@@ -123,6 +123,31 @@ def test_counters(client: Client, entities: Entities) -> None:
     assert [cell.counter_entry.data.packet_count for cell in cells] == [1, 1, 1, 1]
 
 
+def test_meters(client: Client, entities: Entities) -> None:
+    config = p4r.MeterConfig(cir=1, cburst=2, pir=3, pburst=4)
+    client.write(modify(entities.rate(2, config)))
+    assert client.read(entities.rate(2)) == [entities.rate(2, config)]
+    assert client.read(entities.rate()) == [
+        entities.rate(index, config if index == 2 else None) for index in range(4)
+    ]
+    client.write(modify(entities.rate(None, config)))
+    assert all(cell.meter_entry.HasField("config") for cell in client.read(entities.rate()))
+    client.write(modify(entities.rate()))  # no config: back to the default
+    assert not any(cell.meter_entry.HasField("config") for cell in client.read(entities.rate()))
+
+
+def test_direct_meters(client: Client, entities: Entities) -> None:
+    config = p4r.MeterConfig(cir=1, cburst=2, pir=3, pburst=4)
+    other = p4r.MeterConfig(cir=5, cburst=6, pir=7, pburst=8)
+    client.write(insert(entities.station(2, 7, meter_config=config)))
+    asking = entities.station(2, meter_config=p4r.MeterConfig())
+    assert client.read(asking)[0].table_entry.meter_config == config
+    client.write(modify(entities.station_meter(2, other)))
+    assert client.read(entities.station_meter(2)) == [entities.station_meter(2, other)]
+    client.write(modify(entities.station(2, 7)))  # unset: back to the default
+    assert not client.read(asking)[0].table_entry.HasField("meter_config")
+
+
 @pytest.mark.parametrize(
     ("register", "value", "bitstring"),
     [("flags", 1, b"\x01"), ("sums", 0xFF00FF, b"\xff\x00\xff"), ("levels", 0xFE, b"\xfe")],
@@ -203,7 +228,13 @@ def test_a_batch_goes_on_after_an_error(client: Client, entities: Entities) -> N
 def test_a_batch_is_rolled_back(client: Client, entities: Entities) -> None:
     before = [
         insert(entities.station(1, 1, metadata=b"m")),
-        insert(entities.station(2, 2, counter_data=p4r.CounterData(packet_count=4))),
+        insert(
+            entities.station(
+                *(2, 2),
+                counter_data=p4r.CounterData(packet_count=4),
+                meter_config=p4r.MeterConfig(cir=1, pir=1),
+            )
+        ),
         modify(entities.cell("sums", 1, 11)),
         modify(entities.counter(1, packets=11)),
         insert(group(1, (1, 1))),
@@ -213,7 +244,11 @@ def test_a_batch_is_rolled_back(client: Client, entities: Entities) -> None:
 
     def state() -> list[p4r.Entity]:
         return client.read(
-            entities.entry("station", counter_data=p4r.CounterData()),
+            entities.entry(
+                "station", counter_data=p4r.CounterData(), meter_config=p4r.MeterConfig()
+            ),
+            entities.rate(),
+            p4r.Entity(digest_entry=p4r.DigestEntry()),
             entities.entry("keyless", is_default_action=True),
             entities.cell("sums"),
             entities.counter(),
@@ -232,6 +267,8 @@ def test_a_batch_is_rolled_back(client: Client, entities: Entities) -> None:
         modify(entities.cell("sums", 1, 12)),
         modify(entities.cell("sums", None, 13)),
         modify(entities.counter(1, packets=12)),
+        modify(entities.rate(1, p4r.MeterConfig(cir=1, pir=1))),
+        insert(learning(entities.id("learned_t"))),
         modify(group(1, (2, 2))),
         insert(group(2)),
         delete(session(1)),
