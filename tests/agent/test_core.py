@@ -141,10 +141,11 @@ def test_the_group_is_checked(elsewhere: Bench, key: bytes, group: int) -> None:
 
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("write"), st.integers(1, 3), st.integers(1, 12), st.integers(0, 1)),
-        st.tuples(st.just("finish"), st.integers(1, 3), st.integers(0, 12), st.integers(0, 1)),
+        st.tuples(st.just("write"), st.integers(1, 2), st.integers(1, 5), st.integers(0, 1)),
+        st.tuples(st.just("finish"), st.integers(1, 2), st.integers(1, 5), st.integers(0, 1)),
         st.tuples(st.just("move"), st.just(0), st.just(0), st.just(0)),
     ),
+    min_size=20,
     max_size=80,
 )
 
@@ -154,14 +155,14 @@ STEPS = st.lists(
 def test_exactly_once_across_handovers(
     running: list[Store], steps: list[tuple[str, int, int, int]]
 ) -> None:
-    """Invariant 5: a group goes to and fro between two cores while three clients write, resend and
+    """Invariant 5: a group goes to and fro between two cores while two clients write, resend and
     acknowledge, whichever core they reach. Every write that was answered was executed once, also
     when copies of its datagram come late, with the `acked` of old."""
     running[0].client.flushall()
     cores = [bench(running[0]), bench(running[0])]
     owner = 0
     cores[owner].states[GROUP] = 1
-    acked = {1: 0, 2: 0, 3: 0}
+    acked = {1: 0, 2: 0}
     answers: dict[tuple[int, int], bytes] = {}
     sent: dict[tuple[int, int], bytes] = {}
     try:
