@@ -97,6 +97,8 @@ class Load:
     closed: int = 0
     value_size: int = 64
     seed: int = 1
+    timeout: float = 5.0
+    """Seconds after which a client gives an operation up."""
 
 
 @dataclass
@@ -141,6 +143,7 @@ class Generators:
                     *("--workload", load.workload, *data.arguments()),
                     *("--value-size", str(load.value_size), "--seed", str(load.seed)),
                     *("--share", f"{index}/{count}", "--seconds", str(seconds), *pace),
+                    *("--timeout", str(load.timeout)),
                 ],
             )
             for index, client in enumerate(self._clients)

@@ -38,7 +38,7 @@ def test_every_acknowledged_increment_counts_once(racks: Start) -> None:
     data = Data(300)
     with rack.driving(Load("counter", rate=2000), data):
         for destination in ("server2", "server1") * 3:
-            rack.move("p0", destination, throttle=100_000)
+            rack.move("p0", destination, throttle=1_000_000)
     increments = np.concatenate(rack.histories)
     increments = increments[increments["operation"] == Operation.INCREMENT]
     final = rack.read_back(data, "read-counter")
@@ -100,7 +100,8 @@ def test_every_type_and_expiry_arrives(racks: Start) -> None:
 from hosts.client import Client
 with Client("10.0.0.1") as kv:
     kv.execute_command("SET", "{t}string", b"\\x00\\xff binary")
-    kv.execute_command("RPUSH", "{t}list", *range(300))
+    for first in range(0, 300, 50):
+        kv.execute_command("RPUSH", "{t}list", *range(first, first + 50))
     kv.execute_command("SADD", "{t}set", "a", "b", "c")
     kv.execute_command("SADD", "{t}ints", *range(100))
     kv.execute_command("ZADD", "{t}zset", 1.5, "x", -2, "y")
@@ -141,7 +142,7 @@ def test_a_migration_survives_the_switch(racks: Start) -> None:
     """A switch that comes back empty is filled from the agents' truth; nothing is lost."""
     rack = racks()
     data = rack.load(5000)
-    with rack.driving(Load("A", rate=800), data):
+    with rack.driving(Load("A", rate=800, timeout=60.0), data):
         migration = rack.controller.migrate("p0", "server2", throttle=1_500_000)
         rack.until(migration.id, 0.3)
         rack.system.children.kill("switch")

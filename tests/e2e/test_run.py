@@ -63,7 +63,7 @@ def test_run_starts_from_a_users_dump_file(tmp_path: Path) -> None:
         client.rpush("a:list", *range(50))
         client.execute_command("SAVE")
         kept = tmp_path / "mine.rdb"
-        kept.write_bytes((directory / "dump.rdb").read_bytes())
+        kept.write_bytes((directory / "store1" / "dump.rdb").read_bytes())
     settings = Run(
         rate=1000, throttle=500_000, before=1.0, after=1.0, output=tmp_path / "out", workload="A"
     )
