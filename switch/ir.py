@@ -748,14 +748,14 @@ class AnyKey(Keyset):
 
 @dataclass(frozen=True, slots=True)
 class ValueKey(Keyset):
-    """Equal to `value` (of the key's type; a literal in table entries, mostly so in select)."""
+    """Equal to `value`, a literal of the key's type."""
 
     value: Expression
 
 
 @dataclass(frozen=True, slots=True)
 class MaskKey(Keyset):
-    """`value &&& mask`; both of the key's type. An LPM entry is one, with a prefix mask."""
+    """`value &&& mask`, literals of the key's type. An LPM entry is one, with a prefix mask."""
 
     value: Expression
     mask: Expression
@@ -763,7 +763,7 @@ class MaskKey(Keyset):
 
 @dataclass(frozen=True, slots=True)
 class RangeKey(Keyset):
-    """`low .. high`, inclusive."""
+    """`low .. high`, inclusive; literals. Empty when low > high."""
 
     low: Expression
     high: Expression

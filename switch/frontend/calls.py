@@ -229,10 +229,10 @@ class CallChecker(BuiltinCalls):
         assert isinstance(node.callee, s.Name)
         name = node.callee.name
         decl = self.choose(entry.decls, node, name)
-        if decl.body is None and not self._is_system(decl.loc):
-            raise unsupported(node.loc, f"extern function '{name}' (v1model does not have it)")
         types = self._resolved_call(decl, node, {}, entry.order)
         bindings, param_types, result, arguments = types
+        if decl.body is None and not self._is_system(decl.loc):
+            raise unsupported(node.loc, f"extern function '{name}' (v1model does not have it)")
         if decl.body is not None:
             function = self.function(decl, bindings, entry.order)
             call: ir.Expression = ir.FunctionCall(erase(result), node.loc, function, arguments)

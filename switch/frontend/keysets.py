@@ -15,6 +15,12 @@ class KeysetChecker(StatementChecker):
     """Keysets against the type of what they match."""
 
     def keyset(self, node: s.Expr, type_: ir.Type) -> ir.Keyset:
+        """Checks a keyset; what it compares with is constant (as p4c wants it for BMv2)."""
+        keyset = self._keyset(node, type_)
+        self._check_constant(keyset)
+        return keyset
+
+    def _keyset(self, node: s.Expr, type_: ir.Type) -> ir.Keyset:
         match node:
             case s.DontCare():
                 return ir.AnyKey(node.loc)
@@ -37,11 +43,8 @@ class KeysetChecker(StatementChecker):
                         )
                     return ir.ValueSetKey(node.loc, entry.value_set)
             case s.ListExpr(elements=[only]):
-                return self.keyset(only, type_)
-        value = self.expect(node, type_, "the keyset")
-        if isinstance(value, ir.FunctionCall | ir.ExternCall | ir.MethodCall):
-            raise error(node.loc, "a keyset cannot call a function")
-        return ir.ValueKey(node.loc, value)
+                return self._keyset(only, type_)
+        return ir.ValueKey(node.loc, self.expect(node, type_, "the keyset"))
 
     def _mask(self, node: s.Mask, type_: ir.Type) -> ir.Keyset:
         plain = erase(type_)
@@ -64,7 +67,6 @@ class KeysetChecker(StatementChecker):
     def entry_keyset(self, node: s.Expr, key: ir.Key, type_: ir.Type) -> ir.Keyset:
         """A keyset of a table entry: constant, and of a form the match kind allows."""
         keyset = self.keyset(node, type_)
-        self._check_constant(keyset)
         kind = key.match_kind
         match keyset:
             case ir.ValueSetKey():
@@ -92,7 +94,7 @@ class KeysetChecker(StatementChecker):
                 parts = (low, high)
         for part in parts:
             if not is_literal(part):
-                raise error(part.loc, "a key of an entry must be a compile-time constant")
+                raise error(part.loc, "a keyset must be a compile-time constant")
 
     def _check_prefix(self, node: s.Expr, mask: int, bits: ir.Bits) -> None:
         ones = int_literal(ir.Bits(bits.width), node.loc, mask).value
