@@ -25,7 +25,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MAX_PORTS 1024
@@ -40,7 +39,8 @@
 /* A bounded queue of frames between the loop and Python: [u32 port][u32 length][bytes]... */
 struct queue {
     uint8_t *data;
-    size_t head, tail, used; /* invariant: used == bytes between tail and head, modulo size */
+    size_t head, tail; /* used == bytes between tail and head, modulo size */
+    size_t used;       /* written under mutex; the loop peeks at it without */
     pthread_mutex_t mutex;
     pthread_cond_t filled;
     bool closed;
@@ -69,7 +69,6 @@ struct ports {
     struct port *dirty[MAX_PORTS];
     unsigned dirty_count;
     uint32_t cpu_port;
-    unsigned spin_ns;
     int epoll, wake;
     atomic_bool stop;
     pthread_mutex_t mutex; /* guards pipeline; held by the loop for one batch at a time */
@@ -105,7 +104,7 @@ static void queue_copy_in(struct queue *queue, const void *bytes, size_t length)
     memcpy(queue->data + queue->head, bytes, first);
     memcpy(queue->data, (const uint8_t *)bytes + first, length - first);
     queue->head = (queue->head + length) % QUEUE_BYTES;
-    queue->used += length;
+    __atomic_store_n(&queue->used, queue->used + length, __ATOMIC_RELAXED);
 }
 
 static void queue_copy_out(struct queue *queue, void *bytes, size_t length)
@@ -114,7 +113,7 @@ static void queue_copy_out(struct queue *queue, void *bytes, size_t length)
     memcpy(bytes, queue->data + queue->tail, first);
     memcpy((uint8_t *)bytes + first, queue->data, length - first);
     queue->tail = (queue->tail + length) % QUEUE_BYTES;
-    queue->used -= length;
+    __atomic_store_n(&queue->used, queue->used - length, __ATOMIC_RELAXED);
 }
 
 static bool queue_put(struct queue *queue, uint32_t port, const uint8_t *data, uint32_t length)
@@ -331,27 +330,8 @@ static bool any_ready(const struct ports *ports)
     return __atomic_load_n(&ports->from_cpu.used, __ATOMIC_RELAXED) > 0;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static void wait_for_frames(struct ports *ports)
 {
-    if (ports->spin_ns) {
-        uint64_t until = now_ns() + ports->spin_ns;
-        do {
-            for (int i = 0; i < 16; i++) {
-                if (any_ready(ports))
-                    return;
-#if defined(__x86_64__) || defined(__i386__)
-                __builtin_ia32_pause();
-#endif
-            }
-        } while (now_ns() < until);
-    }
     struct epoll_event events[16];
     int ready = epoll_wait(ports->epoll, events, 16, -1);
     for (int i = 0; i < ready; i++) {
@@ -394,13 +374,12 @@ void ports_run(struct ports *ports)
 
 /* ---- life ------------------------------------------------------------------------------- */
 
-struct ports *ports_open(uint32_t cpu_port, uint32_t spin_ns)
+struct ports *ports_open(uint32_t cpu_port)
 {
     struct ports *ports = calloc(1, sizeof *ports);
     if (!ports)
         return NULL;
     ports->cpu_port = cpu_port;
-    ports->spin_ns = spin_ns;
     pthread_mutex_init(&ports->mutex, NULL);
     ports->epoll = epoll_create1(EPOLL_CLOEXEC);
     ports->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

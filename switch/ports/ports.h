@@ -38,7 +38,7 @@ struct ports_totals {
 struct ports;
 
 /* Functions that can fail return a negative errno. */
-struct ports *ports_open(uint32_t cpu_port, uint32_t spin_ns);
+struct ports *ports_open(uint32_t cpu_port);
 int ports_add(struct ports *ports, uint32_t number, const char *interface);
 void ports_run(struct ports *ports); /* until ports_stop() */
 void ports_stop(struct ports *ports);

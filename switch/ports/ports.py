@@ -14,7 +14,6 @@ from switch.ports.build import load
 
 MAX_FRAME = 65536
 NO_PORT = 0xFFFFFFFF
-SPIN_NANOSECONDS = 0
 
 
 class Runnable(Protocol):
@@ -77,7 +76,7 @@ _Totals = c_uint64 * len(fields(Totals))
 def _library() -> Any:
     library = load("ports")
     signatures: dict[str, tuple[Any, list[Any]]] = {
-        "ports_open": (c_void_p, [c_uint32, c_uint32]),
+        "ports_open": (c_void_p, [c_uint32]),
         "ports_add": (c_int, [c_void_p, c_uint32, c_char_p]),
         "ports_run": (None, [c_void_p]),
         "ports_stop": (None, [c_void_p]),
@@ -110,9 +109,7 @@ class Ports:
 
     def __init__(self, cpu_port: int | None = None) -> None:
         self._c = _library()
-        self._handle = self._c.ports_open(
-            NO_PORT if cpu_port is None else cpu_port, SPIN_NANOSECONDS
-        )
+        self._handle = self._c.ports_open(NO_PORT if cpu_port is None else cpu_port)
         if not self._handle:
             raise MemoryError("no memory or file descriptors left for the ports")
         self._pipeline: Runnable | None = None
