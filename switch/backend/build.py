@@ -1,4 +1,7 @@
-"""C to a shared object, kept by content: two processes may build the same program at once."""
+"""C to a shared object, kept by content: two processes may build the same program at once.
+
+The runtime is compiled once, and linked to each program.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 RUNTIME: Final = Path(__file__).resolve().parent.parent / "runtime"
-FLAGS: Final = ("-std=gnu11", "-O2", "-fPIC", "-shared", "-fno-semantic-interposition", "-w")
+FLAGS: Final = ("-std=gnu11", "-O2", "-fPIC", "-fno-semantic-interposition", "-pthread", "-w")
 SANITIZERS: Final = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g")
 
 
@@ -22,8 +25,13 @@ class BuildError(RuntimeError):
 def cache_directory() -> Path:
     """Where compiled programs are kept: ${XDG_CACHE_HOME:-~/.cache}/p4switch."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    directory = Path(base) / "p4switch"
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    directory = Path(base).absolute() / "p4switch"
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise BuildError(
+            f"cannot make the cache {directory} ({error.strerror}): set XDG_CACHE_HOME"
+        ) from None
     return directory
 
 
@@ -49,20 +57,39 @@ def content_hash(*parts: bytes) -> str:
 def build(source: str, *, sanitize: bool = False) -> Path:
     """The shared object of a generated program."""
     flags = (*FLAGS, *SANITIZERS) if sanitize else FLAGS
-    name = content_hash(source.encode(), " ".join((compiler(), *flags)).encode())
-    target = cache_directory() / f"{name}.so"
+    settings = " ".join((compiler(), *flags)).encode()
+    runtime = _make(
+        f"{content_hash(settings)}.o", [*flags, "-r", "-nostdlib", *map(str, _sources())]
+    )
+    name = content_hash(settings, source.encode())
+    program = cache_directory() / f"{name}.c"
+    target = program.with_suffix(".so")
+    if not target.exists():
+        store(program, source.encode())
+        _make(target.name, [*flags, "-shared", f"-I{RUNTIME}", str(program), str(runtime)])
+    return target
+
+
+def store(target: Path, content: bytes) -> None:
+    """Write a file of the cache so that no other process ever sees a part of it."""
+    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
+        file.write(content)
+    Path(file.name).replace(target)
+
+
+def _make(name: str, arguments: list[str]) -> Path:
+    """What the C compiler makes of the arguments; it appears whole or not at all."""
+    target = cache_directory() / name
     if target.exists():
         return target
     with tempfile.TemporaryDirectory(dir=cache_directory()) as work:
-        program = Path(work) / "program.c"
-        program.write_text(source)
-        output = Path(work) / "program.so"
-        files = [str(program), *map(str, _sources())]
-        command = [compiler(), *flags, f"-I{RUNTIME}", *files, "-o", str(output), "-pthread"]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        output = Path(work) / name
+        command = [compiler(), *arguments, "-o", str(output)]
+        try:
+            result = subprocess.run(command, capture_output=True, text=True, check=False)
+        except OSError as error:
+            raise BuildError(f"cannot run the C compiler {command[0]}: {error.strerror}") from None
         if result.returncode != 0:
-            kept = cache_directory() / f"{name}.c"
-            kept.write_text(source)
-            raise BuildError(f"the C compiler failed on {kept}:\n{result.stderr[:4000]}")
+            raise BuildError(f"the C compiler failed: {' '.join(command)}\n{result.stderr[:4000]}")
         output.replace(target)
     return target

@@ -143,30 +143,30 @@ def _action_index(table: ir.Table, bound: ir.BoundAction) -> int:
     return next(i for i, ref in enumerate(table.actions) if ref.action is bound.ref.action)
 
 
-def _bound_data(table: ir.Table, bound: ir.BoundAction) -> list[int]:
-    values = [constant(value) for value in bound.data]
+def _bound_data(context: Context, table: ir.Table, bound: ir.BoundAction) -> list[int]:
+    values = [constant(value, context.program.errors) for value in bound.data]
     return pack_data(values, bound.ref.action.data, data_words(table))
 
 
-def _const_row(table: ir.Table, entry: ir.Entry) -> list[int]:
+def _const_row(context: Context, table: ir.Table, entry: ir.Entry) -> list[int]:
     layout = key_layout(table)
     keys = zip(entry.keysets, layout.fields, strict=True)
-    matches = tuple(entry_match(keyset, field) for keyset, field in keys)
+    matches = tuple(entry_match(keyset, field, context.program.errors) for keyset, field in keys)
     priority = entry.priority if layout.kind == "ternary" else 0
     packed = pack_match(table.name, layout, Entry(matches, "", (), priority))
     row = [packed.priority, _action_index(table, entry.action), int(entry.is_const)]
     row += packed.key + packed.mask
     if layout.ranges:
         row += packed.low + packed.high
-    return row + _bound_data(table, entry.action)
+    return row + _bound_data(context, table, entry.action)
 
 
 def _table_type(context: Context, lines: Lines, table: ir.Table) -> str:
     number = context.tables[table]
     layout = key_layout(table)
-    default = _words(_bound_data(table, table.default_action))
+    default = _words(_bound_data(context, table, table.default_action))
     _array(lines, "uint64_t", f"default_{number}", [default])
-    rows = [_words(_const_row(table, entry)) for entry in table.entries]
+    rows = [_words(_const_row(context, table, entry)) for entry in table.entries]
     _array(lines, "uint64_t", f"rows_{number}", rows)
     ranges = [f"{{{field.word}, {field.shift}, {field.width}}}" for field in layout.ranges]
     _array(lines, "struct p4_range_field", f"ranges_{number}", ranges)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import pickle
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from switch import frontend, ir
-from switch.backend.build import build, cache_directory, content_hash
+from switch.backend.build import build, cache_directory, content_hash, store
 from switch.backend.program import generate
 
 
@@ -68,13 +67,10 @@ def _load(cached: Path) -> Compiled | None:
 
 
 def _save(cached: Path, compiled: Compiled) -> None:
-    """Atomically: another process may do the same at the same time."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, 20_000))
     try:
         data = pickle.dumps(compiled, pickle.HIGHEST_PROTOCOL)
     finally:
         sys.setrecursionlimit(limit)
-    with tempfile.NamedTemporaryFile(dir=cached.parent, delete=False) as file:
-        file.write(data)
-    Path(file.name).replace(cached)
+    store(cached, data)
