@@ -99,21 +99,19 @@ class DeviceConfig:
         root = cache_directory() / f"sources-{name}"
         if root.exists():
             return root
-        scratch = Path(tempfile.mkdtemp(dir=root.parent))
-        try:
-            for path, text in self.files.items():
-                file = scratch / path
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(text)
-        except OSError as error:
-            raise invalid(
-                f"p4_device_config: cannot write {path[:100]!r}: {error.strerror}"
-            ) from None
-        try:
-            scratch.rename(root)
-        except OSError:
-            if not root.exists():
-                raise
+        with tempfile.TemporaryDirectory(dir=root.parent) as scratch:
+            try:
+                for path, text in self.files.items():
+                    file = Path(scratch) / "new" / path
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    file.write_text(text)
+            except (OSError, UnicodeEncodeError) as error:
+                raise invalid(f"p4_device_config: cannot write {path[:100]!r}: {error}") from None
+            try:
+                (Path(scratch) / "new").rename(root)
+            except OSError:
+                if not root.exists():  # another process was as quick
+                    raise
         return root
 
 

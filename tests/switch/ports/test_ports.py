@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
 import threading
@@ -229,6 +230,25 @@ def test_ping_measures_each_frame(bench: Bench) -> None:
         assert np.all((times > 0) & (times < 1))
         bench.ports.load(None)
         assert np.isnan(generator.ping(FRAME, 2, timeout=0.05)).all()
+
+
+def test_an_interface_that_is_still_down(plain: ctypes.CDLL) -> None:
+    with private_network():
+        veth("s1", "h1")
+        veth("s2", "h2")
+        ip("link set s1 down")
+        ports = Ports(510)
+        ports.add(1, "s1")
+        ports.add(2, "s2")
+        bench = Bench(ports, plain)
+        bench.load("swap")
+        ports.start()
+        ip("link set s1 up")
+        with bench.host("h1") as one, bench.host("h2") as two:
+            one.send(FRAME)
+            assert two.recv(2048) == FRAME
+        ports.stop()
+        ports.close()
 
 
 def test_bad_ports() -> None:
