@@ -239,7 +239,10 @@ class Grammar(TableGrammar):
                         s.FunctionDecl(constructor.loc, notes, name.text, void, [], params, None)
                     )
                 else:
-                    methods.append(self._prototype(notes, with_body=False))
+                    method = self._prototype(notes, with_body=False)
+                    if method.name == name.text:
+                        raise error(method.loc, "a constructor cannot have a return type")
+                    methods.append(method)
         return s.ExternDecl(name.loc, annotations, name.text, type_params, methods)
 
     def _action(self, annotations: s.Annotations) -> s.ActionDecl:

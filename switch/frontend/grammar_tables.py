@@ -42,6 +42,8 @@ class TableGrammar(StatementGrammar):
                 table.const_entries = const
                 table.entries = self._entries()
             return
+        if name.text == "default_action" and table.actions is None:
+            raise error(name.loc, "'default_action' must follow 'actions'")
         value: s.Expr | s.InstanceDecl = self.expression()
         self.expect(";", f"after property '{name.text}'")
         table.properties.append(s.PropertyNode(name.loc, annotations, name.text, const, value))

@@ -10,7 +10,7 @@ from switch.frontend import syntax as s
 from switch.frontend.blocks import BlockElaborator
 from switch.frontend.errors import CompileError, Diagnostic, error, unsupported
 from switch.frontend.scopes import BlockEntry, ExternEntry, FunctionEntry
-from switch.frontend.type_rules import VOID, article, erase, sizes, varbit_fields
+from switch.frontend.type_rules import VOID, TypeVariable, article, erase, sizes, varbit_fields
 
 PACKAGE = "V1Switch"
 D = TypeVar("D", bound=s.Decl)
@@ -102,8 +102,9 @@ class ProgramElaborator(BlockElaborator):
                     self.check_unused(entry)
                 elif isinstance(entry, FunctionEntry):
                     for decl in entry.decls:
-                        if decl.body is not None and not decl.type_params:
-                            self.function(decl, {}, entry.order)
+                        if decl.body is not None:
+                            opaque = {n: TypeVariable(n) for n in decl.type_params}
+                            self.function(decl, {**opaque}, entry.order)
 
     # main
 
@@ -290,6 +291,8 @@ def _check_params(decl: s.FunctionDecl | s.ControlDecl | s.ParserDecl | s.BlockT
                 param.loc, f"parameter '{param.name}' is already declared at {seen[param.name]}"
             )
         seen[param.name] = param.loc
+        if param.direction and isinstance(param.type, s.SimpleType) and param.type.name == "string":
+            raise error(param.loc, f"string parameter '{param.name}' cannot have a direction")
         if param.default is not None and param.direction in ("out", "inout"):
             raise error(param.loc, f"'{param.direction}' parameter '{param.name}' has a default")
     for param in constructor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 from switch import ir
@@ -13,6 +14,16 @@ STRING = ir.String()
 VOID = ir.Void()
 BIT32 = ir.Bits(32)
 BIT1 = ir.Bits(1)
+
+
+@dataclass(frozen=True, slots=True)
+class TypeVariable(ir.Type):
+    """A type parameter, while a generic function is checked for itself; never in a program."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
 
 
 def erase(type_: ir.Type) -> ir.Type:
@@ -121,7 +132,7 @@ def varbit_fields(header: ir.Header) -> int:
 def comparable(type_: ir.Type) -> bool:
     """Whether == is defined (sections 8.5 to 8.18)."""
     match type_:
-        case ir.Extern() | ir.Void() | ir.String():
+        case ir.Extern() | ir.Void() | ir.String() | TypeVariable():
             return False
         case ir.Composite():
             return all(comparable(f.type) for f in type_.fields)

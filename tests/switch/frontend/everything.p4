@@ -36,7 +36,7 @@ struct metadata_t {
 }
 struct learn_t { mac_t address; bit<PORT_WIDTH> port; }
 
-T larger<T>(in T x, in T y) { if (x > y) { return x; } else { return y; } }
+T choose<T>(in bool first, in T x, in T y) { if (first) { return x; } else { return y; } }
 bit<8> clamp(in bit<8> x, in bit<8> limit = 100) { return x > limit ? limit : x; }
 action count_up(inout bit<8> x) { x = x |+| 1; }
 
@@ -215,7 +215,7 @@ control MyIngress(inout headers_t hdr, inout metadata_t meta, inout standard_met
         log_msg("count {} level {}", { meta.count, meta.level });
         assert(meta.count != 255 || true);
 
-        meta.count = larger(meta.count, clamp(meta.count)) ^ ~clamp(limit = 7, x = meta.count);
+        meta.count = choose(meta.seen, meta.count, clamp(meta.count)) ^ ~clamp(limit = 7, x = meta.count);
         meta.group = hdr.ipv4.src[31:16] - hdr.ipv4.dst[15:0] * 3;
         meta.group[7:0] = meta.count << 2 >> meta.group[3:0];
         meta.group = meta.count ++ meta.pair.left;
