@@ -160,7 +160,7 @@ def arrivals(draw: st.DrawFn) -> Arrival:
     return Arrival(port, frame + bytes(draw(st.sampled_from([0, 0, 0, 6]))))
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(switches(), st.lists(arrivals(), min_size=1, max_size=12))
 def test_the_c_data_plane_equals_the_model(
     pipeline: Pipeline, switch: Switch, packets: list[Arrival]

@@ -1,6 +1,5 @@
 """DESIGN section 4: Python, C, scapy and P4 agree on the header, field by field."""
 
-import importlib
 import re
 import struct
 import subprocess
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hosts.scapy import NetMigrate
 from hosts.wire import Control, Flags, Header, Op
 from hosts.wire import header as codec
 from switch import ir
@@ -122,10 +122,9 @@ def test_c_has_the_same_values(enum: type[Op] | type[Flags]) -> None:
 
 
 def test_the_scapy_layer_is_the_codec_s() -> None:
-    layer = importlib.import_module("hosts.scapy").NetMigrate
     header = Header(Op.WRITE, Flags.DOUBLE | Flags.GONE, 3, 16383, 9, 0x1122334455667788, 7, 5)
-    packet = layer(header.pack())
+    packet = NetMigrate(header.pack())
     for name in FIELDS:
         assert int(getattr(packet, name)) == getattr(header, name)
     fields = {name: int(getattr(header, name)) for name in FIELDS}
-    assert bytes(layer(**fields)) == header.pack()
+    assert bytes(NetMigrate(**fields)) == header.pack()
