@@ -14,8 +14,8 @@ from hosts.client.commands import Argument, CommandTable, encode
 from hosts.client.errors import NetMigrateError, ReplyError, RequestTimeout, TooLarge
 from hosts.wire import Op
 
-# What a burst may have in the air: socket buffers and agents take it without loss.
-_MOST_IN_FLIGHT: Final = 256
+# What a burst may have in the air: a socket buffer of Linux' default size takes it without loss.
+_MOST_IN_FLIGHT: Final = 128
 
 _Finished = tuple[int, int, Any, int, int]
 

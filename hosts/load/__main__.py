@@ -28,7 +28,6 @@ from hosts.load.trace import SWEEPS, WORKLOADS, TraceError, make
 
 # What a closed loop may do in a second at most; its trace must not end before its time.
 MOST_PER_SECOND: Final = 200_000
-SWEEP_OUTSTANDING: Final = 128
 
 
 def _arguments() -> argparse.Namespace:
@@ -66,7 +65,7 @@ def _driver(settings: argparse.Namespace) -> Driver:
         seed=settings.seed,
         share=(int(index), int(of or 1)),
     )
-    outstanding = settings.closed or (SWEEP_OUTSTANDING if sweep else Pace.outstanding)
+    outstanding = settings.closed or Pace.outstanding
     pace = Pace(settings.rate, outstanding, 1e8 if sweep else settings.seconds)
     target = Target(
         settings.vip, settings.port, settings.service, settings.timeout, settings.resend_after

@@ -16,12 +16,13 @@ from hosts.load.trace import Trace
 class Pace:
     """`rate` operations per second, whatever the replies (0: as fast as they come).
 
-    Never more than `outstanding` at a time: what an open loop could not start when it meant to
-    starts late, and its latency counts from when it was meant to.
+    Never more than `outstanding` at a time, lest a backlog overruns socket buffers when a stall
+    ends: what an open loop could not start when it meant to starts late, and its latency counts
+    from when it was meant to.
     """
 
     rate: float = 0.0
-    outstanding: int = 256
+    outstanding: int = 128
     seconds: float = 1e8
 
 

@@ -49,10 +49,10 @@ const char *nm_session_open(struct nm_session *s, uint32_t address, uint16_t por
     if (wrong) return wrong;
     s->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (s->fd < 0) return "cannot open a UDP socket";
-    /* Replies come in bursts; the kernel caps this at its own limit. */
+    /* Replies come in bursts. Without root rights the kernel caps this at its own limit. */
     int room = 4 << 20;
-    setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-    setsockopt(s->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+    if (setsockopt(s->fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room))
+        setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
     to.sin_addr.s_addr = htonl(address);
     return connect(s->fd, (struct sockaddr *)&to, sizeof to) ? "cannot reach the service" : NULL;
