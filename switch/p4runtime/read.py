@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import TypeVar
@@ -30,6 +31,9 @@ NOT_SUPPORTED = {
     "action_profile_group": ("action_profiles", "action_profile_id"),
     "value_set_entry": ("value_sets", "value_set_id"),
 }
+
+Counts = tuple[int, int]
+"""Packets and bytes."""
 
 Stored = TypeVar("Stored")
 Messages = Iterator[bytes]
@@ -125,7 +129,7 @@ class _Reader:
             action = self._schema.action(number).name if number else ""
         else:
             action = ""
-        for entry in self._installed(table, match, wanted.priority):
+        for entry, counts in self._installed(table, match, wanted.priority):
             cookie = self._forwarding.cookies.get(
                 (table.id, entry.match, entry.priority), NO_COOKIE
             )
@@ -146,20 +150,28 @@ class _Reader:
             message.priority = entry.priority
             message.is_const = table.is_const or entry.is_const
             codec.encode_action(self._schema, entry.action, entry.params, message.action)
-            self._fill(table, entry, cookie, wanted, message)
+            self._fill(table, entry, counts, cookie, wanted, message)
             yield entity
 
-    def _installed(self, table: Table, match: tuple[Match, ...], priority: int) -> Iterable[Entry]:
+    def _installed(
+        self, table: Table, match: tuple[Match, ...], priority: int
+    ) -> Iterator[tuple[Entry, Counts]]:
+        """Entries with their direct counters; all priorities if none is given (spec 9.1.6)."""
         if table.implementation_id:
-            return ()
-        if not match:
-            return self._pipeline.entries(table.name)
-        if table.needs_priority and not priority:
-            return [e for e in self._pipeline.entries(table.name) if e.match == match]
-        try:
-            return (self._pipeline.find(table.name, Entry(match, "", (), priority)),)
-        except NoSuchEntry:
-            return ()
+            return
+        if match and (priority or not table.needs_priority):
+            with contextlib.suppress(NoSuchEntry):
+                entry = self._pipeline.find(table.name, Entry(match, "", (), priority))
+                yield entry, self._counts(table, entry)
+            return
+        for entry, counts, _idle in self._pipeline.rows(table.name):
+            if not match or entry.match == match:
+                yield entry, counts
+
+    def _counts(self, table: Table, entry: Entry | None) -> Counts:
+        if not table.counter_id:
+            return (0, 0)
+        return self._pipeline.direct_counter(table.name, entry)
 
     def _default_entry(self, table: Table, wanted: p4r.TableEntry) -> p4r.Entity:
         if wanted.match or wanted.priority:
@@ -171,13 +183,14 @@ class _Reader:
         message.is_const = table.const_default
         codec.encode_action(self._schema, *self._pipeline.default(table.name), message.action)
         cookie = self._forwarding.default_cookies.get(table.id, NO_COOKIE)
-        self._fill(table, None, cookie, wanted, message)
+        self._fill(table, None, self._counts(table, None), cookie, wanted, message)
         return entity
 
     def _fill(
         self,
         table: Table,
         entry: Entry | None,
+        counts: Counts,
         cookie: Cookie,
         wanted: p4r.TableEntry,
         message: p4r.TableEntry,
@@ -188,7 +201,6 @@ class _Reader:
         if cookie.metadata:
             message.metadata = cookie.metadata
         if table.counter_id and wanted.HasField("counter_data"):
-            counts = self._pipeline.direct_counter(table.name, entry)
             codec.encode_counter(counts, message.counter_data)
         if table.meter_id and wanted.HasField("meter_config") and entry is not None:
             config = self._pipeline.direct_meter(table.name, entry)
@@ -199,14 +211,15 @@ class _Reader:
 
     def _direct(
         self, message: p4r.TableEntry, what: str
-    ) -> Iterator[tuple[Table, Entry | None, p4r.TableEntry]]:
+    ) -> Iterator[tuple[Table, Entry | None, Counts, p4r.TableEntry]]:
         """The entries whose counter or meter is asked for, each with its key as a message."""
         if message.table_id:
             table = self._schema.table(message.table_id)
             if not (table.counter_id if what == "counter" else table.meter_id):
                 raise invalid(f"table {table.name} has no direct {what}")
             if message.is_default_action:
-                yield table, None, p4r.TableEntry(table_id=table.id, is_default_action=True)
+                key = p4r.TableEntry(table_id=table.id, is_default_action=True)
+                yield table, None, self._counts(table, None), key
                 return
             tables: Iterable[Table] = (table,)
         else:
@@ -216,26 +229,28 @@ class _Reader:
                 if (table.counter_id if what == "counter" else table.meter_id)
             ]
         for table in tables:
-            entries = self._pipeline.entries(table.name)
             if message.table_id and message.match:
-                entries = [self._pipeline.find(table.name, codec.decode_key(table, message))]
-            for entry in entries:
+                entry = self._pipeline.find(table.name, codec.decode_key(table, message))
+                found = [(entry, self._counts(table, entry))]
+            else:
+                found = [(entry, counts) for entry, counts, _ in self._pipeline.rows(table.name)]
+            for entry, counts in found:
                 key = p4r.TableEntry(table_id=table.id, priority=entry.priority)
                 codec.encode_match(table, entry.match, key)
-                yield table, entry, key
+                yield table, entry, counts, key
 
     def _direct_counter_entries(self, request: p4r.Entity) -> Iterator[p4r.Entity]:
         wanted = request.direct_counter_entry
-        for table, entry, key in self._direct(wanted.table_entry, "counter"):
+        for _table, _entry, counts, key in self._direct(wanted.table_entry, "counter"):
             found = p4r.DirectCounterEntry(table_entry=key)
-            codec.encode_counter(self._pipeline.direct_counter(table.name, entry), found.data)
+            codec.encode_counter(counts, found.data)
             yield p4r.Entity(direct_counter_entry=found)
 
     def _direct_meter_entries(self, request: p4r.Entity) -> Iterator[p4r.Entity]:
         wanted = request.direct_meter_entry
         if wanted.HasField("counter_data"):
             raise Refused(UNIMPLEMENTED, "meters do not count packets by colour")
-        for table, entry, key in self._direct(wanted.table_entry, "meter"):
+        for table, entry, _counts, key in self._direct(wanted.table_entry, "meter"):
             found = p4r.DirectMeterEntry(table_entry=key)
             if entry is not None and (config := self._pipeline.direct_meter(table.name, entry)):
                 codec.encode_meter(config, found.config)
