@@ -27,6 +27,9 @@ class Context:
         self.frames = Lines()
         self.functions = Lines()
         self.tables = {table: i for i, table in enumerate(program.tables())}
+        # Value sets are tables too, after the others.
+        sets = (value_set for parser in program.parsers() for value_set in parser.value_sets)
+        self.value_sets = {value_set: len(self.tables) + i for i, value_set in enumerate(sets)}
         self.registers = self._instances("register")
         self.counters = self._instances("counter")
         self.meters = self._instances("meter")

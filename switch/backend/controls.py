@@ -143,23 +143,12 @@ class _TableWriter(StatementWriter):
             self.out.add("return (uint32_t)hit << 31 | action;")
 
     def _look_up(self, layout: KeyLayout) -> None:
-        words = layout.words
-        if not words:
+        if not layout.fields:
             self.out.add("struct p4_entry *e = t->missed;")
             self.out.add("bool hit = false;")
             return
-        parts: list[list[str]] = [[] for _ in range(words)]
-        for key, field in zip(self.table.keys, layout.fields, strict=True):
-            for i, part in enumerate(self._key_words(key.expression)):
-                shifted = f"({part} << {field.shift})" if field.shift else part
-                parts[field.word + i].append(shifted)
-        key_words = [" | ".join(part) or "0" for part in parts]
-        self.out.add(f"const uint64_t key[{words}] = {{{', '.join(key_words)}}};")
-        if layout.kind == "exact":
-            self.out.add(f"struct p4_entry *e = p4_lookup_exact(t, key, {words});")
-        else:
-            ranges = "true" if layout.ranges else "false"
-            self.out.add(f"struct p4_entry *e = p4_lookup_masked(t, key, {words}, {ranges});")
+        keys = [self._key_words(key.expression) for key in self.table.keys]
+        self.out.add(f"struct p4_entry *e = {self.find_entry('t', layout, keys)};")
         self.out.add("bool hit = e != NULL;")
         self.out.add("if (!hit) e = t->missed;")
 
@@ -169,7 +158,7 @@ class _TableWriter(StatementWriter):
         valid = self.validity(expression) if isinstance(expression, ir.Member) else None
         if valid is not None:
             value = f"({valid} ? {value} : {self.types.zero(expression.type)})"
-        return [f"({word})" for word in self.words(value, expression.type)]
+        return list(self.words(value, expression.type))
 
     def _count(self) -> None:
         table = self.table

@@ -9,6 +9,7 @@ from switch.backend import representation as rep
 from switch.backend.calls import CallWriter
 from switch.backend.context import array_size
 from switch.backend.expressions import Place
+from switch.backend.keys import KeyLayout
 from switch.backend.layout import Piece, write_bits
 from switch.backend.types import flatten, is_flat, members
 from switch.frontend.errors import unsupported
@@ -145,6 +146,21 @@ class ExternWriter(CallWriter):
         name = self.temporary(type_, value)
         for i in range(rep.words_of(type_)):
             yield f"(uint64_t)({name} >> {64 * i})" if bits.width <= rep.BIG else f"{name}.w[{i}]"
+
+    def find_entry(self, table: str, layout: KeyLayout, keys: Sequence[Sequence[str]]) -> str:
+        """Pack the keys, given as words, and look them up: a pointer, NULL when nothing matches."""
+        parts: list[list[str]] = [[] for _ in range(layout.words)]
+        for key, field in zip(keys, layout.fields, strict=True):
+            for i, word in enumerate(key):
+                part = f"({word})"
+                parts[field.word + i].append(f"({part} << {field.shift})" if field.shift else part)
+        packed, words = self.fresh("key"), layout.words
+        values = ", ".join(" | ".join(part) or "0" for part in parts)
+        self.out.add(f"const uint64_t {packed}[{words}] = {{{values}}};")
+        if layout.kind == "exact":
+            return f"p4_lookup_exact({table}, {packed}, {words})"
+        ranges = "true" if layout.ranges else "false"
+        return f"p4_lookup_masked({table}, {packed}, {words}, {ranges})"
 
     # --- checksums and hashes ---------------------------------------------------------------------
 

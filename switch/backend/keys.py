@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from switch import ir
 from switch.backend.representation import width_of, words_of
+from switch.backend.types import flatten
 from switch.frontend.errors import unsupported
 
 WORD: Final = (1 << 64) - 1
@@ -58,22 +59,38 @@ def table_kind(kinds: Sequence[str]) -> TableKind:
     return "lpm" if others == ["lpm"] else "ternary"
 
 
-def key_layout(table: ir.Table) -> KeyLayout:
+def _layout(keys: Sequence[tuple[str, str, ir.Type]], loc: ir.Loc) -> KeyLayout:
+    """Names, match kinds and types of the fields, in order."""
     fields: list[KeyField] = []
     used = 0
-    for key in table.keys:
-        if key.match_kind not in ("exact", "lpm", "ternary", "range", "optional"):
-            raise unsupported(key.loc, f"match kind '{key.match_kind}'")
-        width = width_of(key.expression.type)
-        if key.match_kind == "range" and width > 64:
-            raise unsupported(key.loc, "a range key of more than 64 bits")
+    for name, match_kind, type_ in keys:
+        if match_kind not in ("exact", "lpm", "ternary", "range", "optional"):
+            raise unsupported(loc, f"match kind '{match_kind}'")
+        width = width_of(type_)
+        if match_kind == "range" and width > 64:
+            raise unsupported(loc, "a range key of more than 64 bits")
         room = -used % 64
         if width > room:
             used += room
-        fields.append(KeyField(key.name, key.match_kind, width, used // 64, used % 64))
+        fields.append(KeyField(name, match_kind, width, used // 64, used % 64))
         used += width
-    kind = table_kind([key.match_kind for key in table.keys])
+    kind = table_kind([field.match_kind for field in fields])
     return KeyLayout(kind, tuple(fields), -(-used // 64) if fields else 0)
+
+
+def key_layout(table: ir.Table) -> KeyLayout:
+    keys = [(key.name, key.match_kind, key.expression.type) for key in table.keys]
+    return _layout(keys, table.keys[0].loc if table.keys else table.loc)
+
+
+def value_set_layout(value_set: ir.ValueSet) -> KeyLayout:
+    """A value_set is a table without actions; a member's match is one per field of its type."""
+    leaves = list(flatten(value_set.type))
+    keys = [
+        (path.removeprefix(".").removesuffix("_") or value_set.name, kind, type_)
+        for (path, type_), kind in zip(leaves, value_set.matches, strict=True)
+    ]
+    return _layout(keys, value_set.loc)
 
 
 def data_offsets(action: ir.Action) -> tuple[list[int], int]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from switch import ir
 from switch.backend import representation as rep
 from switch.backend.analysis import has_loop
 from switch.backend.context import Context
+from switch.backend.keys import value_set_layout
 from switch.backend.statements import StatementWriter
 from switch.backend.text import identifier
 from switch.frontend.errors import unsupported
@@ -69,13 +70,16 @@ class _ParserWriter(StatementWriter):
         types = [expression.type for expression in select.expressions]
         for case in select.cases:
             target = self._label(case.state)
-            if any(isinstance(keyset, ir.ValueSetKey) for keyset in case.keysets):
-                raise unsupported(case.loc, "a value_set")
-            conditions = [
-                self._matches(value, keyset, type_)
-                for value, keyset, type_ in zip(values, case.keysets, types, strict=True)
-                if not isinstance(keyset, ir.AnyKey)
-            ]
+            match case.keysets:
+                case (ir.ValueSetKey(value_set=value_set),):
+                    # Of a struct or tuple: it spans all of the select's expressions.
+                    conditions = [self._member(value_set, values, types)]
+                case keysets:
+                    conditions = [
+                        self._matches(value, keyset, type_)
+                        for value, keyset, type_ in zip(values, keysets, types, strict=True)
+                        if not isinstance(keyset, ir.AnyKey)
+                    ]
             if not conditions:
                 self.out.add(f"goto {target};")
                 return
@@ -86,6 +90,8 @@ class _ParserWriter(StatementWriter):
     def _matches(self, value: str, keyset: ir.Keyset, type_: ir.Type) -> str:
         bits = rep.bits_of(type_)
         match keyset:
+            case ir.ValueSetKey(value_set=value_set):
+                return self._member(value_set, [value], [type_])
             case ir.ValueKey(value=wanted):
                 return self.types.equal(value, self.value(wanted), type_)
             case ir.MaskKey(value=wanted, mask=mask) if bits is not None:
@@ -96,3 +102,11 @@ class _ParserWriter(StatementWriter):
                 above = rep.compare(">=", value, self.value(low), bits)
                 return f"({above} && {rep.compare('<=', value, self.value(high), bits)})"
         raise unsupported(keyset.loc, "this keyset")
+
+    def _member(
+        self, value_set: ir.ValueSet, values: Sequence[str], types: Sequence[ir.Type]
+    ) -> str:
+        """Whether the control plane has put these values into the set."""
+        keys = [list(self.words(*item)) for item in zip(values, types, strict=True)]
+        table = f"&s->tables[{self.context.value_sets[value_set]}]"
+        return f"({self.find_entry(table, value_set_layout(value_set), keys)} != NULL)"

@@ -10,7 +10,7 @@ from switch.backend import representation as rep
 from switch.backend.context import Context, array_size, counts_bytes
 from switch.backend.controls import write_control, write_function, write_top_action
 from switch.backend.externs import digest_words
-from switch.backend.keys import data_words, key_layout, pack_data, table_size
+from switch.backend.keys import data_words, key_layout, pack_data, table_size, value_set_layout
 from switch.backend.literals import constant, entry_match
 from switch.backend.matches import pack_match
 from switch.backend.parsers import write_parser
@@ -186,6 +186,15 @@ def _table_type(context: Context, lines: Lines, table: ir.Table) -> str:
     return "{" + ", ".join(f".{name} = {value}" for name, value in fields.items()) + "}"
 
 
+def _value_set_type(context: Context, lines: Lines, value_set: ir.ValueSet) -> str:
+    number = context.value_sets[value_set]
+    layout = value_set_layout(value_set)
+    ranges = [f"{{{field.word}, {field.shift}, {field.width}}}" for field in layout.ranges]
+    _array(lines, "struct p4_range_field", f"ranges_{number}", ranges)
+    counts = f".key_words = {layout.words}, .size = {value_set.size}, .ranges = {len(ranges)}"
+    return f"{{{counts}, .range_fields = ranges_{number}}}"
+
+
 def register_cell_bytes(instance: ir.ExternInstance) -> int:
     element = instance.type.arguments[0]
     width = rep.width_of(element)
@@ -197,6 +206,7 @@ def register_cell_bytes(instance: ir.ExternInstance) -> int:
 def _description(context: Context) -> Lines:
     lines = Lines()
     tables = [_table_type(context, lines, table) for table in context.tables]
+    tables += [_value_set_type(context, lines, value_set) for value_set in context.value_sets]
     _array(lines, "struct p4_table_type", "table_types", tables)
     registers = []
     for instance in context.registers:

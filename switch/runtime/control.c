@@ -115,6 +115,25 @@ void p4s_default_get(struct p4s *s, uint32_t table, uint64_t *row)
     p4s_unlock(s);
 }
 
+int p4s_value_set_write(struct p4s *s, uint32_t table, const struct p4_match *members,
+                        uint32_t count)
+{
+    struct p4_table *t = &s->tables[table], fresh;
+    int status = p4_table_init(&fresh, t->type) ? P4_OK : P4_NO_MEMORY;
+    for (uint32_t i = 0; status == P4_OK && i < count; i++) {
+        status = p4_table_insert(&fresh, &members[i], 0, NULL, 0);
+        if (status == P4_EXISTS)
+            status = P4_OK;
+    }
+    p4s_lock(s);
+    struct p4_table old = status == P4_OK ? *t : fresh;
+    if (status == P4_OK)
+        *t = fresh;
+    p4s_unlock(s);
+    p4_table_destroy(&old);
+    return status;
+}
+
 static struct p4_entry *find(struct p4s *s, uint32_t table, const struct p4_match *match)
 {
     return match ? p4_table_find(&s->tables[table], match) : s->tables[table].missed;

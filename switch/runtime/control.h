@@ -24,6 +24,11 @@ void p4s_default_set(struct p4s *s, uint32_t table, uint32_t action, const uint6
 void p4s_default_reset(struct p4s *s, uint32_t table);
 void p4s_default_get(struct p4s *s, uint32_t table, uint64_t *row);
 
+/* Make these, and only these, the members of a value set (a table without actions); of two equal
+ * ones the second is left out. */
+int p4s_value_set_write(struct p4s *s, uint32_t table, const struct p4_match *members,
+                        uint32_t count);
+
 /* match NULL: the default entry. value: packets, bytes. */
 int p4s_direct_counter_set(struct p4s *s, uint32_t table, const struct p4_match *match,
                            const uint64_t *value);

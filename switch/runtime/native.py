@@ -52,6 +52,7 @@ _SIGNATURES: Final[dict[str, tuple[object, tuple[object, ...]]]] = {
     "p4s_default_set": (None, (Pointer, U32, U32, Pointer)),
     "p4s_default_reset": (None, (Pointer, U32)),
     "p4s_default_get": (None, (Pointer, U32, Pointer)),
+    "p4s_value_set_write": (ctypes.c_int, (Pointer, U32, Pointer, U32)),
     "p4s_direct_counter_set": (ctypes.c_int, (Pointer, U32, Pointer, Pointer)),
     "p4s_direct_meter_get": (ctypes.c_int, (Pointer, U32, Pointer, Pointer)),
     "p4s_direct_meter_set": (ctypes.c_int, (Pointer, U32, Pointer, Pointer)),
@@ -94,6 +95,10 @@ def words(values: Iterable[int]) -> Words:
     """A C array of 64-bit words, never of no elements."""
     items = list(values) or [0]
     return (U64 * len(items))(*items)
+
+
+def array(matches: Sequence[Match]) -> ctypes.Array[Match]:
+    return (Match * max(1, len(matches)))(*matches)
 
 
 def match(

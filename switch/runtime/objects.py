@@ -13,12 +13,19 @@ from switch import ir
 from switch.backend import representation as rep
 from switch.backend.analysis import big_limbs
 from switch.backend.context import Context, array_size, counts_bytes
-from switch.backend.keys import KeyLayout, data_offsets, data_words, key_layout, unpack_data
+from switch.backend.keys import (
+    KeyLayout,
+    data_offsets,
+    data_words,
+    key_layout,
+    unpack_data,
+    value_set_layout,
+)
 from switch.backend.matches import pack_match, unpack_match
 from switch.backend.program import register_cell_bytes
 from switch.backend.types import flatten
 from switch.runtime import native
-from switch.runtime.entries import Entry, InvalidEntry, UnknownName
+from switch.runtime.entries import Entry, InvalidEntry, Match, UnknownName
 
 T = TypeVar("T")
 
@@ -157,6 +164,33 @@ class Array:
     bytes: bool = False
 
 
+class ValueSet:
+    """One value_set of a parser."""
+
+    def __init__(self, number: int, value_set: ir.ValueSet) -> None:
+        self.number = number
+        self.name = value_set.name
+        self.size = value_set.size
+        self.layout = value_set_layout(value_set)
+
+    @property
+    def row_words(self) -> int:
+        return native.ROW_HEAD + self.layout.words * (4 if self.layout.ranges else 2)
+
+    def match(self, member: tuple[Match, ...], priority: int) -> tuple[native.Match, native.Words]:
+        """The priorities that ternary members need are their places in the list."""
+        entry = Entry(member, "", (), priority if self.layout.kind == "ternary" else 0)
+        packed = pack_match(self.name, self.layout, entry)
+        return native.match(packed.key, packed.mask, packed.low, packed.high, packed.priority)
+
+    def member(self, row: Sequence[int]) -> tuple[Match, ...]:
+        words = self.layout.words
+        mask = native.ROW_HEAD + words
+        ranges = row[mask + words :] if self.layout.ranges else [0] * (2 * words)
+        key = row[native.ROW_HEAD : mask]
+        return unpack_match(self.layout, key, row[mask : mask + words], ranges)
+
+
 @dataclass(frozen=True, slots=True)
 class DigestType:
     name: str
@@ -170,6 +204,7 @@ class Objects:
     def __init__(self, program: ir.Program) -> None:
         context = Context(program)
         self.tables = {t.name: Table(n, t) for t, n in context.tables.items()}
+        self.value_sets = {v.name: ValueSet(n, v) for v, n in context.value_sets.items()}
         self.registers: dict[str, Register] = {}
         for instance, number in context.registers.items():
             cell = register_cell_bytes(instance)

@@ -237,25 +237,42 @@ class Pipeline:
         t = self._table(table)
         return t.entry(self._row(t, entry))
 
-    def rows(self, table: str) -> list[tuple[Entry, tuple[int, int], int]]:
-        """All entries with (packets, bytes) and nanoseconds since the last hit, in one go."""
-        t = self._table(table)
+    def _read(self, number: int, row_words: int) -> list[list[int]]:
+        """All rows of a table as of one moment."""
         room = 64
         while True:
-            rows = native.words([0] * (room * t.row_words))
-            count: int = self._library.p4s_table_read(self.handle, t.number, rows, room)
+            rows = native.words([0] * (room * row_words))
+            count: int = self._library.p4s_table_read(self.handle, number, rows, room)
             if count <= room:
                 break
             room = count + count // 8
-        words = rows[: count * t.row_words]
-        result = []
-        for at in range(0, len(words), t.row_words):
-            row = words[at : at + t.row_words]
-            result.append((t.entry(row), (row[3], row[4]), row[5]))
-        return result
+        words = rows[: count * row_words]
+        return [words[at : at + row_words] for at in range(0, len(words), row_words)]
+
+    def rows(self, table: str) -> list[tuple[Entry, tuple[int, int], int]]:
+        """All entries with (packets, bytes) and nanoseconds since the last hit, in one go."""
+        t = self._table(table)
+        rows = self._read(t.number, t.row_words)
+        return [(t.entry(row), (row[3], row[4]), row[5]) for row in rows]
 
     def entries(self, table: str) -> list[Entry]:
         return [entry for entry, _, _ in self.rows(table)]
+
+    def set_value_set(self, name: str, members: Sequence[tuple[Match, ...]]) -> None:
+        """Make these the members of a parser's value_set: one match per field of its type."""
+        v = look_up(self._objects.value_sets, name, "value_set")
+        packed = [v.match(member, i + 1) for i, member in enumerate(members)]
+        status = self._library.p4s_value_set_write(
+            self.handle, v.number, native.array([match for match, _ in packed]), len(packed)
+        )
+        if status == native.FULL:
+            raise TableFull(f"value_set '{name}' has room for {v.size} members, not {len(members)}")
+        if status == native.NO_MEMORY:
+            raise MemoryError(f"no memory for value_set '{name}'")
+
+    def value_set(self, name: str) -> list[tuple[Match, ...]]:
+        v = look_up(self._objects.value_sets, name, "value_set")
+        return [v.member(row) for row in self._read(v.number, v.row_words)]
 
     def set_default(self, table: str, action: str, params: Sequence[int]) -> None:
         t = self._table(table)

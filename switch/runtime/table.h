@@ -181,7 +181,6 @@ struct p4_match {
 };
 
 bool p4_table_init(struct p4_table *t, const struct p4_table_type *type);
-void p4_table_clear(struct p4_table *t);
 void p4_table_destroy(struct p4_table *t);
 void p4_table_reset_default(struct p4_table *t);
 struct p4_entry *p4_table_find(const struct p4_table *t, const struct p4_match *match);
