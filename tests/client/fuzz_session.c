@@ -41,13 +41,20 @@ int main(int argc, char **argv) {
     const char *wrong =
         nm_session_open(&s, INADDR_LOOPBACK, 9, 1, 1000000, 20000, completed, NULL);
     if (wrong) return fputs(wrong, stderr), 2;
+    /* Odd seeds start near the last seq: the session must go on as another client. */
+    uint64_t client = s.client, last = strtoull(argv[1], NULL, 10) & 1;
+    if (last) s.next_seq = UINT32_MAX - 20000, s.acked = s.next_seq - 1;
     int64_t now = nm_now();
     for (int round = 0; round < rounds; round++) {
         uint32_t what = draw(10);
         now += draw(3000);
         if (what < 3) {
             struct nm_request *r = nm_prepare(&s);
-            if (!r) return fputs("no room\n", stderr), 1;
+            if (!r) { /* only until the oldest have finished */
+                if (nm_room(&s) || !s.outstanding) return fputs("no room\n", stderr), 1;
+                nm_expire(&s, now += 1000000);
+                continue;
+            }
             uint8_t *p = nm_payload(r), *end = p + NM_PAYLOAD;
             p = resp_write_array(p, end, 2);
             p = resp_write_bulk(p, end, "GET", 3);
@@ -91,6 +98,7 @@ int main(int argc, char **argv) {
         }
     }
     if (s.counts.started != s.counts.finished + s.outstanding) return fputs("count\n", stderr), 1;
+    if (last != (client != s.client)) return fputs("client number\n", stderr), 1;
     printf("%llu\n", (unsigned long long)completions);
     nm_session_close(&s);
     return 0;

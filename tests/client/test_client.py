@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import threading
+import time
 
 import pytest
 
@@ -203,6 +204,49 @@ async def test_slow_replies_do_not_hold_up_others() -> None:
             assert not slow.done()
             with pytest.raises(RequestTimeout):
                 await slow
+
+
+async def test_a_stuck_request_holds_up_the_window_only() -> None:
+    """Agents remember all writes after the oldest unfinished one: there must not be too many."""
+
+    def stuck(header: Header, payload: bytes, tries: int) -> list[bytes]:
+        return [] if header.seq == 1 and not answered else echo(header, payload, tries)
+
+    answered = False
+    with responder(stuck) as served:
+        async with AsyncClient("127.0.0.1", served.port, resend_after=0.1, timeout=60) as client:
+            first = asyncio.ensure_future(client.get("first"))
+            await asyncio.sleep(0)
+            others = [asyncio.ensure_future(client.get(f"k{i}")) for i in range(5000)]
+            while sum(other.done() for other in others) < 4095:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            assert max(header.seq for header, _ in served.requests) == 4096
+            assert not first.done()
+            answered = True
+            assert await first == [b"GET", b"first"]
+            assert len(await asyncio.gather(*others)) == 5000
+
+
+def test_a_slow_service_is_not_given_everything_twice() -> None:
+    """Resends adapt: after the first replies they wait for as long as replies take."""
+
+    def slow(header: Header, payload: bytes, tries: int) -> list[bytes]:
+        if tries == 1:
+            time.sleep(0.06)
+        return echo(header, payload, tries)
+
+    with (
+        responder(slow) as served,
+        Client("127.0.0.1", served.port, resend_after=0.01) as client,
+    ):
+        for i in range(3):
+            client.get(f"k{i}")
+        before = client.counts["resent"]
+        for i in range(10):
+            client.get(f"k{i}")
+        assert before > 0
+        assert client.counts["resent"] - before <= 2
 
 
 async def test_cancelled_call_is_forgotten() -> None:
