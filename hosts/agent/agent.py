@@ -26,6 +26,7 @@ log = logging.getLogger("netmigrate.agent")
 
 _BATCHES: Final = 4
 _RECEIVE_BUFFER: Final = 8 << 20
+_REMEMBERED: Final = 64  # migrations that are over
 _IDLE_SECONDS: Final = 600
 _HOUSEKEEPING_SECONDS: Final = 60.0
 
@@ -106,6 +107,9 @@ class Agent:
             self._socket.close()
             reason = os.strerror(error.errno) if error.errno else str(error)
             raise StartError(f"TCP port {own.ip}:{own.channel_port}: {reason}") from None
+        for state in (State.EMIGRATING, State.IMMIGRATING):
+            if stranded := self.table.those(state):
+                log.warning("%d groups were %s when this agent ended", len(stranded), state.name)
         loop.add_reader(self._socket.fileno(), self._readable)
         self._housekeep()
         return self
@@ -334,8 +338,15 @@ class Agent:
             throttle=throttle,
             emigrated=self._sweeper.add,
         )
+        self.emigrations.pop(number, None)
         self.emigrations[number] = emigration
+        self._forget_old()
         return emigration
+
+    def _forget_old(self) -> None:
+        over = [old for old in self.emigrations.values() if old.status in FINAL]
+        for old in over[:-_REMEMBERED]:
+            del self.emigrations[old.number]
 
     def _ready(self) -> None:
         if not self.core.service:

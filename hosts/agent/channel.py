@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,19 @@ class Server:
     ip: str
     udp_port: int
     channel_port: int
+
+
+def notice_death(transport: asyncio.Transport) -> None:
+    """Let the kernel give up on a peer that vanished without a word, within seconds."""
+    sock: socket.socket = transport.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        (socket.TCP_KEEPIDLE, 2),
+        (socket.TCP_KEEPINTVL, 1),
+        (socket.TCP_KEEPCNT, 3),
+        (socket.TCP_USER_TIMEOUT, 5000),
+    ):
+        sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 class Link(asyncio.Protocol):
@@ -66,6 +80,7 @@ class Link(asyncio.Protocol):
         """Say HELLO, and let those who wait for answers send again."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(HIGH_WATER)
+        notice_death(self._transport)
         self._transport.write(frames.hello(self._own))
         self._full = False
         self._up(self.peer.index)
@@ -141,6 +156,7 @@ class Incoming(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for HELLO."""
         self._transport = cast(asyncio.Transport, transport)
+        notice_death(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """What has arrived is still handled; the peer sends again what was not answered."""

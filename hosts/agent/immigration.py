@@ -16,7 +16,7 @@ from hosts.agent._core import Query, StoreError
 from hosts.agent.channel import Server
 from hosts.agent.frames import Kind
 from hosts.agent.node import Node, address
-from hosts.agent.store import keys_of
+from hosts.agent.store import count_of, keys_of
 from hosts.agent.table import State
 from hosts.wire import Control, Flags, Header, Op
 
@@ -25,8 +25,9 @@ Packet: TypeAlias = tuple[int, int, int, int, int, int, int, int]
 
 log = logging.getLogger("netmigrate.agent")
 
+_REMEMBERED: Final = 64  # migrations of which no group is arriving
 _WAITING_PER_GROUP: Final = 4096
-_PURGED_AT_ONCE: Final = 256
+_PURGED_AT_ONCE: Final = 512
 _DONE = 0  # `enum outcome` of core/core.h: executed, and the store's reply is no error
 
 
@@ -94,19 +95,23 @@ class Immigrations:
         for groups in ranges:
             # a copy that we once gave away is no reason to answer GONE: we are asked anew
             table.former[groups.start : groups.stop] = 0
+        self._migrations.pop(number, None)
         self._migrations[number] = Immigration(
             number, source, list(ranges), (address(source.ip), source.udp_port)
         )
+        over = [old for old in self._migrations.values() if not old.here]
+        for old in over[:-_REMEMBERED]:
+            del self._migrations[old.number]
         self._node.know(source)
 
     # --- frames from a source ---------------------------------------------------------------------
 
     def handle(self, peer: int, kind: Kind, body: memoryview) -> None:
         """Take PREPARE, KEYS or PULLED; ValueError if it is malformed."""
-        number, body = frames.read_migration(body)
-        migration = self._migrations.get(number)
+        which, body = frames.read_migration(body)
+        migration = self._migrations.get(which)
         if migration is None or migration.source.index != peer:
-            self._complain(peer, number, f"{self._node.own.name} has not accepted the migration")
+            self._complain(peer, which, f"{self._node.own.name} has not accepted the migration")
         elif kind is Kind.PREPARE:
             self._prepare(migration, body)
         else:
@@ -133,21 +138,11 @@ class Immigrations:
             elif group not in self._purging:
                 self._node.core.add_records(group, records)
                 new.append(group)
-        if new:
-            try:
-                counts = self._node.core.call(
-                    [[b"CLUSTER", b"COUNTKEYSINSLOT", b"%d" % group] for group in new]
-                )
-            except ConnectionError as error:
-                self._complain(migration.source.index, migration.number, self._store(error))
-                return
-            stale = [group for group, count in zip(new, counts, strict=True) if count != 0]
-            if stale:
-                self._purging.update(stale)
-                task = asyncio.create_task(self._purge(migration, stale))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-                new = [group for group in new if group not in self._purging]
+        try:
+            new = self._purge(migration, new)
+        except (StoreError, ConnectionError) as error:
+            self._complain(migration.source.index, migration.number, self._store(error))
+            return
         self._own(migration, new)
         self._acknowledge(migration, Kind.PREPARED, again + new)
 
@@ -164,17 +159,39 @@ class Immigrations:
             size = link.send(kind, frames.groups(migration.number, groups))
             self._node.counters.add("channel_other_bytes", size)
 
-    async def _purge(self, migration: Immigration, groups: list[int]) -> None:
-        core = self._node.core
+    def _purge(self, migration: Immigration, groups: list[int]) -> list[int]:
+        """Delete left-over keys of the groups; return those that are clean now. The others follow
+        when their many keys are deleted, bit by bit."""
+        commands = [[b"CLUSTER", b"COUNTKEYSINSLOT", b"%d" % group] for group in groups]
+        counts = [count_of(reply) for reply in self._node.core.call(commands)] if groups else []
+        few: list[int] = []
+        many: list[int] = []
+        left = _PURGED_AT_ONCE
+        for group, count in zip(groups, counts, strict=True):
+            left -= count
+            if count:
+                (few if left >= 0 else many).append(group)
+        self._delete([key for keys in keys_of(self._node.core, few) for key in keys])
+        if many:
+            self._purging.update(many)
+            task = asyncio.create_task(self._purge_many(migration, many))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return [group for group in groups if group not in self._purging]
+
+    def _delete(self, keys: list[bytes]) -> None:
+        self._node.core.call([[b"UNLINK", key] for key in keys])
+        self._node.counters.add("keys_purged", len(keys))
+
+    async def _purge_many(self, migration: Immigration, groups: list[int]) -> None:
         try:
             for group in groups:
-                (keys,) = keys_of(core, [group])
+                (keys,) = keys_of(self._node.core, [group])
                 for first in range(0, len(keys), _PURGED_AT_ONCE):
-                    core.call([[b"UNLINK", *keys[first : first + _PURGED_AT_ONCE]]])
+                    self._delete(keys[first : first + _PURGED_AT_ONCE])
                     await asyncio.sleep(0)
-                self._node.counters.add("keys_purged", len(keys))
-            self._own(migration, groups)
-            self._acknowledge(migration, Kind.PREPARED, groups)
+                self._own(migration, [group])
+                self._acknowledge(migration, Kind.PREPARED, [group])
         except (StoreError, ConnectionError) as error:
             self._complain(migration.source.index, migration.number, self._store(error))
         finally:

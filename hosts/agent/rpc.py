@@ -193,11 +193,14 @@ class AgentService(agent_pb2_grpc.AgentServicer):
             await context.abort(grpc.StatusCode.NOT_FOUND, str(error.args[0]))
         interval = (request.interval_ms or _INTERVAL_MS) / 1000
         while True:
+            # taken before the message goes out: meanwhile everything may change
+            changed = emigration.changed
+            over = emigration.status in FINAL or emigration.status is Status.FAILED
             yield _progress(emigration)
-            if emigration.status in FINAL or emigration.status is Status.FAILED:
+            if over:
                 return
             try:
-                await asyncio.wait_for(emigration.changed.wait(), interval)
+                await asyncio.wait_for(changed.wait(), interval)
             except TimeoutError:
                 continue
 

@@ -25,7 +25,7 @@ def keys_of(core: Core, groups: Sequence[int]) -> list[list[bytes]]:
     for index, group in enumerate(groups):
         if len(listed[index]) == _LISTED:  # there may be more
             (count,) = core.call([[b"CLUSTER", b"COUNTKEYSINSLOT", b"%d" % group]])
-            command = [b"CLUSTER", b"GETKEYSINSLOT", b"%d" % group, b"%d" % _number(count)]
+            command = [b"CLUSTER", b"GETKEYSINSLOT", b"%d" % group, b"%d" % count_of(count)]
             listed[index] = _keys(core.call([command])[0])
     return listed
 
@@ -45,7 +45,8 @@ def _keys(reply: object) -> list[bytes]:
     return [key for key in reply if isinstance(key, bytes)]
 
 
-def _number(reply: object) -> int:
+def count_of(reply: object) -> int:
+    """Return an integer reply; raise the error that it is instead."""
     if not isinstance(reply, int):
         raise reply if isinstance(reply, StoreError) else StoreError(f"not a number: {reply!r}")
     return reply

@@ -180,5 +180,79 @@ def migrate(
             )
 
 
+def open_loop(server: Server, names: list[bytes], rate: int, seconds: float) -> list[float]:
+    """Send GETs at a fixed rate; return their latencies in ms, counted from when each was due."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.connect((server.ip, server.udp_port))
+    sock.setblocking(False)
+    due: dict[int, float] = {}
+    latencies: list[float] = []
+    started = time.perf_counter()
+    seq = 0
+    while True:
+        now = time.perf_counter()
+        while started + seq / rate <= now < started + seconds:
+            key = random.choice(names)
+            header = Header(Op.READ, service=SERVICE, group=group_of(key), client=9, seq=seq + 1)
+            seq += 1
+            due[seq] = started + (seq - 1) / rate
+            sock.send(header.pack() + resp("GET", key))
+        try:
+            answered = Header.unpack(sock.recv(2048)).seq
+            latencies.append(1000 * (time.perf_counter() - due.pop(answered)))
+        except BlockingIOError:
+            if now > started + seconds + 1 or (now > started + seconds and not due):
+                return latencies
+            time.sleep(0.00005)
+
+
+def percentiles(name: str, latencies: list[float]) -> None:
+    """Print some."""
+    ordered = sorted(latencies)
+    shown = ", ".join(
+        f"p{100 * share:g} {ordered[int(share * (len(ordered) - 1))]:.2f} ms"
+        for share in (0.5, 0.9, 0.99, 0.999, 1)
+    )
+    print(f"{name}: {len(ordered)} GETs, {shown}")
+
+
+@app.command()
+def latency(
+    keys: int = 200000, throttle: int = 40_000_000, rate: int = 5000, lanes: int = 64
+) -> None:
+    """How much a migration of half of the groups delays reads of the other half at the source."""
+    with tempfile.TemporaryDirectory() as name, stores(Path(name), 2) as running:
+        load(running[0], keys)
+        staying = [
+            key
+            for key in (b"user%012d" % number for number in range(keys))
+            if group_of(key) >= GROUPS // 2
+        ]
+        with agents(Path(name), running) as found:
+            servers = [server for server, _ in found]
+            stubs = [agent_pb2_grpc.AgentStub(grpc.insecure_channel(at)) for _, at in found]
+            for stub in stubs:
+                assign(stub, servers, servers[1])
+            time.sleep(0.3)
+            percentiles("before", open_loop(servers[0], staying, rate, 5.0))
+            ranges = [pb.GroupRange(first=0, last=GROUPS // 2 - 1)]
+            stubs[1].AcceptMigration(
+                pb.AcceptRequest(migration=1, source=message(servers[0]), groups=ranges)
+            )
+            stubs[0].StartMigration(
+                pb.StartRequest(
+                    migration=1,
+                    destination=message(servers[1]),
+                    groups=ranges,
+                    lanes=lanes,
+                    throttle=throttle,
+                )
+            )
+            percentiles("during", open_loop(servers[0], staying, rate, 2.5))
+            progress = stubs[0].GetMigration(pb.MigrationRef(migration=1)).progress
+            print(f"{progress.groups_done} of {progress.groups_total} groups moved meanwhile")
+            percentiles("after", open_loop(servers[0], staying, rate, 5.0))
+
+
 if __name__ == "__main__":
     app()
