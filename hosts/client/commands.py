@@ -95,6 +95,9 @@ class _Command:
     refusal: str
     keys: tuple[_Keys, ...]
 
+    def keys_of(self, command: Sequence[bytes]) -> list[bytes]:
+        return [command[i] for spec in self.keys for i in spec.positions(command)]
+
 
 class CommandTable:
     """The commands of a store."""
@@ -129,12 +132,16 @@ class CommandTable:
             raise CommandError(f"{_name(command)}: not possible here: {found.refusal}")
         return found
 
+    def keys(self, command: Sequence[bytes]) -> list[bytes]:
+        """Return the keys of a command, as the store's COMMAND GETKEYS does."""
+        return self._find(command).keys_of(command)
+
     def route(self, command: Sequence[bytes]) -> Route:
         """Return op and group of a command; raise CommandError, NoKey or CrossSlot."""
         if not command:
             raise CommandError("an empty command")
         found = self._find(command)
-        keys = [command[i] for spec in found.keys for i in spec.positions(command)]
+        keys = found.keys_of(command)
         if not keys:
             raise NoKey(f"{_name(command)}: no key, so no group: it cannot be sent to a server")
         group = group_of(keys[0])

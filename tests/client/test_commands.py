@@ -1,0 +1,104 @@
+"""The table that ships with the client, against a real store's own opinion."""
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hosts.client import CommandError, CommandTable, NoKey
+from hosts.client.write_commands import table_of
+from hosts.wire import Op
+from tests.agent.harness import Store, stores
+
+TABLE = CommandTable.load()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with stores(tmp_path_factory.mktemp("store"), 1) as (only,):
+        yield only
+
+
+COMMANDS = [
+    "GET a", "SET a b EX 5 NX", "MSET a 1 b 2 c 3", "DEL a b c", "OBJECT ENCODING a",
+    "ZUNIONSTORE d 2 a b WEIGHTS 1 2", "ZINTER 2 a b", "LMPOP 2 a b LEFT", "SINTERCARD 2 a b",
+    "EVAL return 2 a b c", "EVAL_RO return 1 a b", "XREAD COUNT 5 STREAMS a b 0 0",
+    "XREADGROUP GROUP g c STREAMS a b > >", "XGROUP CREATE a g $", "BITOP AND d a b",
+    "SORT a STORE d", "SORT_RO a", "GEORADIUS a 1 2 3 m", "GEORADIUS a 1 2 3 m STORE d",
+    "GEOSEARCHSTORE d a FROMMEMBER m BYBOX 1 1 m", "RENAME a b", "COPY a b", "LCS a b",
+    "PFMERGE d a b", "RPOPLPUSH a b", "STRALGO LCS", "MEMORY USAGE a", "TOUCH a b",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", COMMANDS)
+def test_keys_are_where_the_store_finds_them(store: Store, text: str) -> None:
+    command = text.encode().split()
+    connection = redis.Redis(unix_socket_path=str(store.path))
+    connection.response_callbacks.clear()
+    try:
+        expected = connection.execute_command("COMMAND", "GETKEYS", *command)  # type: ignore[no-untyped-call]
+    except redis.ResponseError:
+        with pytest.raises(CommandError):
+            TABLE.keys(command)
+        return
+    found = TABLE.keys(command)
+    if command[0] == b"SORT":  # the table does not tell where STORE's key is
+        expected = expected[:1]
+    assert found == expected
+
+
+def test_table_is_this_store_s_where_both_know_a_command(store: Store) -> None:
+    theirs = CommandTable(table_of(redis.Redis(unix_socket_path=str(store.path), protocol=3)))
+    for text in COMMANDS:
+        command = [
+            b"{t}" + w if w in (b"a", b"b", b"c", b"d") else w for w in text.encode().split()
+        ]
+        try:
+            expected = theirs.route(command)
+        except CommandError as error:
+            with pytest.raises(type(error)):
+                TABLE.route(command)
+        else:
+            assert TABLE.route(command) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "op"),
+    [
+        ("GET k", Op.READ), ("get k", Op.READ), ("SET k v", Op.WRITE), ("EVAL x 1 k", Op.WRITE),
+        ("EVAL_RO x 1 k", Op.READ), ("GETEX k", Op.WRITE), ("OBJECT FREQ k", Op.READ),
+        ("XREAD STREAMS k 0", Op.READ), ("PFCOUNT k", Op.READ), ("SORT k", Op.WRITE),
+    ],
+)  # fmt: skip
+def test_read_or_write(text: str, op: Op) -> None:
+    assert TABLE.route(text.encode().split()).op == op
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("SUBSCRIBE k", "subscriptions"), ("BLPOP k 0", "waits"), ("CONFIG GET x", "administers"),
+        ("XREAD BLOCK 0 STREAMS k 0", "waits"), ("MULTI", "no key"), ("EVAL x 0", "no key"),
+        ("OBJECT NOSUCH k", "OBJECT NOSUCH: unknown"), ("EVAL x many k", "number of keys"),
+    ],
+)  # fmt: skip
+def test_refused(text: str, why: str) -> None:
+    with pytest.raises(CommandError, match=why):
+        TABLE.route(text.encode().split())
+
+
+WORDS = b"GET EVAL XREAD STREAMS KEYS MIGRATE BLOCK OBJECT k 2 -9 99999999999".split()
+
+
+@given(st.lists(st.sampled_from([*WORDS, b""])))
+def test_any_words_are_routed_or_refused(command: list[bytes]) -> None:
+    try:
+        route = TABLE.route(command)
+    except CommandError as error:
+        assert str(error)
+        if isinstance(error, NoKey):
+            assert "no key" in str(error)
+    else:
+        assert 0 <= route.group < 16384
