@@ -1,8 +1,8 @@
 /* The command table: open addressing over lower-case names, "name" or "container|subcommand". */
+#include "core.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "core.h"
 
 static size_t hash(const char *name, size_t length) {
     uint32_t h = 2166136261u;

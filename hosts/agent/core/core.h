@@ -2,7 +2,7 @@
  * send the replies. One thread; a batch is executed completely before Python can change the state
  * of a group, so at most one owner executes writes (docs/consistency.md, invariant 1). */
 #ifndef NETMIGRATE_CORE_H
-#define NETMIGRATE_CORE_H
+#define NETMIGRATE_CORE_H /* included first: recvmmsg and sendmmsg are GNU extensions */
 
 #define PY_SSIZE_T_CLEAN
 #ifndef _GNU_SOURCE
@@ -20,6 +20,7 @@
 enum {
     BATCH = 256,
     DATAGRAM = 1472,        /* largest UDP payload in an MTU of 1500 */
+    REPLY_ROOM = DATAGRAM - NM_HEADER_LENGTH,
     RECEIVE = 2048,         /* room per received datagram: enough to see that it is too long */
     ARGUMENTS = 256,        /* more do not fit a datagram: the shortest takes 6 bytes */
     COMMANDS = 2048,        /* slots of the command table, a power of two */
@@ -186,6 +187,14 @@ uint32_t now_seconds(void);
 int commands_load(Core *core, PyObject *rows);
 const struct command *command_find(const Core *core, const char *name, size_t length);
 int command_keys(const struct command *c, const struct request *r, struct slice *keys);
+
+/* check.c */
+uint8_t *reply_of(Core *core, struct item *item);
+void answer(struct item *item, uint16_t flags, uint32_t length);
+__attribute__((format(printf, 4, 5))) void refuse(Core *core, struct item *item,
+                                                  enum counter reason, const char *format, ...);
+bool check(Core *core, struct item *item);
+bool is_blind(const struct command *c, const uint8_t *p, const struct request *r);
 
 /* serve.c */
 PyObject *serve_received(Core *core);

@@ -1,5 +1,4 @@
 /* The Python face of the core: hosts.agent._core (types in hosts/agent/_core.pyi). */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stddef.h>

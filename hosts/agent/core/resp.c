@@ -1,8 +1,8 @@
 /* Parsing of requests (untrusted bytes) and the growing buffer. */
+#include "core.h"
+
 #include <ctype.h>
 #include <string.h>
-
-#include "core.h"
 
 int buffer_reserve(struct buffer *b, size_t more) {
     if (b->capacity - b->length >= more) return 0;

@@ -2,11 +2,11 @@
  * is answered again and never executed again (invariant 5).
  *
  * Invariants: a session has no record with seq ≤ its watermark `acked`; every record is in its
- * session's list and in its group's list; an entry without record is a write that runs right now. */
+ * session's list and in its group's; an entry without record is a write that runs right now. */
+#include "core.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "core.h"
 
 enum { RECORD_BYTES = 1 << 28, RECORD_HEAD = 16, WATERMARK = 12 };
 

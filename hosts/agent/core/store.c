@@ -1,11 +1,11 @@
 /* The blocking, pipelined connection to the store over its unix socket. */
+#include "core.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include "core.h"
 
 enum { IN = 1 << 18, TIMEOUT_SECONDS = 10, DEPTH = 16 };
 
@@ -166,8 +166,8 @@ PyObject *store_object(struct store *s, int depth) {
     if (type == '$' && n >= 0) {
         PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)n);
         if (!bytes) return NULL;
-        if (store_bytes(s, (uint8_t *)PyBytes_AS_STRING(bytes), (size_t)n) && store_bytes(s, NULL, 2))
-            return bytes;
+        uint8_t *data = (uint8_t *)PyBytes_AS_STRING(bytes);
+        if (store_bytes(s, data, (size_t)n) && store_bytes(s, NULL, 2)) return bytes;
         Py_DECREF(bytes);
         return NULL;
     }

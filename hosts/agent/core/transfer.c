@@ -6,10 +6,10 @@
  *     2 length(4) key                     a key that does not exist
  *     3                                   all keys of this group have been sent
  * Values are the store's own DUMP format, so every type moves exactly. */
+#include "core.h"
+
 #include <string.h>
 #include <time.h>
-
-#include "core.h"
 
 enum tag { TAG_GROUP, TAG_KEY, TAG_ABSENT, TAG_END };
 
