@@ -101,7 +101,7 @@ class ExpressionGrammar(TypeGrammar):
         loc = token.loc
         if token.kind == "number":
             number = parse_number(self.next())
-            return s.Int(loc, number.value, number.width, number.signed)
+            return s.Int(loc, number.value, number.width, number.signed, number.base)
         if token.kind == "string":
             self.next()
             return s.Str(loc, _unescape(token.text[1:-1]))

@@ -55,11 +55,12 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """An integer literal: `width` None for one without."""
+    """An integer literal: `width` None for one without; `base` it was written in."""
 
     value: int
     width: int | None
     signed: bool
+    base: int
 
 
 def tokenize(source: SourceText) -> list[Token]:
@@ -118,7 +119,8 @@ def parse_number(token: Token) -> Number:
         raise error(token.loc, f"'{token.text}' is not a number")
     if len(digits) > 4000:
         raise error(token.loc, f"an integer literal of {len(digits)} digits is too long")
-    value = int(digits, _BASES[prefix[1].lower()] if prefix else 10)
+    base = _BASES[prefix[1].lower()] if prefix else 10
+    value = int(digits, base)
     if width is None:
-        return Number(value, None, False)
-    return Number(value, int(width.replace("_", "")), kind == "s")
+        return Number(value, None, False, base)
+    return Number(value, int(width.replace("_", "")), kind == "s", base)

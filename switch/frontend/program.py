@@ -167,9 +167,8 @@ class ProgramElaborator(BlockElaborator):
             raise error(
                 named.loc, f"'{named.name}' is a {kind}, {PACKAGE} needs a {wanted.decl.kind} here"
             )
-        name = self.plane_name(self.annotations(decl.annotations), decl.name)
-        arguments = self._constructor_arguments(decl, call.arguments, name, call.loc)
-        block, types = self.elaborate(entry, arguments, name, ())
+        arguments = self._constructor_arguments(decl, call.arguments, decl.name, call.loc)
+        block, types = self.elaborate(entry, arguments, decl.name, ())
         self._check_block(wanted.decl, param.type, decl, types, bindings, named)
         return block
 

@@ -84,6 +84,7 @@ class Int(Expr):
     value: int
     width: int | None
     signed: bool
+    base: int = 10
 
 
 @dataclass(slots=True)

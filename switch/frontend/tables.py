@@ -125,8 +125,10 @@ class TableChecker(KeysetChecker):
             case s.Slice():
                 high, low = self._key_name(node.high), self._key_name(node.low)
                 return f"{self._key_name(node.base)}[{high}:{low}]"
-            case s.Int(value=value):
-                return str(value)
+            case s.Int(value=value, base=base):
+                return {16: f"{value:#x}", 8: f"0o{value:o}", 2: f"{value:#b}"}.get(
+                    base, str(value)
+                )
             case s.Binary(op="&"):
                 return f"{self._key_name(node.left)} & {self._key_name(node.right)}"
             case s.Call(callee=s.Member(name="isValid", base=base), arguments=[]):
@@ -300,8 +302,9 @@ class TableChecker(KeysetChecker):
         if found is None:
             return None
         notes = self.annotations(node.annotations)
+        # the name of a property is global: what it makes belongs to no block
         named = ir.annotation(notes, "name")
-        name = self.plane_name(notes, "") if named is not None else table.name
+        name = str(named.values[0]).removeprefix(".") if named and named.values else table.name
         label = Label(name, notes, call.loc)
         instance = self.extern_instance(*found, call.arguments, label)
         self.unit.owner.externs.append(instance)

@@ -45,6 +45,7 @@ extern bool static_assert(bool check, string message);
 extern bool static_assert(bool check);
 
 @name(".NoAction")
+@noWarn("unused")
 action NoAction() {}
 
 #endif

@@ -131,7 +131,7 @@ def test_tables(tmp_path: Path) -> None:
         ("hdr.eth.$valid$", "optional", "bool"),
         ("hdr.stack[1].type", "range", "bit<16>"),
         ("hdr.ip.src[15:8]", "exact", "bit<8>"),
-        ("hdr.ip.src & 240", "ternary", "bit<32>"),
+        ("hdr.ip.src & 0xf0", "ternary", "bit<32>"),
     ]
     assert [str(k.declared) for k in table.keys if k.declared] == ["port_t"]
     assert [r.action.name for r in table.actions] == ["I.set", "shared", "NoAction"]
@@ -444,3 +444,23 @@ def test_headers_are_whole_bytes(tmp_path: Path) -> None:
         source(types="header §odd_h { bit<7> x; }", fields="odd_h[2] odd;"),
         "header 'odd_h' has 7 bits, not a multiple of 8",
     )
+
+
+def test_control_plane_names(tmp_path: Path) -> None:
+    """As in p4c: the @name of a pipeline block's type is ignored, a property's is global."""
+    result = program(
+        tmp_path,
+        top="""
+        @name("unused") control Named(inout headers_t hdr, inout meta_t meta,
+                                      inout standard_metadata_t std) {
+            @name(".global") action a() { }
+            @name("x.y") register<bit<8>>(1) r;
+            table t { actions = { a; } @name("profile") implementation = action_profile(4); }
+            apply { t.apply(); r.write(0, 1); }
+        }
+        """,
+        main="V1Switch(P(), V(), Named(), E(), C(), D()) main;",
+    )
+    assert [a.name for a in result.ingress.actions] == ["global"]
+    assert [e.name for e in result.ingress.externs] == ["Named.x.y", "profile"]
+    assert [t.name for t in result.ingress.tables] == ["Named.t"]
