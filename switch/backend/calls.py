@@ -41,7 +41,11 @@ class CallWriter(ExpressionWriter):
         passed: list[str] = []
         copies: list[tuple[Place, str]] = []
         fresh: list[str] = []
-        paths = [analysis.place_path(a) if not rep.is_scalar(a.type) else () for a in arguments]
+        # What only goes in as a scalar is a value: it cannot overlap anything.
+        paths = [
+            () if rep.is_scalar(p.type) and not writes(p) else analysis.place_path(a)
+            for p, a in zip(params, arguments, strict=True)
+        ]
         for i, (param, argument) in enumerate(zip(params, arguments, strict=True)):
             if is_packet(param.type):
                 continue

@@ -250,7 +250,10 @@ class Pipeline:
         return [words[at : at + row_words] for at in range(0, len(words), row_words)]
 
     def rows(self, table: str) -> list[tuple[Entry, tuple[int, int], int]]:
-        """All entries with (packets, bytes) and nanoseconds since the last hit, in one go."""
+        """All entries with (packets, bytes) and idle nanoseconds, as of one moment.
+
+        Idle time is kept for tables that support timeouts; others count from the insertion.
+        """
         t = self._table(table)
         rows = self._read(t.number, t.row_words)
         return [(t.entry(row), (row[3], row[4]), row[5]) for row in rows]

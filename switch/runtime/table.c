@@ -247,6 +247,7 @@ int p4_table_insert(struct p4_table *t, const struct p4_match *match, uint32_t a
     e->priority = match->priority;
     e->action = action;
     e->flags = flags;
+    e->used_ns = p4_now_ns();
     memcpy(e->words, key, 8 * (size_t)words);
     if (t->type->ranges) {
         memcpy(e->words + words, match->low, 8 * (size_t)words);

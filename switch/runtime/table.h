@@ -57,7 +57,7 @@ struct p4_entry {
     uint32_t flags;
     uint32_t in_use;
     uint64_t packets, bytes;
-    uint64_t used_ns; /* time of the last hit, for idle timeouts */
+    uint64_t used_ns; /* time of insertion or of the last hit, for idle timeouts */
     struct p4_meter *meter;
     uint64_t words[]; /* key, low and high (with ranges), data */
 };

@@ -319,3 +319,23 @@ def test_unknown_names_list_what_there_is() -> None:
         pipeline.insert(TABLES[0], Entry((Exact(1), Exact(1)), "NoAction"))
     with pytest.raises(PipelineError, match="no direct counter"):
         pipeline.direct_counter(TABLES[1], None)
+
+
+def test_idle_time_counts_from_insertion_or_the_last_hit() -> None:
+    source = program(
+        headers="header h_t { bit<8> a; }",
+        members="h_t h;",
+        parser="state start { packet.extract(hdr.h); transition accept; }",
+        ingress="""action go() { std.egress_spec = 1; }
+            table t { key = { hdr.h.a : exact; } actions = { go; NoAction; }
+                default_action = NoAction(); support_timeout = true; }
+            apply { t.apply(); }""",
+    )
+    pipeline = fresh(source)
+    table = "MyIngress.t"
+    for a in (1, 2):
+        pipeline.insert(table, Entry((Exact(a),), "MyIngress.go"))
+    pipeline.process(1, b"\2")
+    idle = {entry.match: since for entry, _, since in pipeline.rows(table)}
+    # The second entry is younger, and was hit later still.
+    assert 0 < idle[(Exact(2),)] < idle[(Exact(1),)] < 60 * 10**9
