@@ -95,6 +95,8 @@ class Immigrations:
         for groups in ranges:
             # a copy that we once gave away is no reason to answer GONE: we are asked anew
             table.former[groups.start : groups.stop] = 0
+            # until PREPARE, what comes here early is handed to the source
+            table.owners[groups.start : groups.stop] = source.index
         self._migrations.pop(number, None)
         self._migrations[number] = Immigration(
             number, source, list(ranges), (address(source.ip), source.udp_port)

@@ -439,6 +439,20 @@ async def test_held_writes_arrive_with_the_clients_address(
     assert answer.flags == AUTH | Flags.FOUND | Flags.FORWARDED
 
 
+async def test_what_comes_early_goes_to_the_source(
+    alone: Agent, peer: Peer, client: Client
+) -> None:
+    """Accepted, not prepared: a write that the switch sent here too early finds its owner."""
+    set_state(alone, GROUP, State.ABSENT, 0, former=True)
+    alone.accept(NUMBER, peer.server, [range(GROUP, GROUP + 1)])
+    await until(lambda: peer.connections == 1)
+    client.send(alone.settings.own, Op.WRITE, "SET", "k", "v", flags=Flags.ONGOING)
+    ((_, _, hops, datagram),) = frames.read_handed(await peer.frame(Kind.HANDOVER))
+    assert (hops, datagram[28:]) == (1, resp("SET", "k", "v"))
+    answer = await client.ask(alone.settings.own, Op.READ, "GET", "k", flags=Flags.DOUBLE)
+    assert answer.flags == Flags.NONE
+
+
 async def test_accept(destination: Agent, peer: Peer) -> None:
     """Idempotent; refused for groups that are not absent, and for contradictions."""
     ranges = [range(GROUP, GROUP + 1)]
