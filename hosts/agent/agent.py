@@ -296,6 +296,8 @@ class Agent:
         """Be the destination of a migration."""
         self._ready()
         _check(ranges)
+        if source.index == self.settings.own.index:
+            raise ValueError(f"{source.name} is this server itself")
         try:
             self.immigrations.accept(number, source, ranges)
         except ValueError as error:

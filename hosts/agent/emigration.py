@@ -150,23 +150,23 @@ class Emigration:
         """Go on after a pause or a failure."""
         if self.status in FINAL:
             raise ValueError(f"migration {self.number} is {self.status.name}, it cannot go on")
+        self._go_on()
+
+    def stop(self) -> None:
+        """Finish the groups in flight and start no more."""
+        if self.status not in FINAL:
+            self._stopping = True
+            self._go_on()
+
+    def _go_on(self) -> None:
         failed = self.status is Status.FAILED
         self._pausing = self._frozen = False
         self.error = ""
         self._set(Status.STOPPING if self._stopping else Status.RUNNING)
         for lane in self._by_group.values():
             lane.due = 0.0
-        if failed:
+        if failed:  # the frames that the destination could not apply are lost
             self.resend()
-        self._kick()
-
-    def stop(self) -> None:
-        """Finish the groups in flight and start no more."""
-        if self.status in FINAL:
-            return
-        self._stopping = True
-        self._pausing = self._frozen = False
-        self._set(Status.STOPPING)
         self._kick()
 
     def set_throttle(self, rate: int) -> None:
@@ -176,7 +176,7 @@ class Emigration:
 
     def fail(self, why: str) -> None:
         """Stand still until someone helps and resumes."""
-        if self.status in FINAL:
+        if self.status in FINAL or self.status is Status.FAILED:
             return
         log.error("migration %d: %s", self.number, why)
         self.error = why

@@ -463,5 +463,7 @@ async def test_accept(destination: Agent, peer: Peer) -> None:
     destination.accept(NUMBER, peer.server, ranges)
     with pytest.raises(NotReadyError, match="with other groups or source"):
         destination.accept(NUMBER, peer.server, [range(GROUP + 1, GROUP + 2)])
+    with pytest.raises(ValueError, match="this server itself"):
+        destination.accept(9, destination.settings.own, ranges)
     with pytest.raises(ValueError, match="named twice"):
         destination.accept(9, peer.server, [range(3), range(2, 5)])

@@ -319,19 +319,23 @@ async def test_drain_and_stop(source: Agent, peer: Peer, how: str, end: Status) 
             emigration.resume()
 
 
-async def test_failure_and_help(source: Agent, peer: Peer, store: Store) -> None:
-    """The destination complains: FAILED with its words; after help, it goes on."""
+@pytest.mark.parametrize(("how", "end"), [("resume", Status.DONE), ("stop", Status.STOPPED)])
+async def test_failure_and_help(
+    source: Agent, peer: Peer, store: Store, how: str, end: Status
+) -> None:
+    """The destination complains: FAILED with its words; after help it goes on, or finishes what
+    is in flight."""
     store.client.set("k", "v")
-    emigration = start(source, peer)
+    emigration = start(source, peer, groups=1 if how == "resume" else 2)
     await prepared(peer)
     await peer.frame(Kind.KEYS)
     peer.send(Kind.FAILED, frames.migration(NUMBER), b"the store of server2: OOM")
     await until(lambda: emigration.status is Status.FAILED)
     assert emigration.error == "the store of server2: OOM"
-    emigration.resume()
+    getattr(emigration, how)()
     await peer.frame(Kind.KEYS)
     await finish(peer, source)
-    await until(lambda: emigration.status is Status.DONE)
+    await until(lambda: emigration.status is end)
     assert emigration.error == ""
 
 
