@@ -193,7 +193,7 @@ class BlockElaborator(ParserChecker):
         if isinstance(decl, s.BlockTypeDecl):
             raise error(loc, f"'{decl.name}' is only declared, it has no body to instantiate")
         wanted = "parser" if isinstance(decl, s.ParserDecl) else "control"
-        if self.unit.kind not in (wanted, "parser" if wanted == "parser" else "control"):
+        if self.unit.kind != wanted:
             raise error(loc, f"a {wanted} cannot be instantiated in a {self.unit.kind}")
         if type_.arguments:
             raise error(loc, f"'{decl.name}' is not generic")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from switch import ir
 from switch.frontend import syntax as s
@@ -22,6 +23,16 @@ from switch.frontend.type_rules import BOOL, VOID, article, erase, is_literal
 
 # Where v1model's externs come from: others would have no implementation.
 _SYSTEM_FILES = ("core.p4", "v1model.p4")
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedCall:
+    """A call of a function or method, checked: type arguments by name, parameter types, result."""
+
+    bindings: dict[str, ir.Type]
+    types: list[ir.Type]
+    result: ir.Type
+    arguments: tuple[ir.Expression, ...]
 
 
 class CallChecker(BuiltinCalls):
@@ -229,43 +240,35 @@ class CallChecker(BuiltinCalls):
         assert isinstance(node.callee, s.Name)
         name = node.callee.name
         decl = self.choose(entry.decls, node, name)
-        types = self._resolved_call(decl, node, {}, entry.order)
-        bindings, param_types, result, arguments = types
-        if decl.body is None and not self._is_system(decl.loc):
-            raise unsupported(node.loc, f"extern function '{name}' (v1model does not have it)")
-        if decl.body is not None:
-            function = self.function(decl, bindings, entry.order)
-            call: ir.Expression = ir.FunctionCall(erase(result), node.loc, function, arguments)
-            return Value(call, result)
-        return self._extern_function(decl, node, types, param_types)
+        resolved = self._resolved_call(decl, node, {}, entry.order)
+        if decl.body is None:
+            if not self._is_system(decl.loc):
+                raise unsupported(node.loc, f"extern function '{name}' (v1model does not have it)")
+            return self._extern_function(decl, node, resolved)
+        function = self.function(decl, resolved.bindings, entry.order)
+        call = ir.FunctionCall(erase(resolved.result), node.loc, function, resolved.arguments)
+        return Value(call, resolved.result)
 
     def _is_system(self, loc: ir.Loc) -> bool:
-        return loc.file.endswith(_SYSTEM_FILES)
+        return loc.file.rpartition("/")[2] in _SYSTEM_FILES
 
-    def _extern_function(
-        self,
-        decl: s.FunctionDecl,
-        node: s.Call,
-        resolved: tuple[dict[str, ir.Type], list[ir.Type], ir.Type, tuple[ir.Expression, ...]],
-        param_types: list[ir.Type],
-    ) -> Value:
-        bindings, _, result, arguments = resolved
+    def _extern_function(self, decl: s.FunctionDecl, node: s.Call, resolved: ResolvedCall) -> Value:
+        arguments = resolved.arguments
         if decl.name == "verify":
             if self.unit.kind != "parser":
                 raise error(node.loc, "'verify' can only be called in a parser")
             return Value(ir.Verify(VOID, node.loc, arguments[0], arguments[1]), VOID)
         if decl.name == "static_assert":
             return self._static_assert(node, arguments)
-        params = self._params(decl, param_types)
         call = ir.ExternCall(
-            erase(result),
+            erase(resolved.result),
             node.loc,
             decl.name,
-            tuple(erase(t) for t in bindings.values()),
-            params,
+            tuple(erase(t) for t in resolved.bindings.values()),
+            self._params(decl, resolved.types),
             arguments,
         )
-        return Value(call, result)
+        return Value(call, resolved.result)
 
     def _static_assert(self, node: s.Call, arguments: tuple[ir.Expression, ...]) -> Value:
         check = arguments[0]
@@ -297,8 +300,8 @@ class CallChecker(BuiltinCalls):
         node: s.Call,
         outer: dict[str, ir.Type],
         order: int,
-    ) -> tuple[dict[str, ir.Type], list[ir.Type], ir.Type, tuple[ir.Expression, ...]]:
-        """(type arguments, parameter types, result type, arguments) of a function or method."""
+    ) -> ResolvedCall:
+        """Infers type arguments, then checks the arguments of a function or method."""
         what = f"'{decl.name}'"
         bound = self.bind(decl.params, node, what)
         bindings: dict[str, ir.Type] = dict.fromkeys(decl.type_params, VOID)
@@ -332,7 +335,7 @@ class CallChecker(BuiltinCalls):
                 arguments.append(self.argument(param, type_, given, decl.name))
             if param.direction == "":
                 self._check_constant_argument(arguments[-1], label)
-        return bindings, types, result, tuple(arguments)
+        return ResolvedCall(bindings, types, result, tuple(arguments))
 
     def _signature(
         self, decl: s.FunctionDecl, bindings: dict[str, ir.Type], order: int
@@ -374,17 +377,17 @@ class CallChecker(BuiltinCalls):
         method = self.choose(methods, node, callee.name)
         outer = dict(zip(decl.type_params, entry.instance.type.arguments, strict=True))
         order = self._extern_order(decl.name)
-        bindings, types, result, arguments = self._resolved_call(method, node, outer, order)
+        resolved = self._resolved_call(method, node, outer, order)
         call = ir.MethodCall(
-            erase(result),
+            erase(resolved.result),
             node.loc,
             entry.instance,
             callee.name,
-            tuple(erase(t) for t in bindings.values()),
-            self._params(method, types),
-            arguments,
+            tuple(erase(t) for t in resolved.bindings.values()),
+            self._params(method, resolved.types),
+            resolved.arguments,
         )
-        return Value(call, result)
+        return Value(call, resolved.result)
 
     def _extern_order(self, name: str) -> int:
         entry = self.globals.names.get(name)

@@ -160,8 +160,11 @@ class ExpressionGrammar(TypeGrammar):
                 first = self.expression()
                 if self.accept(":"):
                     base = s.Slice(loc, base, first, self.expression())
-                elif self.at("+:"):
-                    raise error(self.loc, "a slice with '+:' is not supported yet")
+                elif self.accept("+:"):  # [low +: width]
+                    width = self.expression()
+                    one = s.Int(loc, 1, None, False)
+                    end = s.Binary(loc, "+", first, width)
+                    base = s.Slice(loc, base, s.Binary(loc, "-", end, one), first)
                 else:
                     base = s.Index(loc, base, first)
                 self.expect("]", "after the index")

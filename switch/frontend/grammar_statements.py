@@ -189,11 +189,10 @@ class StatementGrammar(ExpressionGrammar):
     def instance(self, annotations: s.Annotations, kind: s.TypeNode) -> s.InstanceDecl:
         arguments = self.arguments()
         name = self.name("the instance")
-        body = None
         if self.accept("="):
             raise error(
                 name.loc, "an instance with its own implementation block is not supported yet"
             )
         self.expect(";", "after the instance")
         self.declare(name.text)
-        return s.InstanceDecl(name.loc, annotations, name.text, kind, arguments, body)
+        return s.InstanceDecl(name.loc, annotations, name.text, kind, arguments)

@@ -44,7 +44,7 @@ class TableGrammar(StatementGrammar):
             return
         if name.text == "default_action" and table.actions is None:
             raise error(name.loc, "'default_action' must follow 'actions'")
-        value: s.Expr | s.InstanceDecl = self.expression()
+        value = self.expression()
         self.expect(";", f"after property '{name.text}'")
         table.properties.append(s.PropertyNode(name.loc, annotations, name.text, const, value))
 

@@ -250,7 +250,6 @@ class VarDecl(Decl):
 class InstanceDecl(Decl):
     type: TypeNode
     arguments: list[Argument]
-    body: Block | None = None
 
 
 @dataclass(slots=True)
@@ -400,7 +399,7 @@ class PropertyNode(Node):
     annotations: Annotations
     name: str
     const: bool
-    value: Expr | InstanceDecl
+    value: Expr
 
 
 @dataclass(slots=True)

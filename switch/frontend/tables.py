@@ -250,14 +250,10 @@ class TableChecker(KeysetChecker):
             found[node.name] = node
         return found
 
-    def _value(self, node: s.PropertyNode) -> s.Expr:
-        assert not isinstance(node.value, s.InstanceDecl)
-        return node.value
-
     def _size(self, node: s.PropertyNode | None) -> int | None:
         if node is None:
             return None
-        size = literal_int(self.expression(self._value(node)), "the size of a table")
+        size = literal_int(self.expression(node.value), "the size of a table")
         if size < 0:
             raise error(node.loc, f"size {size} of a table is negative")
         return size
@@ -265,7 +261,7 @@ class TableChecker(KeysetChecker):
     def _flag(self, node: s.PropertyNode | None, default: bool) -> bool:
         if node is None:
             return default
-        value = self.expression(self._value(node)).node
+        value = self.expression(node.value).node
         if not isinstance(value, ir.BoolLiteral):
             raise error(node.loc, f"property '{node.name}' must be true or false")
         return value.value
@@ -276,7 +272,7 @@ class TableChecker(KeysetChecker):
         """An extern object named by a property, or constructed in it."""
         if node is None:
             return None
-        value = self._value(node)
+        value = node.value
         instance: ir.ExternInstance | None = None
         if isinstance(value, s.Name):
             entry = self.lookup(value.name, value.loc, value.from_global)
@@ -378,7 +374,7 @@ class TableChecker(KeysetChecker):
         delta = 1
         if "priority_delta" in properties:
             node = properties["priority_delta"]
-            delta = literal_int(self.expression(self._value(node)), "priority_delta")
+            delta = literal_int(self.expression(node.value), "priority_delta")
             if delta < 1:
                 raise error(node.loc, "priority_delta must be positive")
         step = -delta if largest_wins else delta

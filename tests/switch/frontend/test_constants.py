@@ -127,9 +127,9 @@ def test_concatenation_and_slices(left: ir.Bits, right: ir.Bits, data: st.DataOb
     low = data.draw(st.integers(0, whole.width - 1))
     high = data.draw(st.integers(low, whole.width - 1))
     part = ir.Bits(high - low + 1)
-    assert folded_int(f"{text}[{high}:{low}]", part) == wrapped(
-        folded_int(text, whole) >> low, part
-    )
+    want = wrapped(folded_int(text, whole) >> low, part)
+    assert folded_int(f"{text}[{high}:{low}]", part) == want
+    assert folded_int(f"{text}[{low} +: {part.width}]", part) == want
 
 
 def test_named_constants_and_enums(tmp_path: Path) -> None:
