@@ -106,55 +106,55 @@ P4_INLINE void p4_store128(uint8_t *p, u128 value, unsigned bytes)
 
 /* --- arithmetic where plain C operators are not enough ---------------------------------------- */
 
-#define P4_DEFINE_ARITHMETIC(SUFFIX, T, S, BITS, MASK)                                              \
-    P4_INLINE S p4_signed##SUFFIX(T a, unsigned w)                                                  \
-    {                                                                                               \
-        return w == 0 ? 0 : (S)(a << (BITS - w)) >> (BITS - w);                                     \
-    }                                                                                               \
-    P4_INLINE T p4_shl##SUFFIX(T a, uint64_t n, unsigned w)                                         \
-    {                                                                                               \
-        return n >= w ? 0 : (a << n) & MASK(w);                                                     \
-    }                                                                                               \
-    P4_INLINE T p4_shr##SUFFIX(T a, uint64_t n, unsigned w)                                         \
-    {                                                                                               \
-        return n >= w ? 0 : a >> n;                                                                 \
-    }                                                                                               \
-    P4_INLINE T p4_sar##SUFFIX(T a, uint64_t n, unsigned w)                                         \
-    {                                                                                               \
-        return (T)(p4_signed##SUFFIX(a, w) >> (n >= BITS ? BITS - 1 : n)) & MASK(w);                \
-    }                                                                                               \
-    P4_INLINE T p4_div##SUFFIX(T a, T b)                                                            \
-    {                                                                                               \
-        return b == 0 ? 0 : a / b;                                                                  \
-    }                                                                                               \
-    P4_INLINE T p4_mod##SUFFIX(T a, T b)                                                            \
-    {                                                                                               \
-        return b == 0 ? 0 : a % b;                                                                  \
-    }                                                                                               \
-    P4_INLINE T p4_uaddsat##SUFFIX(T a, T b, unsigned w)                                            \
-    {                                                                                               \
-        T sum = (a + b) & MASK(w);                                                                  \
-        return sum < a ? MASK(w) : sum;                                                             \
-    }                                                                                               \
-    P4_INLINE T p4_usubsat##SUFFIX(T a, T b, unsigned w)                                            \
-    {                                                                                               \
-        (void)w;                                                                                    \
-        return a < b ? 0 : a - b;                                                                   \
-    }                                                                                               \
-    /* Signed overflow: the operands' signs allow it and the result's sign differs from a's. */     \
-    P4_INLINE T p4_saddsat##SUFFIX(T a, T b, unsigned w)                                            \
-    {                                                                                               \
-        T sign = (T)1 << (w - 1), sum = (a + b) & MASK(w);                                          \
-        if (!((a ^ b) & sign) && ((a ^ sum) & sign))                                                \
-            return a & sign ? sign : sign - 1;                                                      \
-        return sum;                                                                                 \
-    }                                                                                               \
-    P4_INLINE T p4_ssubsat##SUFFIX(T a, T b, unsigned w)                                            \
-    {                                                                                               \
-        T sign = (T)1 << (w - 1), difference = (a - b) & MASK(w);                                   \
-        if (((a ^ b) & sign) && ((a ^ difference) & sign))                                          \
-            return a & sign ? sign : sign - 1;                                                      \
-        return difference;                                                                          \
+#define P4_DEFINE_ARITHMETIC(SUFFIX, T, S, BITS, MASK)                                            \
+    P4_INLINE S p4_signed##SUFFIX(T a, unsigned w)                                                \
+    {                                                                                             \
+        return w == 0 ? 0 : (S)(a << (BITS - w)) >> (BITS - w);                                   \
+    }                                                                                             \
+    P4_INLINE T p4_shl##SUFFIX(T a, uint64_t n, unsigned w)                                       \
+    {                                                                                             \
+        return n >= w ? 0 : (a << n) & MASK(w);                                                   \
+    }                                                                                             \
+    P4_INLINE T p4_shr##SUFFIX(T a, uint64_t n, unsigned w)                                       \
+    {                                                                                             \
+        return n >= w ? 0 : a >> n;                                                               \
+    }                                                                                             \
+    P4_INLINE T p4_sar##SUFFIX(T a, uint64_t n, unsigned w)                                       \
+    {                                                                                             \
+        return (T)(p4_signed##SUFFIX(a, w) >> (n >= BITS ? BITS - 1 : n)) & MASK(w);              \
+    }                                                                                             \
+    P4_INLINE T p4_div##SUFFIX(T a, T b)                                                          \
+    {                                                                                             \
+        return b == 0 ? 0 : a / b;                                                                \
+    }                                                                                             \
+    P4_INLINE T p4_mod##SUFFIX(T a, T b)                                                          \
+    {                                                                                             \
+        return b == 0 ? 0 : a % b;                                                                \
+    }                                                                                             \
+    P4_INLINE T p4_uaddsat##SUFFIX(T a, T b, unsigned w)                                          \
+    {                                                                                             \
+        T sum = (a + b) & MASK(w);                                                                \
+        return sum < a ? MASK(w) : sum;                                                           \
+    }                                                                                             \
+    P4_INLINE T p4_usubsat##SUFFIX(T a, T b, unsigned w)                                          \
+    {                                                                                             \
+        (void)w;                                                                                  \
+        return a < b ? 0 : a - b;                                                                 \
+    }                                                                                             \
+    /* Signed overflow: the operands' signs allow it and the result's sign differs from a's. */   \
+    P4_INLINE T p4_saddsat##SUFFIX(T a, T b, unsigned w)                                          \
+    {                                                                                             \
+        T sign = (T)1 << (w - 1), sum = (a + b) & MASK(w);                                        \
+        if (!((a ^ b) & sign) && ((a ^ sum) & sign))                                              \
+            return a & sign ? sign : sign - 1;                                                    \
+        return sum;                                                                               \
+    }                                                                                             \
+    P4_INLINE T p4_ssubsat##SUFFIX(T a, T b, unsigned w)                                          \
+    {                                                                                             \
+        T sign = (T)1 << (w - 1), difference = (a - b) & MASK(w);                                 \
+        if (((a ^ b) & sign) && ((a ^ difference) & sign))                                        \
+            return a & sign ? sign : sign - 1;                                                    \
+        return difference;                                                                        \
     }
 
 P4_DEFINE_ARITHMETIC(, uint64_t, int64_t, 64, p4_mask)
