@@ -16,8 +16,7 @@ from finsy.proto import p4i
 from google.protobuf import json_format, text_format
 
 from switch.p4runtime import DeviceConfig
-from tests.switch.p4runtime.client import Client, insert
-from tests.switch.p4runtime.entities import Entities
+from tests.switch.p4runtime.client import Client
 from tests.switch.ports.veth import private_network, veth
 
 EXAMPLE = Path(__file__).parent / "p4runtime" / "example.p4"
@@ -187,11 +186,26 @@ def test_it_forwards_between_interfaces() -> None:
             one.bind(("h1", 0))
             two.bind(("h2", 0))
             two.settimeout(5)
-            client = Client(port)
-            entities = Entities(client)
-            client.write(insert(entities.station(0x020000000002, 2)))
+            assert controller(port, "client.write(insert(station))") == ""
             one.send(FRAME)
             assert two.recv(2048) == FRAME
-            (counted,) = client.read(entities.station_counter(0x020000000002))
-            assert counted.direct_counter_entry.data.packet_count == 1
-            client.close()
+            counted = controller(port, "print(client.read(counter)[0])")
+            assert "packet_count: 1" in counted
+
+
+def controller(port: int, statement: str) -> str:
+    """Run a statement in a new process: gRPC's threads here are in another network namespace."""
+    script = f"""
+from tests.switch.p4runtime.client import Client, insert
+from tests.switch.p4runtime.entities import Entities
+client = Client({port})
+entities = Entities(client)
+station = entities.station(0x020000000002, 2)
+counter = entities.station_counter(0x020000000002)
+{statement}
+client.close()
+"""
+    command = [sys.executable, "-c", script]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=True, env=environment()
+    ).stdout
