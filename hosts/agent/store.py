@@ -2,12 +2,14 @@
 
 import socket
 from collections.abc import Sequence
+from time import monotonic, sleep
 from typing import Final
 
 from hosts.agent._core import Core, StoreError
 from hosts.agent.commands import rows
 
 _LISTED: Final = 1000
+_CLUSTER_SECONDS: Final = 10.0
 
 
 class UnfitStore(Exception):
@@ -80,6 +82,7 @@ def check(core: Core, path: str) -> str:
             f"the store at {path} does not own all slots: "
             "run `redis-cli CLUSTER ADDSLOTSRANGE 0 16383` on it, alone in its cluster"
         )
+    _wait_for_cluster(core, path)
     table = rows(commands)
     core.load(table, any(row[0] == b"pexpiretime" for row in table))
     fields = fields_of(info)
@@ -88,7 +91,16 @@ def check(core: Core, path: str) -> str:
     return f"redis {fields.get('redis_version', '?')}"
 
 
+def _wait_for_cluster(core: Core, path: str) -> None:
+    """A cluster of one takes two seconds to trust itself, and refuses queries until then."""
+    end = monotonic() + _CLUSTER_SECONDS
+    while fields_of(core.call([[b"CLUSTER", b"INFO"]])[0]).get("cluster_state") != "ok":
+        if monotonic() > end:
+            raise UnfitStore(f"the store at {path} says that its cluster is down: CLUSTER INFO")
+        sleep(0.02)
+
+
 def fields_of(info: object) -> dict[str, str]:
-    """Return the fields of an INFO reply."""
+    """Return the fields of an INFO or CLUSTER INFO reply."""
     lines = info.decode().splitlines() if isinstance(info, bytes) else []
     return dict(line.split(":", 1) for line in lines if ":" in line)

@@ -193,6 +193,18 @@ async def test_lost_store(tmp_path: Path, client: Client) -> None:
         own_store.stop()
 
 
+async def test_store_that_has_just_started(tmp_path: Path, client: Client) -> None:
+    """The agent is ready when its store is: no CLUSTERDOWN for the first queries."""
+    young = Store(tmp_path)
+    try:
+        async with agent(local(1), young, tmp_path / "agent") as one:
+            assign([one])
+            answer = await client.ask(one.settings.own, Op.WRITE, "SET", "k", "v")
+            assert answer.payload == b"+OK\r\n"
+    finally:
+        young.stop()
+
+
 async def test_write_with_unknown_outcome_is_not_repeated(tmp_path: Path, client: Client) -> None:
     """The store dies in the middle: a resend gets the same error, and no second execution."""
     place = tmp_path / "store"
