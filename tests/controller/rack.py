@@ -4,6 +4,7 @@ Everything has names of its own, so that several racks (and Mininet) can run sid
 """
 
 import contextlib
+import io
 import json
 import os
 import socket
@@ -12,12 +13,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
-import grpc
-
-from controller import controller_pb2 as pb
-from controller.cli.output import plain
-from controller.controller_pb2_grpc import ControllerStub
+from controller.cli import main
 from tests.controller.networks import network
 from topology import stores, switches
 from topology.processes import Child, Children
@@ -123,9 +121,8 @@ class Rack:
         )
 
     def status(self) -> Any:
-        """Return what `netmigrate status --json` prints; asks the controller directly."""
-        with grpc.insecure_channel(self.net["listen"]) as channel:
-            return plain(ControllerStub(channel).GetStatus(pb.StatusRequest(), timeout=20.0))
+        """Return what `netmigrate status --json` prints."""
+        return self.json("status")
 
     def cli(self, *arguments: str) -> tuple[int, str, str]:
         """Run `netmigrate`: status, stdout, stderr."""
@@ -139,10 +136,21 @@ class Rack:
         return done.returncode, done.stdout, done.stderr
 
     def json(self, *arguments: str) -> Any:
-        """Run `netmigrate … --json` and return what it printed."""
-        status, out, err = self.cli(*arguments, "--json")
-        assert status == 0, err
-        return json.loads(out)
+        """Run `netmigrate … --json` in this process, which is faster; return what it printed.
+
+        Not for commands that run something inside a host: those print by themselves.
+        """
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            mock.patch.object(sys, "argv", ["netmigrate", *arguments, "--json"]),
+            mock.patch.dict(os.environ, NETMIGRATE_NET=str(self.path)),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            contextlib.suppress(SystemExit),
+        ):
+            main()
+        assert not err.getvalue(), err.getvalue()
+        return json.loads(out.getvalue())
 
 
 @contextlib.contextmanager
