@@ -45,7 +45,13 @@ class Query:
 class Core:
     service: int
     def __init__(
-        self, fd: int, store: str, states: Buffer, owners: Buffer, former: Buffer
+        self,
+        fd: int,
+        store: str,
+        states: Buffer,
+        owners: Buffer,
+        former: Buffer,
+        moving: Buffer,
     ) -> None: ...
     def load(
         self,

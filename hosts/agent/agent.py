@@ -69,6 +69,7 @@ class Agent:
                 self.table.states.data,
                 self.table.owners.data,
                 self.table.former.data,
+                self.table.moving.data,
             )
             self.store_version = store.check(self.core, path)
         except (store.UnfitStore, ValueError) as error:

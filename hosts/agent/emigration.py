@@ -274,6 +274,7 @@ class Emigration:
             lane.keys, lane.sent = [], 0
             self._by_group[lane.group] = lane
             self._node.table.set(lane.group, State.EMIGRATING, self.destination.index)
+            self._node.table.moving[lane.group] = self.number
             chosen.append(lane)
         self._prepare(link, chosen)
 

@@ -95,6 +95,7 @@ class Immigrations:
         for groups in ranges:
             # a copy that we once gave away is no reason to answer GONE: we are asked anew
             table.former[groups.start : groups.stop] = 0
+            table.moving[groups.start : groups.stop] = number
             # until PREPARE, what comes here early is handed to the source
             table.owners[groups.start : groups.stop] = source.index
         self._migrations.pop(number, None)
@@ -239,7 +240,11 @@ class Immigrations:
     def _judge(self, group: Group, query: Query, ready: list[Query]) -> None:
         keys = frozenset(query.keys)
         missing = keys - group.here
-        double = not query.write and query.flags & Flags.DOUBLE
+        double = (
+            not query.write
+            and query.flags & Flags.DOUBLE
+            and query.migration == group.migration.number
+        )
         if query.whole:
             self._wait(group, query, None)
         elif not missing or (query.write and query.blind):

@@ -1,4 +1,4 @@
-"""The ownership table (DESIGN section 6): per group a state, an owner and whether we gave it away.
+"""The ownership table (DESIGN section 6): per group a state, an owner, and its last migration here.
 
 It lives in a memory-mapped file that the compiled core reads too, and so survives `kill -9`.
 """
@@ -24,16 +24,21 @@ class State(IntEnum):
     IMMIGRATING = 3
 
 
-_LENGTH = GROUPS * 4
+_LENGTH = GROUPS * 6
 
 
 class Table:
-    """`states[g]`, `owners[g]` (server index, 0: nothing known), `former[g]` (1: given away)."""
+    """What this agent knows of every group.
+
+    `states[g]`; `owners[g]`: server index, 0 where nothing is known; `former[g]`: 1 if it was given
+    away; `moving[g]`: number of the migration by which it last came or went here, or is to come.
+    """
 
     def __init__(self, memory: mmap.mmap | bytearray) -> None:
         self.states: npt.NDArray[np.uint8] = np.frombuffer(memory, np.uint8, GROUPS)
         self.former: npt.NDArray[np.uint8] = np.frombuffer(memory, np.uint8, GROUPS, GROUPS)
         self.owners: npt.NDArray[np.uint16] = np.frombuffer(memory, np.uint16, GROUPS, 2 * GROUPS)
+        self.moving: npt.NDArray[np.uint16] = np.frombuffer(memory, np.uint16, GROUPS, 4 * GROUPS)
 
     @classmethod
     def open(cls, path: Path) -> Self:

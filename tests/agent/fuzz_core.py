@@ -86,8 +86,10 @@ def main() -> None:
     sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sender.connect(sock.getsockname())
     states, former = np.ones(16384, np.uint8), np.zeros(16384, np.uint8)
-    owners = np.ones(16384, np.uint16)
-    core: Any = module.Core(sock.fileno(), store_path, states.data, owners.data, former.data)
+    owners, moving = np.ones(16384, np.uint16), np.zeros(16384, np.uint16)
+    core: Any = module.Core(
+        sock.fileno(), store_path, states.data, owners.data, former.data, moving.data
+    )
     store.check(core, store_path)
     core.service = 1
     group = group_of(b"k")

@@ -173,6 +173,7 @@ class Client(asyncio.DatagramProtocol):
         flags: Flags = Flags.NONE,
         seq: int | None = None,
         group: int | None = None,
+        migration: int = 0,
     ) -> int:
         """Send a query without waiting; return its seq."""
         if seq is None:
@@ -181,7 +182,7 @@ class Client(asyncio.DatagramProtocol):
         if group is None:
             key = words[1] if isinstance(words[1], bytes) else str(words[1]).encode()
             group = group_of(key)
-        header = Header(op, flags, SERVICE, group, 0, self.client, seq, self.acked)
+        header = Header(op, flags, SERVICE, group, migration, self.client, seq, self.acked)
         self.send_raw(to, header.pack() + resp(*words))
         return seq
 
@@ -202,9 +203,10 @@ class Client(asyncio.DatagramProtocol):
         flags: Flags = Flags.NONE,
         seq: int | None = None,
         group: int | None = None,
+        migration: int = 0,
     ) -> Answer:
         """Send one query, return its reply (older ones are thrown away)."""
-        wanted = self.send(to, op, *words, flags=flags, seq=seq, group=group)
+        wanted = self.send(to, op, *words, flags=flags, seq=seq, group=group, migration=migration)
         while True:
             answer = await self.answer()
             if answer.header.seq == wanted:

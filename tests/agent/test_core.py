@@ -51,8 +51,8 @@ def bench(store: Store) -> Bench:
         one.bind(("127.0.0.1", 0))
         one.setblocking(False)
     states, former = np.zeros(16384, np.uint8), np.zeros(16384, np.uint8)
-    owners = np.full(16384, 2, np.uint16)
-    core = Core(own.fileno(), str(store.path), states.data, owners.data, former.data)
+    owners, moving = np.full(16384, 2, np.uint16), np.zeros(16384, np.uint16)
+    core = Core(own.fileno(), str(store.path), states.data, owners.data, former.data, moving.data)
     stores.check(core, str(store.path))
     core.service = SERVICE
     return Bench(core, states, own, client)

@@ -357,8 +357,9 @@ async def switched(
             client.acked = client.seq
             client.seq += 1
             if state == "ONGOING" and op is Op.READ:
-                for index in (0, 1):
-                    client.send(two.server(index), op, *words, flags=Flags.DOUBLE, seq=client.seq)
+                seq, number = client.seq, two.number
+                for to in (two.server(0), two.server(1)):
+                    client.send(to, op, *words, flags=Flags.DOUBLE, seq=seq, migration=number)
                 answers = [await answer_of(client), await answer_of(client)]
                 for answer in answers:
                     if answer.flags & AUTH:
@@ -447,7 +448,9 @@ async def test_misrouted_queries_during_a_migration(two: Pair, flags: Flags) -> 
     while emigration.status is Status.RUNNING:
         number = chance.randrange(2000)
         to = two.server(chance.randrange(2))
-        answer = await client.ask(to, Op.READ, "GET", f"key{number}", flags=flags)
+        answer = await client.ask(
+            to, Op.READ, "GET", f"key{number}", flags=flags, migration=two.number
+        )
         if answer.flags & (AUTH | Flags.FROM_SOURCE):
             assert answer.payload == bulk(b"%d" % number)
         else:

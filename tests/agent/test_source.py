@@ -105,7 +105,7 @@ async def test_the_life_of_a_group(source: Agent, peer: Peer, store: Store, clie
     assert source.table.owners[GROUP] == 2
     assert (emigration.ongoing, emigration.done) == ([], {GROUP})
     assert [lane.acknowledged for lane in emigration.lanes] == [2]
-    gone = await client.ask(own, Op.READ, "GET", "k", flags=Flags.DOUBLE)
+    gone = await client.ask(own, Op.READ, "GET", "k", flags=Flags.DOUBLE, migration=NUMBER)
     assert (gone.flags, gone.payload) == (Flags.GONE, b"")
     assert store.client.exists("k") == 1, "the copy stays for the grace period"
     await until(lambda: not store.client.exists("k"))
@@ -167,7 +167,7 @@ async def test_queries_while_emigrating(source: Agent, peer: Peer, client: Clien
     client.send(own, Op.WRITE, "INCR", "k", seq=2)
     client.send(own, Op.WRITE, "INCR", "k", seq=2)
     client.send(own, Op.READ, "GET", "k", seq=3)
-    double = await client.ask(own, Op.READ, "GET", "k", flags=Flags.DOUBLE, seq=4)
+    double = await client.ask(own, Op.READ, "GET", "k", flags=Flags.DOUBLE, seq=4, migration=NUMBER)
     assert (double.flags, double.payload) == (Flags.FROM_SOURCE | Flags.FOUND, bulk(b"v"))
     assert await client.silent(0.05)
     assert peer.frames.empty()

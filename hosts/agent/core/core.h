@@ -167,10 +167,11 @@ typedef struct {
     PyObject_HEAD
     int fd;
     uint16_t service;
-    Py_buffer states_view, owners_view, former_view;
+    Py_buffer states_view, owners_view, former_view, moving_view;
     const uint8_t *states;  /* group_state of each group */
     const uint16_t *owners; /* server index, 0: nothing known */
     const uint8_t *former;  /* 1: this agent was the group's source */
+    const uint16_t *moving; /* migration by which the group last came or went, or is to come */
     struct command *commands;
     bool absolute_expiry; /* the store has PEXPIRETIME */
     struct store store;

@@ -55,11 +55,12 @@ static void core_dealloc(Core *core) {
     PyBuffer_Release(&core->states_view);
     PyBuffer_Release(&core->owners_view);
     PyBuffer_Release(&core->former_view);
+    PyBuffer_Release(&core->moving_view);
     Py_TYPE(core)->tp_free((PyObject *)core);
 }
 
 static int core_init(Core *core, PyObject *arguments, PyObject *keywords) {
-    static char *names[] = {"fd", "store", "states", "owners", "former", NULL};
+    static char *names[] = {"fd", "store", "states", "owners", "former", "moving", NULL};
     const char *path;
     Py_ssize_t path_length;
     if (core->commands) {
@@ -67,12 +68,13 @@ static int core_init(Core *core, PyObject *arguments, PyObject *keywords) {
         return -1;
     }
     core->store.fd = -1;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "is#y*y*y*", names, &core->fd, &path,
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "is#y*y*y*y*", names, &core->fd, &path,
                                      &path_length, &core->states_view, &core->owners_view,
-                                     &core->former_view))
+                                     &core->former_view, &core->moving_view))
         return -1;
     if (core->states_view.len < NM_GROUPS || core->former_view.len < NM_GROUPS ||
-        core->owners_view.len < (Py_ssize_t)(NM_GROUPS * sizeof(uint16_t))) {
+        core->owners_view.len < (Py_ssize_t)(NM_GROUPS * sizeof(uint16_t)) ||
+        core->moving_view.len < (Py_ssize_t)(NM_GROUPS * sizeof(uint16_t))) {
         PyErr_SetString(PyExc_ValueError, "the ownership table has 16384 groups");
         return -1;
     }
@@ -84,6 +86,7 @@ static int core_init(Core *core, PyObject *arguments, PyObject *keywords) {
     core->states = core->states_view.buf;
     core->owners = core->owners_view.buf;
     core->former = core->former_view.buf;
+    core->moving = core->moving_view.buf;
     core->commands = calloc(COMMANDS, sizeof *core->commands);
     core->items = calloc(BATCH, sizeof *core->items);
     core->received = calloc(BATCH, RECEIVE);

@@ -79,8 +79,12 @@ static Query *query_of(struct item *item) {
 /* What to do with a good query by the state of its group: section 6, second table. Returns -1 on a
  * Python error. Whatever needs more than the store is appended to `slow`. */
 static int judge(Core *core, struct item *item, uint32_t now, PyObject *slow) {
-    bool write = item->h.op == NM_WRITE, twice = !write && item->h.flags & NM_DOUBLE;
     uint16_t group = item->h.group;
+    /* A double read is one only in the migration that it was doubled for: a late copy from an
+     * earlier one would find this agent in another role, and two such answers prove nothing. It is
+     * answered like any other read, by the owner. */
+    bool write = item->h.op == NM_WRITE;
+    bool twice = !write && item->h.flags & NM_DOUBLE && item->h.migration == core->moving[group];
     core->counters[write ? C_WRITES : C_READS]++;
     if (write) { /* a reply once given stays true, whoever owns the group now */
         if (!admit(core, item, now)) return 0;
