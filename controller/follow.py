@@ -13,7 +13,7 @@ from controller import slices
 from controller.agents import Agents, UnknownMigrationError
 from controller.errors import ControllerError, UnreachableError
 from controller.model import Migration, State, Totals
-from controller.partitions import ranges_of
+from controller.partitions import mask_of, ranges_of
 from controller.recovery import Recovery
 from controller.slices import Cleaner
 from controller.store import Store
@@ -101,7 +101,7 @@ class Follower:
         try:
             await self._agents.truth(migration)
         except UnknownMigrationError:
-            if migration.moves_back is None:
+            if migration.can_be_undone:
                 await self.undo(migration, "the source was never told to start")
                 return
             await self.launch(migration)
@@ -113,18 +113,27 @@ class Follower:
         The switch first: with an empty slice it steers as before.
         """
         with self._switch.reporting():
-            if migration.moves_back is not None:
+            if not migration.can_be_undone:
                 await slices.fill(self._switch.registers, migration, None)
         await self._switch.update()
         await self._agents.accept(migration)
         await self._agents.start(migration)
 
+    async def launch_again(self, migration: Migration) -> None:
+        """Let a source that has forgotten the migration begin anew, with what it still has.
+
+        Its lanes count from 1 again, and groups it had on the move will be started once more.
+        """
+        with self._switch.reporting():
+            await slices.fill(self._switch.registers, migration, None)
+        await self._agents.start(migration)
+
     async def undo(self, migration: Migration, why: str) -> None:
         """Take back the preparations of a migration that did not start."""
         self._store.undo(migration, why)
-        await self._settle()
+        await self.settle()
 
-    async def _settle(self) -> None:
+    async def settle(self) -> None:
         """Bring the switch in line after an end; if it is away, that comes with its return."""
         try:
             await self._switch.update()
@@ -163,21 +172,24 @@ class Follower:
         elif progress.state == pb.DONE and migration.state is not State.STOPPING:
             self._store.finish(migration)
             log.info("migration %d: done", self.number)
-            await self._settle()
+            await self.settle()
         else:
             await self._take_back(migration)
 
     async def _take_back(self, migration: Migration) -> None:
         """After an abort: begin the migration that moves back what was moved."""
         truth = await self._agents.truth(migration)
-        moved = ranges_of(np.flatnonzero(np.frombuffer(truth.migrated, dtype=np.uint8)).tolist())
+        arrived = np.frombuffer(truth.migrated, dtype=np.uint8) != 0
+        # A source that was restarted meanwhile only knows of what it has sent since.
+        arrived |= mask_of([migration.extent]) & ~mask_of(migration.groups)
+        moved = ranges_of(np.flatnonzero(arrived).tolist())
         if moved:
             await self._cleaner.wait_for_free(_RETRY_SECONDS)
             back = self._store.begin_moving_back(migration, moved)
             self._follow(back)
         else:
             self._store.abort(migration)
-            await self._settle()
+            await self.settle()
 
 
 def _totals(progress: pb.MigrationProgress) -> Totals:

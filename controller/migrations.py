@@ -5,17 +5,22 @@ import logging
 from collections.abc import Awaitable
 from typing import Final
 
+import numpy as np
+
+from controller.agents import UnknownMigrationError
 from controller.config import Config
 from controller.errors import ControllerError, InvalidError, RefusedError, UnreachableError
 from controller.follow import Follower, Parts
 from controller.model import Migration, Partition, Settings, State
-from controller.partitions import Range
+from controller.partitions import Range, mask_of, ranges_of
 from hosts.agent import agent_pb2 as pb
 
 log = logging.getLogger(__name__)
 
 DEFAULT_LANES: Final = 16
 MAX_LANES: Final = 64
+_AT_SOURCE: Final = (1, 2)
+"""In an agent's GroupTable: OWNED, EMIGRATING."""
 _SLICE_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 60.0
 
@@ -146,7 +151,28 @@ class Migrations:
     async def resume(self, number: int) -> Migration:
         """Go on after a pause, or try again after the source had to give up."""
         migration = self._require(number, State.PAUSED, State.STALLED, to="be resumed")
-        await self._change(migration, State.RUNNING, self._agents.resume(migration))
+        try:
+            await self._change(migration, State.RUNNING, self._agents.resume(migration))
+        except UnknownMigrationError:
+            return await self._start_again(migration)
+        return self._store.migration(migration.id)
+
+    async def _start_again(self, migration: Migration) -> Migration:
+        """The source was restarted and has forgotten the migration, but not what it still has."""
+        table = await self._agents.groups(migration.source)
+        here = np.isin(np.frombuffer(table.states, np.uint8), _AT_SOURCE)
+        remaining = ranges_of(np.flatnonzero(here & mask_of(migration.groups)).tolist())
+        follower = self._followers[migration.id]
+        if not remaining:
+            self._store.finish(migration)
+            follower.wake()
+            await follower.settle()
+            return self._store.migration(migration.id)
+        self._store.set_groups(migration, remaining)
+        migration = self._store.migration(migration.id)
+        await follower.launch_again(migration)
+        self._store.set_state(migration, State.RUNNING)
+        follower.wake()
         return self._store.migration(migration.id)
 
     async def set_throttle(self, number: int, throttle: int) -> Migration:

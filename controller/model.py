@@ -85,6 +85,11 @@ class Migration:
     """The aborted migration that this one takes back, if it does."""
 
     @property
+    def can_be_undone(self) -> bool:
+        """Whether, before it begins, all groups of its partition are still at the source."""
+        return self.moves_back is None and self.groups == (self.extent,)
+
+    @property
     def group_count(self) -> int:
         """How many groups are to move."""
         return sum(len(each) for each in self.groups)

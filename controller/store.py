@@ -270,6 +270,12 @@ class Store:
         with self._transaction() as db:
             db.execute("UPDATE migrations SET throttle = ? WHERE id = ?", (throttle, migration.id))
 
+    def set_groups(self, migration: Migration, remaining: Sequence[Range]) -> None:
+        """Record that only `remaining` is still to move: the rest of the partition has arrived."""
+        groups = json.dumps([[each.first, each.last] for each in remaining])
+        with self._transaction() as db:
+            db.execute("UPDATE migrations SET groups = ? WHERE id = ?", (groups, migration.id))
+
     def set_totals(self, migration: Migration, totals: Totals) -> None:
         """Record how far `migration` is."""
         with self._transaction() as db:

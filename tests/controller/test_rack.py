@@ -329,6 +329,28 @@ def test_a_source_that_is_away_while_the_switch_restarts(net: Rack) -> None:
     assert _placement(net)[partition] == "server2"
 
 
+def test_a_source_that_was_restarted_goes_on_after_resume(net: Rack) -> None:
+    partition = next(iter(_placement(net)))
+    first = net.json("migrate", partition, "--to", "server2", "--throttle", "300kbps")
+    _wait("begun", lambda: net.status()["migrations"][0]["groups_done"] > 300)
+    net.children.kill("server1-agent")
+    net.start_agent("server1")
+    _wait("noticed", lambda: net.status()["migrations"][0]["state"] == "stalled")
+    _read_some(net)
+    again = net.json("resume")
+    assert (again["id"], again["state"]) == (first["id"], "running")
+    assert again["groups_total"] < first["groups_total"] - 300
+    assert net.json("pause")["state"] == "paused"
+    _wait("drained", lambda: net.status()["migrations"][0]["groups_ongoing"] == 0)
+    comparison = net.json("groups")
+    assert comparison["match"], [view for view in comparison["views"] if not view["match"]]
+    net.json("resume")
+    net.json("throttle", "0")
+    _wait("done", lambda: not net.status()["migrations"])
+    assert _placement(net)[partition] == "server2"
+    _read_some(net)
+
+
 def test_an_agent_that_is_away(net: Rack) -> None:
     agent = net.children.children["server3-agent"]
     before = _placement(net)
@@ -370,6 +392,33 @@ def test_a_promised_migration_that_never_began_is_taken_back(net: Rack, tmp_path
     last = net.json("history")[-1]
     assert (last["state"], last["error"]) == ("failed", "the source was never told to start")
     assert _placement(net) == before
+
+
+def test_a_start_that_the_source_refuses_is_undone(net: Rack) -> None:
+    """The record says that server3 has the groups; its agent knows better."""
+
+    def say(server: str) -> Callable[[], None]:
+        def change() -> None:
+            with sqlite3.connect(net.directory / "controller.sqlite") as db:
+                db.execute("UPDATE partitions SET server = ?", (server,))
+
+        return change
+
+    _restart_controller(net, between=say("server3"))
+    before = _placement(net)
+    comparison = net.json("groups")
+    assert not comparison["match"]
+    assert {view["truth"] for view in comparison["views"]} == {"server1"}
+    code, out, err = net.cli("migrate", "0-1023", "--to", "server2")
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "did not start: agent of server3" in err
+    assert "cannot be sent" in err
+    assert _placement(net) == before, "the partition is whole again"
+    assert net.json("history")[-1]["state"] == "failed"
+    entries = net.json("tables", "partition")[0]["entries"]
+    assert [entry["action"] for entry in entries if not entry["is_default"]] == ["serve(server=3)"]
+    _read_some(net)
+    _restart_controller(net, between=say("server1"))
 
 
 def test_two_parts_at_once(net: Rack) -> None:

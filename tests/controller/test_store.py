@@ -143,6 +143,15 @@ def test_an_abort_begins_the_way_back(store: Store) -> None:
     assert store.partition("p0").server == "server1"
 
 
+def test_a_migration_may_have_less_left_to_move(store: Store) -> None:
+    begun = store.begin(store.partition("p0"), WHOLE, "server2", SETTINGS)
+    assert begun.can_be_undone
+    store.set_groups(begun, [Range(5, 5), Range(100, 16383)])
+    left = store.migration(begun.id)
+    assert (left.extent, left.groups) == (WHOLE, (Range(5, 5), Range(100, 16383)))
+    assert not left.can_be_undone
+
+
 def test_an_abort_waits_for_a_slice(store: Store) -> None:
     running = [
         store.begin(store.partition_around(Range(g, g)), Range(g, g), "server2", SETTINGS)
