@@ -27,7 +27,7 @@ class Figure:
         """Whether the goal is met; None where there is none."""
         if self.goal is None:
             return None
-        return self.value <= self.goal if self.most else self.value >= self.goal
+        return bool(self.value <= self.goal if self.most else self.value >= self.goal)
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,16 @@ from topology.settings import Run
 from topology.system import System
 
 KEYS: Final = 200_000
+THROTTLE: Final = 10_000_000
 
 
 def measure() -> tuple[list[Figure], Mapping[str, Any]]:
     """Find the steady-state rate, then migrate under half of it."""
     with rack.running(KEYS) as (_, generators, data):
         steady = rack.closed_loop(generators, data, 5.0, 50)
-    settings = Run(keys=KEYS, rate=round(steady / 2), output=OUTPUT / "impact")
+    settings = Run(
+        keys=KEYS, rate=round(steady / 2), throttle=THROTTLE, output=OUTPUT / "impact"
+    )
     with System(rack.NETWORK, grpc_port=9659) as system:
         outcome = Job(system, rack.NETWORK, settings, Screen("impact")).measure()
     summary, failures = summarise(rack.NETWORK, settings, outcome)

@@ -24,7 +24,7 @@ def ours(system: System, controller: Controller, destination: str) -> float:
     seconds = time.perf_counter() - started
     if migration.state != "done" or migration.keys < KEYS:
         raise RuntimeError(f"migration {migration.state}, {migration.keys} keys: {migration.error}")
-    others = (socket for name, socket in system.sockets.items() if name != destination)
+    others = [socket for name, socket in system.sockets.items() if name != destination]
     while any(stores.connect(socket).dbsize() for socket in others):
         time.sleep(0.2)  # until the grace period is over and the copies are deleted
     return float(migration.keys) / seconds

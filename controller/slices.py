@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 SLICES: Final = filters.SLICES
 """How many migrations the switch can follow at once."""
 
+_PIECE: Final = 512
+_PAUSE_SECONDS: Final = 0.02
+
 
 def slice_cells(name: str) -> int:
     """Return how many cells of register `name` one slice has."""
@@ -91,13 +94,17 @@ async def view(registers: P4RuntimeRegisters, migration: Migration) -> Cells:
 
 
 async def clear(registers: P4RuntimeRegisters, number: int, groups: Range) -> None:
-    """Zero what `groups` may have set in slice `number`, and read it back."""
+    """Zero what `groups` may have set in slice `number`.
+
+    In small pieces with pauses: nobody waits for it, and the clients need the processor.
+    """
     parts = {name: indices for name, (_, indices) in _cells_of(number, groups).items()}
     parts["ctrl_seq"] = _lanes(number)
     for name, cells in parts.items():
-        await registers.write(name, cells, np.zeros(len(cells), dtype=np.int64))
-        if np.any(await registers.read(name, cells)):
-            raise ControllerError(f"slice {number}: register {name} was changed while clearing it")
+        for start in range(0, len(cells), _PIECE):
+            piece = cells[start : start + _PIECE]
+            await registers.write(name, piece, np.zeros(len(piece), dtype=np.int64))
+            await asyncio.sleep(_PAUSE_SECONDS)
 
 
 class Cleaner:

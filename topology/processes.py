@@ -62,7 +62,7 @@ class Children:
         *,
         namespace: int | None = None,
         cgroup: str | None = None,
-        ready: str | None = "ready",
+        ready: str | None = "ready:",
         seconds: float = 30.0,
     ) -> Child:
         """Start `argv`, in the network namespace of process `namespace`, and wait for `ready`.

@@ -35,7 +35,7 @@ def start_embedded(children: Children, ports: dict[int, str], grpc: str, device:
     argv = [sys.executable, "-m", "switch.cli", "run", str(PROGRAM)]
     argv += [f"--interface={number}@{name}" for number, name in sorted(ports.items())]
     argv += ["--grpc", grpc, "--device-id", str(device), "--cpu-port", str(CPU_PORT)]
-    return children.start("switch", argv, ready="ready")
+    return children.start("switch", argv, ready="ready:")
 
 
 def start_bmv2(children: Children, ports: dict[int, str], grpc: str, device: int) -> Child:
