@@ -17,6 +17,7 @@ from switch.frontend.errors import CompileError
 from switch.p4info import p4info
 from switch.p4runtime import Server, ServerError, device_config
 from switch.p4runtime.errors import Refused
+from switch.p4runtime.tls import TlsError, credentials
 from switch.ports import PortError, Ports
 
 USAGE_ERROR = 2
@@ -100,16 +101,28 @@ def run(
     cpu_port: Annotated[
         int, typer.Option(help="The port that leads to the controller.", min=0, max=511)
     ] = 510,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(help="Serve over TLS with this certificate (chain).", metavar="PEM"),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="The certificate's private key.", metavar="PEM")
+    ] = None,
+    tls_ca: Annotated[
+        Path | None,
+        typer.Option(help="Admit only clients with a certificate of this CA.", metavar="PEM"),
+    ] = None,
     include: Include = None,
     define: Define = None,
 ) -> None:
     """Forward packets between interfaces until SIGTERM or SIGINT."""
     stopped = _stop_signals()
+    tls = credentials(tls_cert, tls_key, tls_ca)
     program_config = device_config(program, include or (), _defines(define)) if program else None
     ports = Ports(cpu_port)
     for item in interface or ():
         ports.add(*_port(item))
-    server = Server(grpc, ports, device_id=device_id, cpu_port=cpu_port)
+    server = Server(grpc, ports, device_id=device_id, cpu_port=cpu_port, credentials=tls)
     if program_config:
         config, below = program_config
         server.load(config, below=below)
@@ -172,7 +185,7 @@ def main() -> None:
     except CompileError as error:
         print(error, file=sys.stderr)
         sys.exit(USAGE_ERROR)
-    except (UsageError, PortError, ServerError, BuildError, Refused) as error:
+    except (UsageError, PortError, ServerError, TlsError, BuildError, Refused) as error:
         _fail(str(error))
 
 

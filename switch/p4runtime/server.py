@@ -42,7 +42,13 @@ class Server:
     """Serves P4Runtime for one device whose packets come from `ports`."""
 
     def __init__(
-        self, address: str, ports: Ports, *, device_id: int = 1, cpu_port: int | None = None
+        self,
+        address: str,
+        ports: Ports,
+        *,
+        device_id: int = 1,
+        cpu_port: int | None = None,
+        credentials: grpc.ServerCredentials | None = None,
     ) -> None:
         self._device_id = device_id
         self._ports = ports
@@ -66,7 +72,11 @@ class Server:
         )
         self._grpc.add_generic_rpc_handlers((self._handlers(),))
         _check_address(address)
-        self.port = self._grpc.add_insecure_port(address)
+        self.port = (
+            self._grpc.add_secure_port(address, credentials)
+            if credentials
+            else self._grpc.add_insecure_port(address)
+        )
 
     def start(self) -> None:
         """Start forwarding and serving."""

@@ -1,0 +1,117 @@
+"""TLS and mutual TLS of `p4switch run`, with certificates made on the fly."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import finsy as fy
+import grpc
+import pytest
+from finsy.proto import p4r, p4r_grpc
+
+from tests.switch.test_cli import p4switch, running
+
+
+def openssl(*arguments: str | Path) -> None:
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a CA, a server and a client of it, and a stranger signed by himself."""
+    directory = tmp_path_factory.mktemp("pki")
+    names = directory / "names"
+    names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    for name in ("ca", "stranger"):
+        key, cert = directory / f"{name}.key", directory / f"{name}.pem"
+        openssl("req", "-x509", *new, "-keyout", key, "-out", cert, "-subj", f"/CN={name}")
+    for name in ("server", "client"):
+        key, request = directory / f"{name}.key", directory / f"{name}.csr"
+        openssl("req", *new, "-keyout", key, "-out", request, "-subj", f"/CN={name}")
+        signing = ("-CA", directory / "ca.pem", "-CAkey", directory / "ca.key", "-CAcreateserial")
+        cert = directory / f"{name}.pem"
+        openssl("x509", "-req", "-in", request, *signing, "-extfile", names, "-out", cert)
+    return directory
+
+
+def tls(pki: Path, *, mutual: bool) -> tuple[str | Path, ...]:
+    own = ("--tls-cert", pki / "server.pem", "--tls-key", pki / "server.key")
+    return (*own, "--tls-ca", pki / "ca.pem") if mutual else own
+
+
+def secure(pki: Path, port: int, client: str | None) -> grpc.Channel:
+    key = (pki / f"{client}.key").read_bytes() if client else None
+    chain = (pki / f"{client}.pem").read_bytes() if client else None
+    roots = (pki / "ca.pem").read_bytes()
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    credentials = grpc.ssl_channel_credentials(roots, key, chain)
+    return grpc.secure_channel(f"127.0.0.1:{port}", credentials, options)
+
+
+def version(channel: grpc.Channel) -> str:
+    with channel:
+        stub = p4r_grpc.P4RuntimeStub(channel)
+        answer = stub.Capabilities(p4r.CapabilitiesRequest(), timeout=10)
+    return answer.p4runtime_api_version
+
+
+def refused(channel: grpc.Channel) -> bool:
+    with pytest.raises(grpc.RpcError) as error:
+        version(channel)
+    return bool(error.value.code() == grpc.StatusCode.UNAVAILABLE)
+
+
+def test_tls(pki: Path) -> None:
+    with running(*tls(pki, mutual=False)) as (_, port):
+        assert version(secure(pki, port, None))
+        assert refused(grpc.insecure_channel(f"127.0.0.1:{port}"))
+
+
+def test_mutual_tls(pki: Path) -> None:
+    with running(*tls(pki, mutual=True)) as (_, port):
+        assert version(secure(pki, port, "client"))
+        assert refused(secure(pki, port, None))
+        assert refused(secure(pki, port, "stranger"))
+        assert refused(grpc.insecure_channel(f"127.0.0.1:{port}"))
+
+
+async def test_finsy_over_mutual_tls(pki: Path) -> None:
+    credentials = fy.GRPCCredentialsTLS(
+        cacert=pki / "ca.pem", cert=pki / "client.pem", private_key=pki / "client.key"
+    )
+    with running(*tls(pki, mutual=True)) as (_, port):
+        options = fy.SwitchOptions(channel_credentials=credentials)
+        async with fy.Switch("s1", f"127.0.0.1:{port}", options) as switch:
+            assert switch.is_primary
+
+
+@pytest.mark.parametrize(
+    ("cert", "key", "ca", "message"),
+    [
+        ("server.pem", None, None, "TLS takes both --tls-cert and --tls-key"),
+        (None, "server.key", None, "TLS takes both --tls-cert and --tls-key"),
+        (None, None, "ca.pem", "TLS takes both --tls-cert and --tls-key"),
+        ("none.pem", "server.key", None, "--tls-cert: cannot read {}/none.pem"),
+        ("server.pem", "none.key", None, "--tls-key: cannot read {}/none.key"),
+        ("server.pem", "server.key", "none.pem", "--tls-ca: cannot read {}/none.pem"),
+        ("names", "server.key", None, "--tls-cert: {}/names is no certificate"),
+        ("server.pem", "names", None, "--tls-key: {}/names is no unencrypted private key"),
+        ("server.pem", "locked.key", None, "--tls-key: {}/locked.key is no unencrypted"),
+        ("server.pem", "client.key", None, "--tls-key: {0}/client.key is not the key of {0}"),
+        ("server.pem", "server.key", "names", "--tls-ca: {}/names holds no certificates"),
+    ],
+)
+def test_bad_certificates(
+    pki: Path, cert: str | None, key: str | None, ca: str | None, message: str
+) -> None:
+    locked = pki / "locked.key"
+    if key == locked.name:
+        openssl("ec", "-in", pki / "server.key", "-aes128", "-passout", "pass:x", "-out", locked)
+    given = (("--tls-cert", cert), ("--tls-key", key), ("--tls-ca", ca))
+    arguments = [each for option, name in given if name for each in (option, pki / name)]
+    failed = p4switch("run", "--grpc", "127.0.0.1:0", *arguments)
+    assert failed.returncode == 2
+    assert failed.stderr.startswith("p4switch: " + message.format(pki))
+    assert failed.stderr.count("\n") == 1
