@@ -19,9 +19,7 @@ def measure() -> tuple[list[Figure], Mapping[str, Any]]:
     """Find the steady-state rate, then migrate under half of it."""
     with rack.running(KEYS) as (_, generators, data):
         steady = rack.closed_loop(generators, data, 5.0, 50)
-    settings = Run(
-        keys=KEYS, rate=round(steady / 2), throttle=THROTTLE, output=OUTPUT / "impact"
-    )
+    settings = Run(keys=KEYS, rate=round(steady / 2), throttle=THROTTLE, output=OUTPUT / "impact")
     with System(rack.NETWORK, grpc_port=9659) as system:
         outcome = Job(system, rack.NETWORK, settings, Screen("impact")).measure()
     summary, failures = summarise(rack.NETWORK, settings, outcome)

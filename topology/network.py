@@ -46,7 +46,7 @@ def build(network: settings.Network) -> Mininet:
 
     Ports of the switch: servers 1…S, then clients S+1…S+C.
     """
-    setLogLevel("warning")
+    setLogLevel("output")  # what commands at the prompt print, not what Mininet does
     net = Mininet(topo=None, build=False, controller=None, autoSetMacs=False, waitConnected=False)
     switch = net.addSwitch(network.switch_name, cls=ToRSwitch, dpid="1")
     for kind, subnet, count in (("server", 1, network.servers), ("client", 2, network.clients)):

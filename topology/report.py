@@ -51,7 +51,7 @@ def plot(records: NDArray[Any], phases: Phases, title: str, path: Path) -> None:
     figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(9, 5.5), layout="constrained")
     above.plot(line["seconds"], line["throughput"] / 1000, color="#1f5fa8")
     above.set_ylabel("thousand op/s")
-    above.set_ylim(bottom=0)
+    above.set_ylim(0, 1.15 * max(line["throughput"].max() / 1000, 0.001))
     below.plot(line["seconds"], line["p50"], color="#3a923a", label="p50")
     below.plot(line["seconds"], line["p99"], color="#c0392b", label="p99")
     below.set_ylabel("latency (µs)")
