@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Self
 
+import numpy as np
+
 from hosts.agent import frames, store
 from hosts.agent._core import BATCH, Core, Query
 from hosts.agent.channel import Incoming, Server
@@ -321,16 +323,16 @@ class Agent:
             raise NotReadyError(f"migration {number} is running with other groups or destination")
         moving = {group for one in self.emigrations.values() for group in one.pending()}
         for groups in ranges:
-            for group in groups:
-                state = State(self.table.states[group])
-                # left behind by an earlier run of this agent, on its way to the same destination
-                stranded = (
-                    state is State.EMIGRATING and self.table.owners[group] == destination.index
-                )
-                if group in moving:
-                    raise NotReadyError(f"group {group} is part of another migration")
-                if state is not State.OWNED and not stranded:
-                    raise NotReadyError(f"group {group} is {state.name} here, it cannot be sent")
+            if shared := moving.intersection(groups):
+                raise NotReadyError(f"group {min(shared)} is part of another migration")
+            states = self.table.states[groups.start : groups.stop]
+            owners = self.table.owners[groups.start : groups.stop]
+            # left behind by an earlier run of this agent, on its way to the same destination
+            stranded = (states == State.EMIGRATING) & (owners == destination.index)
+            for place in np.flatnonzero((states != State.OWNED) & ~stranded)[:1]:
+                name = State(states[place]).name
+                group = groups.start + int(place)
+                raise NotReadyError(f"group {group} is {name} here, it cannot be sent")
         self.node.know(destination)
         emigration = Emigration(
             self.node,

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+import numpy as np
+
 from hosts.agent import frames
 from hosts.agent._core import Query, StoreError
 from hosts.agent.channel import Server
@@ -88,10 +90,10 @@ class Immigrations:
             if known.here:
                 raise ValueError(f"migration {number} is known with other groups or source")
         for groups in ranges:
-            for group in groups:
-                if table.states[group] != State.ABSENT:
-                    state = State(table.states[group]).name
-                    raise ValueError(f"group {group} is {state} here, it cannot be accepted")
+            states = table.states[groups.start : groups.stop]
+            for place in np.flatnonzero(states != State.ABSENT)[:1]:
+                name, group = State(states[place]).name, groups.start + int(place)
+                raise ValueError(f"group {group} is {name} here, it cannot be accepted")
         for groups in ranges:
             # a copy that we once gave away is no reason to answer GONE: we are asked anew
             table.former[groups.start : groups.stop] = 0
