@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from finsy.proto import p4d, p4i, p4r
 
 from switch.p4runtime.errors import OUT_OF_RANGE, PERMISSION_DENIED, Refused, invalid
-from switch.p4runtime.schema import Action, Field, Register, Schema, Table
+from switch.p4runtime.schema import Action, Field, Register, Schema, Table, ValueSet
 from switch.runtime.entries import Entry, Exact, Lpm, Match, MeterConfig, Optional, Range, Ternary
 
 
@@ -28,27 +28,27 @@ def decode(value: bytes, width: int, what: str) -> int:
 # --- match fields -------------------------------------------------------------------------------
 
 
-def decode_match(table: Table, given: Iterable[p4r.FieldMatch]) -> tuple[Match, ...]:
-    """All fields in the table's order; those left out match anything."""
-    matches = list(table.anything)
+def decode_match(of: Table | ValueSet, given: Iterable[p4r.FieldMatch]) -> tuple[Match, ...]:
+    """All fields in the order of the table or value set; those left out match anything."""
+    matches = list(of.anything)
     seen: set[int] = set()
     for message in given:
-        position = table.positions.get(message.field_id)
+        position = of.positions.get(message.field_id)
         if position is None:
-            raise invalid(f"table {table.name} has no match field {message.field_id}")
+            raise invalid(f"{of.what} has no match field {message.field_id}")
         if position in seen:
-            raise invalid(f"table {table.name}: match field {message.field_id} is given twice")
+            raise invalid(f"{of.what}: match field {message.field_id} is given twice")
         seen.add(position)
-        matches[position] = _decode_field(table, table.fields[position], message)
-    for field, match in zip(table.fields, matches, strict=True):
+        matches[position] = _decode_field(of, of.fields[position], message)
+    for field, match in zip(of.fields, matches, strict=True):
         if match is None:
-            raise invalid(f"table {table.name}: exact match field {field.name} is missing")
+            raise invalid(f"{of.what}: exact match field {field.name} is missing")
     return tuple(matches)  # type: ignore[arg-type]
 
 
-def _decode_field(table: Table, field: Field, message: p4r.FieldMatch) -> Match:
+def _decode_field(of: Table | ValueSet, field: Field, message: p4r.FieldMatch) -> Match:
     kind = message.WhichOneof("field_match_type")
-    what = f"table {table.name}: {field.name}"
+    what = f"{of.what}: {field.name}"
     width = field.width
     match field.kind, kind:
         case p4i.MatchField.EXACT, "exact":
@@ -89,9 +89,13 @@ def _decode_lpm(lpm: p4r.FieldMatch.LPM, width: int, what: str) -> Lpm:
     return Lpm(value, length)
 
 
-def encode_match(table: Table, matches: Sequence[Match], message: p4r.TableEntry) -> None:
+def encode_match(
+    of: Table | ValueSet,
+    matches: Sequence[Match],
+    message: p4r.TableEntry | p4r.ValueSetMember,
+) -> None:
     """Only what does not match anything is written out (spec 9.1.1)."""
-    for field, anything, match in zip(table.fields, table.anything, matches, strict=True):
+    for field, anything, match in zip(of.fields, of.anything, matches, strict=True):
         if match == anything:
             continue
         item = message.match.add(field_id=field.id)

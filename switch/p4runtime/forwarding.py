@@ -56,6 +56,9 @@ def carry_over(old: Forwarding, new: Forwarding) -> None:
     try:
         _carry_tables(old, new)
         _carry_arrays(old, new)
+        for value_set in old.schema.value_sets.values():
+            members = old.pipeline.value_set(value_set.name)
+            new.pipeline.set_value_set(value_set.name, members)
         digests = {name: number for number, name in new.digests.names.items()}
         for entry in old.digests.configs(0):
             new.digests.configure(digests[old.digests.name(entry.digest_id)], entry.config)

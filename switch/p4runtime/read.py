@@ -29,7 +29,6 @@ NOT_SUPPORTED = {
     "extern_entry": ("externs", "extern_id"),
     "action_profile_member": ("action_profiles", "action_profile_id"),
     "action_profile_group": ("action_profiles", "action_profile_id"),
-    "value_set_entry": ("value_sets", "value_set_id"),
 }
 
 Counts = tuple[int, int]
@@ -85,6 +84,7 @@ class _Reader:
             "direct_meter_entry": self._direct_meter_entries,
             "packet_replication_engine_entry": self._replication_entries,
             "digest_entry": self._digest_entries,
+            "value_set_entry": self._value_set_entries,
         }
 
     def read(self, request: p4r.Entity) -> list[p4r.Entity] | Messages:
@@ -324,6 +324,18 @@ class _Reader:
             self._forwarding.digests.name(number)
         for entry in self._forwarding.digests.configs(number):
             yield p4r.Entity(digest_entry=entry)
+
+    # --- value sets ---------------------------------------------------------------------------
+
+    def _value_set_entries(self, request: p4r.Entity) -> Iterator[p4r.Entity]:
+        """All members, in any order (spec 9.6)."""
+        number = request.value_set_entry.value_set_id
+        known = self._schema.value_sets.values()
+        for value_set in (self._schema.value_set(number),) if number else known:
+            entry = p4r.ValueSetEntry(value_set_id=value_set.id)
+            for member in self._pipeline.value_set(value_set.name):
+                codec.encode_match(value_set, member, entry.members.add())
+            yield p4r.Entity(value_set_entry=entry)
 
     # --- packet replication -------------------------------------------------------------------
 

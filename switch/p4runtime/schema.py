@@ -68,6 +68,23 @@ class Table:
     meter_id: int
     idle_timeout: bool
 
+    @property
+    def what(self) -> str:
+        return f"table {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSet:
+    id: int
+    name: str
+    fields: tuple[Field, ...]
+    positions: dict[int, int]
+    anything: tuple[Match | None, ...]
+
+    @property
+    def what(self) -> str:
+        return f"value set {self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Array:
@@ -96,7 +113,7 @@ class PacketHeader:
     fields: dict[str, Field]
 
 
-Object = TypeVar("Object", Table, Action, Array, Register)
+Object = TypeVar("Object", Table, Action, Array, Register, ValueSet)
 
 
 class Schema:
@@ -111,6 +128,7 @@ class Schema:
         self.counters = _by_id(map(_array, info.counters))
         self.meters = _by_id(map(_array, info.meters))
         self.registers = _by_id(_register(register, info) for register in info.registers)
+        self.value_sets = _by_id(map(_value_set, info.value_sets))
         self.action_ids = {action.name: action.id for action in self.actions.values()}
         headers = {header.preamble.name: header for header in info.controller_packet_metadata}
         self.packet_in = _packet_header(headers.get("packet_in"))
@@ -131,6 +149,9 @@ class Schema:
     def register(self, number: int) -> Register:
         return _find(self.registers, number, "register")
 
+    def value_set(self, number: int) -> ValueSet:
+        return _find(self.value_sets, number, "value set")
+
 
 def missing_from(theirs: p4i.P4Info, ours: p4i.P4Info) -> str | None:
     """The first thing in a controller's P4Info that the program does not have, if any.
@@ -138,7 +159,7 @@ def missing_from(theirs: p4i.P4Info, ours: p4i.P4Info) -> str | None:
     Ids are the controller's to choose; names, widths, match kinds and sizes are the program's.
     """
     for kind in ("tables", "actions", "counters", "direct_counters", "meters", "direct_meters",
-                 "registers", "digests", "action_profiles"):  # fmt: skip
+                 "registers", "digests", "action_profiles", "value_sets"):  # fmt: skip
         known = {thing.preamble.name: thing for thing in getattr(ours, kind)}
         for thing in getattr(theirs, kind):
             name = thing.preamble.name
@@ -156,6 +177,9 @@ def _shape(thing: Any) -> tuple[object, ...]:
             return tuple((f.name, f.bitwidth, f.match_type) for f in thing.match_fields)
         case p4i.Action():
             return tuple((param.name, param.bitwidth) for param in thing.params)
+        case p4i.ValueSet():
+            fields = ((f.name, f.bitwidth, f.match_type) for f in thing.match)
+            return (thing.size, *fields)
         case p4i.Register():
             return (thing.size, thing.type_spec.SerializeToString(deterministic=True))
         case p4i.Counter() | p4i.Meter():
@@ -207,6 +231,21 @@ def _table(table: p4i.Table, direct_counters: set[int], direct_meters: set[int])
         counter_id=next(iter(resources & direct_counters), 0),
         meter_id=next(iter(resources & direct_meters), 0),
         idle_timeout=table.idle_timeout_behavior == p4i.Table.NOTIFY_CONTROL,
+    )
+
+
+def _value_set(value_set: p4i.ValueSet) -> ValueSet:
+    """A plain `bit<W>` has one field without a name (spec 6.4.7)."""
+    fields = tuple(
+        Field(field.id, field.name or "the value", field.bitwidth, field.match_type)
+        for field in value_set.match
+    )
+    return ValueSet(
+        id=value_set.preamble.id,
+        name=value_set.preamble.name,
+        fields=fields,
+        positions=_positions(fields),
+        anything=tuple(field.anything for field in fields),
     )
 
 

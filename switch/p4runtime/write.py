@@ -9,6 +9,7 @@ from finsy.proto import p4r
 from switch.p4runtime import codec
 from switch.p4runtime.errors import (
     ABORTED,
+    ALREADY_EXISTS,
     PERMISSION_DENIED,
     UNIMPLEMENTED,
     Refused,
@@ -76,6 +77,7 @@ class _Writer:
             "direct_meter_entry": self._direct_meter_entry,
             "packet_replication_engine_entry": self._replication_entry,
             "digest_entry": self._digest_entry,
+            "value_set_entry": self._value_set_entry,
         }
 
     def attempt(self, update: p4r.Update) -> Refused | None:
@@ -419,6 +421,20 @@ class _Writer:
         check_presence(update.type, old is not None, f"config of digest {name}")
         digests.configure(number, None if update.type == DELETE else message.config)
         self._note(lambda: digests.configure(number, old))
+
+    # --- value sets ---------------------------------------------------------------------------
+
+    def _value_set_entry(self, update: p4r.Update) -> None:
+        """MODIFY replaces all members; there are none at the start (spec 9.6)."""
+        self._modify_only(update, "value set")
+        message = update.entity.value_set_entry
+        value_set = self._schema.value_set(message.value_set_id)
+        members = [codec.decode_match(value_set, member.match) for member in message.members]
+        if len(set(members)) < len(members):
+            raise Refused(ALREADY_EXISTS, f"{value_set.what}: a member is given twice")
+        old = self._pipeline.value_set(value_set.name)
+        self._pipeline.set_value_set(value_set.name, members)
+        self._note(lambda: self._pipeline.set_value_set(value_set.name, old))
 
     # --- packet replication -------------------------------------------------------------------
 

@@ -174,7 +174,14 @@ class Client:
     def id(self, name: str) -> int:
         """The id of a table, action or extern, by its alias."""
         kinds: Sequence[str] = (
-            *("tables", "actions", "counters", "direct_counters", "meters", "registers", "digests"),
+            "tables",
+            "actions",
+            "counters",
+            "direct_counters",
+            "meters",
+            "registers",
+            "digests",
+            "value_sets",
         )
         for kind in kinds:
             for thing in getattr(self.info, kind):

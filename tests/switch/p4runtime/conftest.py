@@ -48,3 +48,21 @@ def client(server: Server) -> Iterator[Client]:
 @pytest.fixture
 def entities(client: Client) -> Entities:
     return Entities(client)
+
+
+@pytest.fixture(scope="session")
+def sets_config() -> DeviceConfig:
+    return device_config(EXAMPLE.with_name("sets.p4"))[0]
+
+
+@pytest.fixture
+def sets_server(empty_server: Server, sets_config: DeviceConfig) -> Server:
+    empty_server.load(sets_config)
+    return empty_server
+
+
+@pytest.fixture
+def sets_client(sets_server: Server) -> Iterator[Client]:
+    client = Client(sets_server.port)
+    yield client
+    client.close()
