@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from bench import rack
 from bench.figures import Benchmark, Figure
+from controller.client import Controller
 from hosts.wire import GROUPS
 from topology import stores
-from topology.control import Controller
 from topology.system import System
 
 KEYS: Final = 200_000

@@ -10,10 +10,10 @@ import numpy as np
 from rich.console import Console
 
 from controller import controller_pb2 as pb
+from controller.client import Controller
 from hosts.check import Result
 from hosts.load.history import RECORD, History, Operation
 from topology import report, stores
-from topology.control import Controller
 from topology.load import Data, Generators, Load, user_names
 from topology.processes import StartError
 from topology.screen import Screen

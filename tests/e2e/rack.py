@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.client import Controller
 from hosts.check import Result
 from hosts.load.history import Status
 from topology import network, stores
-from topology.control import Controller
 from topology.load import Data, Generators, Load
 from topology.settings import Network
 from topology.summary import check

@@ -1,4 +1,4 @@
-"""The running controller, as the topology's own programs call it."""
+"""A running controller, called from a program: what the `netmigrate` CLI does, in Python."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +13,13 @@ from controller.controller_pb2_grpc import ControllerStub
 
 
 class Controller:
-    """A connection to the controller of the network whose configuration is at `config`."""
+    """A connection to the controller of the network whose configuration is at `config`.
 
-    def __init__(self, config: Path) -> None:
-        self.config = Config.load(config)
+    What the controller refuses is a grpc.RpcError whose `details()` say why.
+    """
+
+    def __init__(self, config: Path | str = "/run/netmigrate/net.json") -> None:
+        self.config = Config.load(Path(config))
         self._channel = grpc.insecure_channel(
             self.config.listen, options=[("grpc.enable_http_proxy", 0)]
         )
