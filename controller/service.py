@@ -121,7 +121,7 @@ class Service(ControllerServicer):
         return found
 
     async def _packets(self) -> dict[tuple[int, int], int]:
-        """Return how many queries the switch has sent for each prefix; none if it is away."""
+        """Return how many packets the switch has sent for each prefix; none if it is away."""
         try:
             return await self._switch.partition_packets()
         except ControllerError:

@@ -33,7 +33,7 @@ def status(net: Net = DEFAULT_NET, json: AsJson = False) -> None:
         print(f"service {service.name} (id {service.id}): {service.vip}:{service.port}")
     print()
     print_table(
-        ["partition", "groups", "server", "migration", "queries>"],
+        ["partition", "groups", "server", "migration", "packets>"],
         [
             (
                 each.name,
