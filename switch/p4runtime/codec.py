@@ -123,6 +123,15 @@ def check_priority(table: Table, priority: int) -> None:
         raise invalid(f"table {table.name}: entries take no priority, not {priority}")
 
 
+def check_idle_timeout(table: Table, message: p4r.TableEntry) -> None:
+    """Only where P4Info says so, and never for default entries (spec 9.1.8)."""
+    if message.idle_timeout_ns or message.HasField("time_since_last_hit"):
+        if message.is_default_action:
+            raise invalid(f"table {table.name}: the default entry has no idle timeout")
+        if not table.idle_timeout:
+            raise invalid(f"table {table.name} does not support idle timeouts")
+
+
 # --- actions ------------------------------------------------------------------------------------
 
 

@@ -7,22 +7,13 @@ from dataclasses import dataclass, field
 
 from finsy.proto import p4r
 
+from switch.p4runtime.cookies import Cookie, EntryKey
 from switch.p4runtime.digests import Digests
 from switch.p4runtime.errors import INVALID_ARGUMENT, Refused
+from switch.p4runtime.idle import IdleTimeouts
 from switch.p4runtime.schema import Schema
 from switch.runtime.entries import Entry, Match, PipelineError
 from switch.runtime.pipeline import Pipeline
-
-EntryKey = tuple[int, tuple[Match, ...], int]
-"""Table id, match, priority."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cookie:
-    """What a controller keeps with a table entry; the data plane knows nothing of it."""
-
-    controller_metadata: int
-    metadata: bytes
 
 
 @dataclass(slots=True)
@@ -31,16 +22,25 @@ class Forwarding:
     pipeline: Pipeline
     schema: Schema
     digests: Digests
-    cookies: dict[EntryKey, Cookie] = field(default_factory=dict)
+    cookies: dict[EntryKey, Cookie]
+    idle: IdleTimeouts
     default_cookies: dict[int, Cookie] = field(default_factory=dict)
     multicast_groups: dict[int, p4r.MulticastGroupEntry] = field(default_factory=dict)
     clone_sessions: dict[int, p4r.CloneSessionEntry] = field(default_factory=dict)
+
+    def keep(self, key: EntryKey, cookie: Cookie) -> None:
+        if self.cookies.get(key) != cookie:
+            self.cookies[key] = cookie
+            self.idle.watch(key, cookie)
 
 
 def forward(config: p4r.ForwardingPipelineConfig, pipeline: Pipeline) -> Forwarding:
     """A fresh pipeline, seen through the config's P4Info."""
     names = {digest.preamble.id: digest.preamble.name for digest in config.p4info.digests}
-    return Forwarding(config, pipeline, Schema(config.p4info), Digests(pipeline, names))
+    schema = Schema(config.p4info)
+    cookies: dict[EntryKey, Cookie] = {}
+    idle = IdleTimeouts(pipeline, schema, cookies)
+    return Forwarding(config, pipeline, schema, Digests(pipeline, names), cookies, idle)
 
 
 def replicas(entry: p4r.MulticastGroupEntry | p4r.CloneSessionEntry) -> list[tuple[int, int]]:
@@ -97,7 +97,7 @@ def _carry_tables(old: Forwarding, new: Forwarding) -> None:
                 new.pipeline.set_direct_meter(table.name, entry, meter)
             cookie = old.cookies.get((table.id, entry.match, entry.priority))
             if cookie:
-                new.cookies[ids[table.name], entry.match, entry.priority] = cookie
+                new.keep((ids[table.name], entry.match, entry.priority), cookie)
         if not table.const_default:
             new.pipeline.set_default(table.name, *old.pipeline.default(table.name))
             if table.id in old.default_cookies:

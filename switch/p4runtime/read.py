@@ -11,13 +11,14 @@ import numpy as np
 from finsy.proto import p4r
 
 from switch.p4runtime import bulk, codec
+from switch.p4runtime.cookies import Cookie
 from switch.p4runtime.errors import (
     UNIMPLEMENTED,
     Refused,
     from_pipeline,
     invalid,
 )
-from switch.p4runtime.forwarding import Cookie, Forwarding
+from switch.p4runtime.forwarding import Forwarding
 from switch.p4runtime.schema import Array, Register, Table
 from switch.runtime.entries import Entry, Match, NoSuchEntry, PipelineError
 
@@ -108,13 +109,12 @@ class _Reader:
         wanted = request.table_entry
         if wanted.HasField("meter_counter_data"):
             raise Refused(UNIMPLEMENTED, "meters do not count packets by colour")
-        if wanted.HasField("time_since_last_hit"):
-            raise Refused(UNIMPLEMENTED, "idle timeouts are not supported")
         if wanted.table_id == 0:
             for table in self._schema.tables.values():
                 yield from self._entries_of(table, wanted, ())
             return
         table = self._schema.table(wanted.table_id)
+        codec.check_idle_timeout(table, wanted)
         if wanted.is_default_action:
             yield self._default_entry(table, wanted)
             return
@@ -129,7 +129,7 @@ class _Reader:
             action = self._schema.action(number).name if number else ""
         else:
             action = ""
-        for entry, counts in self._installed(table, match, wanted.priority):
+        for entry, counts, idle in self._installed(table, match, wanted.priority):
             cookie = self._forwarding.cookies.get(
                 (table.id, entry.match, entry.priority), NO_COOKIE
             )
@@ -151,22 +151,27 @@ class _Reader:
             message.is_const = table.is_const or entry.is_const
             codec.encode_action(self._schema, entry.action, entry.params, message.action)
             self._fill(table, entry, counts, cookie, wanted, message)
+            if table.idle_timeout:
+                message.idle_timeout_ns = cookie.idle_timeout_ns
+                if wanted.HasField("time_since_last_hit"):
+                    message.time_since_last_hit.elapsed_ns = idle
             yield entity
 
     def _installed(
         self, table: Table, match: tuple[Match, ...], priority: int
-    ) -> Iterator[tuple[Entry, Counts]]:
-        """Entries with their direct counters; all priorities if none is given (spec 9.1.6)."""
+    ) -> Iterator[tuple[Entry, Counts, int]]:
+        """Entries, counters, idle times; all priorities if none is given (spec 9.1.6)."""
         if table.implementation_id:
             return
         if match and (priority or not table.needs_priority):
             with contextlib.suppress(NoSuchEntry):
                 entry = self._pipeline.find(table.name, Entry(match, "", (), priority))
-                yield entry, self._counts(table, entry)
+                idle = self._pipeline.idle(table.name, entry)
+                yield entry, self._counts(table, entry), idle
             return
-        for entry, counts, _idle in self._pipeline.rows(table.name):
-            if not match or entry.match == match:
-                yield entry, counts
+        for row in self._pipeline.rows(table.name):
+            if not match or row[0].match == match:
+                yield row
 
     def _counts(self, table: Table, entry: Entry | None) -> Counts:
         if not table.counter_id:

@@ -17,6 +17,7 @@ from switch.p4runtime.arbitration import Arbiter, Controller
 from switch.p4runtime.device_config import DeviceConfig
 from switch.p4runtime.errors import Refused
 from switch.p4runtime.forwarding import Forwarding
+from switch.p4runtime.idle import SCAN_SECONDS
 from switch.p4runtime.pipeline_config import PipelineConfigs, Request, realize
 from switch.p4runtime.read import read
 from switch.p4runtime.write import write
@@ -61,6 +62,8 @@ class Server:
         self._packet_out: packet_io.Layout | None = None
         self._packets = threading.Thread(target=self._send_packets, name="packet-in", daemon=True)
         self._digests = threading.Thread(target=self._send_digests, name="digests", daemon=True)
+        self._timeouts = threading.Thread(target=self._send_timeouts, name="idle", daemon=True)
+        self._watching = threading.Event()  # there may be other entries to watch
         self._listening = threading.Event()  # there may be digests to take
         self._stopping = threading.Event()
         self._grpc = grpc.server(
@@ -83,6 +86,7 @@ class Server:
         self._ports.start()
         self._packets.start()
         self._digests.start()
+        self._timeouts.start()
         self._grpc.start()
 
     def stop(self) -> None:
@@ -90,9 +94,10 @@ class Server:
         self._ports.stop()
         self._stopping.set()
         self._listening.set()
+        self._watching.set()
         self._arbiter.end_all()
         self._grpc.stop(grace=1).wait()
-        for thread in (self._packets, self._digests):
+        for thread in (self._packets, self._digests, self._timeouts):
             if thread.is_alive():
                 thread.join()
 
@@ -112,6 +117,7 @@ class Server:
         self._ports.load(committed.pipeline)
         if committed.digests.enabled:
             self._listening.set()
+        self._watching.set()
 
     def _handlers(self) -> grpc.GenericRpcHandler:
         def serialize(message: Any) -> bytes:
@@ -164,6 +170,8 @@ class Server:
             outcomes = write(self._forwarding(), request.updates, request.atomicity)
             if self._digests_enabled():
                 self._listening.set()
+            if self._forwarding().idle.seconds() is not None:
+                self._watching.set()
         if any(outcomes):
             _abort_batch(context, "Write failure.", outcomes)
         return p4r.WriteResponse()
@@ -299,6 +307,22 @@ class Server:
             for message in lists:
                 for controller in self._arbiter.primaries():
                     controller.send_if_room(p4r.StreamMessageResponse(digest=message))
+
+    def _send_timeouts(self) -> None:
+        """Tell of idle entries when one may have timed out, until the switch stops."""
+        wait: float | None = None
+        while not self._stopping.is_set():
+            self._watching.wait(wait)
+            self._stopping.wait(SCAN_SECONDS)
+            self._watching.clear()
+            with self._state:
+                committed = self._configs.committed
+                notifications = committed.idle.take() if committed else []
+                wait = committed.idle.seconds() if committed else None
+            for message in notifications:
+                response = p4r.StreamMessageResponse(idle_timeout_notification=message)
+                for controller in self._arbiter.primaries():
+                    controller.send_if_room(response)
 
     def _send_packets(self) -> None:
         """Pass what reaches the CPU port on to the primaries, until the ports are stopped."""

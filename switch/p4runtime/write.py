@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from finsy.proto import p4r
 
 from switch.p4runtime import codec
+from switch.p4runtime.cookies import Cookie, EntryKey
 from switch.p4runtime.errors import (
     ABORTED,
     ALREADY_EXISTS,
@@ -16,7 +17,7 @@ from switch.p4runtime.errors import (
     from_pipeline,
     invalid,
 )
-from switch.p4runtime.forwarding import Cookie, EntryKey, Forwarding
+from switch.p4runtime.forwarding import Forwarding
 from switch.p4runtime.replication import check_presence, write_replication
 from switch.p4runtime.schema import Register, Table
 from switch.runtime.entries import Entry, MeterConfig, PipelineError
@@ -134,10 +135,11 @@ class _Writer:
             raise invalid(f"table {table.name} has no direct meter")
         if message.HasField("meter_counter_data"):
             raise Refused(UNIMPLEMENTED, "meters do not count packets by colour")
-        if message.idle_timeout_ns or message.HasField("time_since_last_hit"):
-            if not table.idle_timeout or message.is_default_action:
-                raise invalid(f"table {table.name} has no idle timeout here")
-            raise Refused(UNIMPLEMENTED, "idle timeouts are not supported")
+        codec.check_idle_timeout(table, message)
+        if message.HasField("time_since_last_hit"):
+            raise invalid(f"table {table.name}: the time since the last hit can only be read")
+        if message.idle_timeout_ns < 0:
+            raise invalid(f"table {table.name}: an idle timeout cannot be negative")
 
     def _insert(self, table: Table, message: p4r.TableEntry) -> None:
         if table.is_const:
@@ -167,6 +169,8 @@ class _Writer:
             entry.action, entry.params = codec.decode_action(self._schema, table, message.action)
         counts = self._counts(table, message)
         meter = self._meter(table, message)
+        if message.idle_timeout_ns and (table.is_const or old.is_const):
+            raise invalid(f"table {table.name}: const entries have no idle timeout")
         self._note(self._restoring(table, old))
         if entry.action:
             self._pipeline.modify(table.name, entry)
@@ -221,9 +225,10 @@ class _Writer:
         return restore
 
     def _keep_cookie(self, key: EntryKey, message: p4r.TableEntry) -> None:
-        if message.metadata or message.controller_metadata:
-            cookie = Cookie(message.controller_metadata, message.metadata)
-            self._forwarding.cookies[key] = cookie
+        if message.metadata or message.controller_metadata or message.idle_timeout_ns:
+            timeout = message.idle_timeout_ns
+            cookie = Cookie(message.controller_metadata, message.metadata, timeout)
+            self._forwarding.keep(key, cookie)
         elif key in self._forwarding.cookies:
             del self._forwarding.cookies[key]
 

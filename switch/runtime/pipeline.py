@@ -237,6 +237,10 @@ class Pipeline:
         t = self._table(table)
         return t.entry(self._row(t, entry))
 
+    def idle(self, table: str, entry: Entry) -> int:
+        """Nanoseconds since an entry was hit, as in `rows`. Raises NoSuchEntry."""
+        return self._row(self._table(table), entry)[5]
+
     def _read(self, number: int, row_words: int) -> list[list[int]]:
         """All rows of a table as of one moment."""
         room = 64
