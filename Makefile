@@ -18,6 +18,7 @@ PROTOS := hosts/agent/agent.proto controller/controller.proto
 help:
 	@echo 'make run     set up, load a store, move its partition under live load, report (root)'
 	@echo 'make net     the same network, kept running, with the Mininet prompt (root)'
+	@echo 'make shell   p4runtime-shell on the switch of make net'
 	@echo 'make test    all tests (root for those that build networks)'
 	@echo 'make bench   every benchmark; figures in out/bench/ (root)'
 	@echo 'make lint    ruff and mypy'
@@ -37,6 +38,9 @@ run: $(READY)
 
 net: $(READY)
 	@$(PYTHON) -m topology net $(OPTIONS)
+
+shell: $(READY)
+	@bash switch/shell.sh
 
 test: $(READY)
 	@$(PYTHON) -m pytest
