@@ -19,6 +19,7 @@ from switch.p4runtime import Server, ServerError, device_config
 from switch.p4runtime.errors import Refused
 from switch.p4runtime.tls import TlsError, credentials
 from switch.ports import PortError, Ports
+from switch.stf import StfError, pairs, run_all
 
 USAGE_ERROR = 2
 
@@ -139,6 +140,25 @@ def run(
     ports.close()
 
 
+@app.command()
+def stf(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="A program and its tests, as often as wanted, or directories of both.",
+            metavar="PROGRAM.p4 TEST.stf... | DIRECTORY",
+        ),
+    ],
+    *,
+    include: Include = None,
+    define: Define = None,
+) -> None:
+    """Run tests in the Simple Test Framework format; exit status 1 if one fails."""
+    status = run_all(pairs(files), include=include or (), defines=_defines(define))
+    if status:
+        raise typer.Exit(status)
+
+
 def _stop_signals() -> set[signal.Signals]:
     """Hold SIGTERM and SIGINT back for sigwait; threads started from now on inherit that."""
     stopping = {signal.SIGTERM, signal.SIGINT}
@@ -185,7 +205,7 @@ def main() -> None:
     except CompileError as error:
         print(error, file=sys.stderr)
         sys.exit(USAGE_ERROR)
-    except (UsageError, PortError, ServerError, TlsError, BuildError, Refused) as error:
+    except (UsageError, PortError, ServerError, TlsError, BuildError, Refused, StfError) as error:
         _fail(str(error))
 
 

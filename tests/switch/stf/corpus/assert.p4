@@ -1,0 +1,13 @@
+#include "data.p4i"
+
+#define OWN_INGRESS
+control MyIngress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t std) {
+    apply {
+        std.egress_spec = 2;
+        assume(true);
+        assert(hdr.data.a != 1);
+        log_msg("a is {}", { hdr.data.a });
+    }
+}
+
+#include "main.p4i"

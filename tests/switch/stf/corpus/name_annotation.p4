@@ -1,0 +1,28 @@
+#include "data.p4i"
+
+#define OWN_INGRESS
+control MyIngress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t std) {
+    @name("forward.it")
+    action to(bit<9> port) {
+        std.egress_spec = port;
+    }
+
+    action drop() {
+        mark_to_drop(std);
+    }
+
+    @name(".custom.table")
+    table t {
+        key = {
+            hdr.data.a: exact;
+        }
+        actions = { to; drop; }
+        default_action = drop();
+    }
+
+    apply {
+        t.apply();
+    }
+}
+
+#include "main.p4i"
