@@ -1,0 +1,41 @@
+#include <core.p4>
+#include <v1model.p4>
+
+header byte_t {
+    bit<8> value;
+}
+
+struct headers_t {
+    byte_t first;
+    byte_t second;
+}
+
+struct metadata_t {
+}
+
+parser MyParser(packet_in packet, out headers_t hdr, inout metadata_t meta,
+              inout standard_metadata_t std) {
+    state start {
+        packet.extract(hdr.first);
+        packet.extract(hdr.second);
+        transition accept;
+    }
+}
+
+#define OWN_INGRESS
+control MyIngress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t std) {
+    apply {
+        std.egress_spec = 2;
+    }
+}
+
+#define OWN_DEPARSER
+control MyDeparser(packet_out packet, in headers_t hdr) {
+    apply {
+        packet.emit(hdr.second);
+        packet.emit(hdr.first);
+        packet.emit(hdr.second);
+    }
+}
+
+#include "main.p4i"
