@@ -163,8 +163,8 @@ class _TableWriter(StatementWriter):
     def _count(self) -> None:
         table = self.table
         if table.meter is not None:
-            amount = "c->p.ingress_length" if counts_bytes(table.meter) else "1"
-            colour = f"p4_meter_execute(e->meter, {amount}, s->origin_ns)"
+            unit = "true" if counts_bytes(table.meter) else "false"
+            colour = f"p4_meter_execute(e->meter, {unit}, c->p.ingress_length, s->origin_ns)"
             self.out.add(f"c->colour = hit ? {colour} : P4_NONE;")
         if table.counter is not None:
             self.out.add("e->packets++;")

@@ -357,7 +357,7 @@ class ExternWriter(CallWriter):
         meter = self.fresh("m")
         at = self._index(index)
         self.out.add(f"struct p4_meter *{meter} = p4_meter_at(s, {number}, {at});")
-        amount = f"p4_program.meter_types[{number}].bytes ? c->p.ingress_length : 1"
+        amount = f"p4_program.meter_types[{number}].bytes, c->p.ingress_length"
         with self.out.block(f"if ({meter})"):
             self.assign_word(target, f"(uint64_t)p4_meter_execute({meter}, {amount}, s->origin_ns)")
 

@@ -8,7 +8,17 @@ from finsy.proto import p4d, p4i, p4r
 
 from switch.p4runtime.errors import OUT_OF_RANGE, PERMISSION_DENIED, Refused, invalid
 from switch.p4runtime.schema import Action, Field, Register, Schema, Table, ValueSet
-from switch.runtime.entries import Entry, Exact, Lpm, Match, MeterConfig, Optional, Range, Ternary
+from switch.runtime.entries import (
+    Entry,
+    Exact,
+    Lpm,
+    Match,
+    MeterConfig,
+    MeterCounts,
+    Optional,
+    Range,
+    Ternary,
+)
 
 
 def encode(value: int) -> bytes:
@@ -222,6 +232,19 @@ def encode_meter(config: MeterConfig, message: p4r.MeterConfig) -> None:
     message.cir, message.cburst = config.cir, config.cburst
     message.pir, message.pburst = config.pir, config.pburst
     message.SetInParent()
+
+
+def check_cleared(counts: p4r.MeterCounterData, what: str) -> None:
+    """Counts by colour can only be cleared (spec 9.4.1)."""
+    for count in (counts.green, counts.yellow, counts.red):
+        if count.packet_count or count.byte_count:
+            raise invalid(f"{what}: a meter's counts can only be set to 0")
+
+
+def encode_meter_counts(counts: MeterCounts, message: p4r.MeterCounterData) -> None:
+    encode_counter(counts.green, message.green)
+    encode_counter(counts.yellow, message.yellow)
+    encode_counter(counts.red, message.red)
 
 
 def decode_cell(register: Register, data: p4d.P4Data) -> int:

@@ -12,7 +12,7 @@ from switch.p4runtime.digests import Digests
 from switch.p4runtime.errors import INVALID_ARGUMENT, Refused
 from switch.p4runtime.idle import IdleTimeouts
 from switch.p4runtime.schema import Schema
-from switch.runtime.entries import Entry, Match, PipelineError
+from switch.runtime.entries import Entry, Match, MeterCounts, PipelineError
 from switch.runtime.pipeline import Pipeline
 
 
@@ -95,6 +95,8 @@ def _carry_tables(old: Forwarding, new: Forwarding) -> None:
             if table.meter_id:
                 meter = old.pipeline.direct_meter(table.name, entry)
                 new.pipeline.set_direct_meter(table.name, entry, meter)
+                colours = old.pipeline.direct_meter_counts(table.name, entry)
+                new.pipeline.set_direct_meter_counts(table.name, entry, colours)
             cookie = old.cookies.get((table.id, entry.match, entry.priority))
             if cookie:
                 new.keep((ids[table.name], entry.match, entry.priority), cookie)
@@ -130,3 +132,6 @@ def _carry_arrays(old: Forwarding, new: Forwarding) -> None:
         for index in range(meter.size):
             if config := old.pipeline.meter(meter.name, index):
                 new.pipeline.set_meter(meter.name, index, config)
+            colours = old.pipeline.meter_counts(meter.name, index)
+            if colours != MeterCounts():
+                new.pipeline.set_meter_counts(meter.name, index, colours)

@@ -107,8 +107,6 @@ class _Reader:
 
     def _table_entries(self, request: p4r.Entity) -> Iterator[p4r.Entity]:
         wanted = request.table_entry
-        if wanted.HasField("meter_counter_data"):
-            raise Refused(UNIMPLEMENTED, "meters do not count packets by colour")
         if wanted.table_id == 0:
             for table in self._schema.tables.values():
                 yield from self._entries_of(table, wanted, ())
@@ -211,6 +209,9 @@ class _Reader:
             config = self._pipeline.direct_meter(table.name, entry)
             if config:
                 codec.encode_meter(config, message.meter_config)
+        if table.meter_id and wanted.HasField("meter_counter_data") and entry is not None:
+            colours = self._pipeline.direct_meter_counts(table.name, entry)
+            codec.encode_meter_counts(colours, message.meter_counter_data)
 
     # --- counters and meters ------------------------------------------------------------------
 
@@ -253,12 +254,13 @@ class _Reader:
 
     def _direct_meter_entries(self, request: p4r.Entity) -> Iterator[p4r.Entity]:
         wanted = request.direct_meter_entry
-        if wanted.HasField("counter_data"):
-            raise Refused(UNIMPLEMENTED, "meters do not count packets by colour")
         for table, entry, _counts, key in self._direct(wanted.table_entry, "meter"):
             found = p4r.DirectMeterEntry(table_entry=key)
             if entry is not None and (config := self._pipeline.direct_meter(table.name, entry)):
                 codec.encode_meter(config, found.config)
+            if entry is not None and wanted.HasField("counter_data"):
+                colours = self._pipeline.direct_meter_counts(table.name, entry)
+                codec.encode_meter_counts(colours, found.counter_data)
             yield p4r.Entity(direct_meter_entry=found)
 
     def _counter_entries(self, request: p4r.Entity) -> Iterator[p4r.Entity]:
@@ -280,8 +282,6 @@ class _Reader:
 
     def _meter_entries(self, request: p4r.Entity) -> Iterator[p4r.Entity]:
         wanted = request.meter_entry
-        if wanted.HasField("counter_data"):
-            raise Refused(UNIMPLEMENTED, "meters do not count packets by colour")
         if wanted.meter_id == 0:
             meters: Iterable[Array] = self._schema.meters.values()
         else:
@@ -297,6 +297,9 @@ class _Reader:
                 entity.meter_entry.index.index = index
                 if config := self._pipeline.meter(meter.name, index):
                     codec.encode_meter(config, entity.meter_entry.config)
+                if wanted.HasField("counter_data"):
+                    colours = self._pipeline.meter_counts(meter.name, index)
+                    codec.encode_meter_counts(colours, entity.meter_entry.counter_data)
                 yield entity
 
     # --- registers ----------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from switch.p4runtime.errors import (
 from switch.p4runtime.forwarding import Forwarding
 from switch.p4runtime.replication import check_presence, write_replication
 from switch.p4runtime.schema import Register, Table
-from switch.runtime.entries import Entry, MeterConfig, PipelineError
+from switch.runtime.entries import Entry, MeterConfig, MeterCounts, PipelineError
 
 INSERT, MODIFY, DELETE = p4r.Update.INSERT, p4r.Update.MODIFY, p4r.Update.DELETE
 
@@ -134,7 +134,9 @@ class _Writer:
         if message.HasField("meter_config") and not table.meter_id:
             raise invalid(f"table {table.name} has no direct meter")
         if message.HasField("meter_counter_data"):
-            raise Refused(UNIMPLEMENTED, "meters do not count packets by colour")
+            if not table.meter_id:
+                raise invalid(f"table {table.name} has no direct meter")
+            codec.check_cleared(message.meter_counter_data, f"table {table.name}")
         codec.check_idle_timeout(table, message)
         if message.HasField("time_since_last_hit"):
             raise invalid(f"table {table.name}: the time since the last hit can only be read")
@@ -178,6 +180,8 @@ class _Writer:
             self._pipeline.set_direct_counter(table.name, entry, *counts)
         if table.meter_id:
             self._pipeline.set_direct_meter(table.name, entry, meter)
+        if message.HasField("meter_counter_data"):
+            self._pipeline.set_direct_meter_counts(table.name, entry, MeterCounts())
         if not (table.is_const or old.is_const):
             self._keep_cookie((table.id, entry.match, entry.priority), message)
 
@@ -209,6 +213,7 @@ class _Writer:
         pipeline = self._pipeline
         counts = pipeline.direct_counter(table.name, old) if table.counter_id else None
         meter = pipeline.direct_meter(table.name, old) if table.meter_id else None
+        colours = pipeline.direct_meter_counts(table.name, old) if table.meter_id else None
 
         def restore() -> None:
             if not old.is_const:
@@ -217,6 +222,8 @@ class _Writer:
                 pipeline.set_direct_counter(table.name, old, *counts)
             if table.meter_id:
                 pipeline.set_direct_meter(table.name, old, meter)
+            if colours:
+                pipeline.set_direct_meter_counts(table.name, old, colours)
             if cookie:
                 self._forwarding.cookies[key] = cookie
             else:
@@ -316,8 +323,6 @@ class _Writer:
     def _direct_meter_entry(self, update: p4r.Update) -> None:
         self._modify_only(update, "direct meter")
         message = update.entity.direct_meter_entry
-        if message.HasField("counter_data"):
-            raise Refused(UNIMPLEMENTED, "meters do not count packets by colour")
         table, entry = self._existing_entry(message.table_entry, "meter")
         if entry is None:
             raise Refused(UNIMPLEMENTED, "the default entry's meter cannot be set")
@@ -326,9 +331,11 @@ class _Writer:
             if message.HasField("config")
             else None
         )
-        old = self._pipeline.direct_meter(table.name, entry)
+        codec.check_cleared(message.counter_data, f"table {table.name}")
+        self._note(self._restoring(table, entry))
         self._pipeline.set_direct_meter(table.name, entry, config)
-        self._note(lambda: self._pipeline.set_direct_meter(table.name, entry, old))
+        if message.HasField("counter_data"):
+            self._pipeline.set_direct_meter_counts(table.name, entry, MeterCounts())
 
     def _counter_entry(self, update: p4r.Update) -> None:
         self._modify_only(update, "counter")
@@ -352,21 +359,28 @@ class _Writer:
     def _meter_entry(self, update: p4r.Update) -> None:
         self._modify_only(update, "meter")
         message = update.entity.meter_entry
-        if message.HasField("counter_data"):
-            raise Refused(UNIMPLEMENTED, "meters do not count packets by colour")
         meter = self._schema.meter(message.meter_id)
         what = f"meter {meter.name}"
         indices: Sequence[int] = range(meter.size)
         if message.HasField("index"):
             indices = (codec.decode_index(message.index, meter.size, what),)
         config = codec.decode_meter(message.config, what) if message.HasField("config") else None
+        codec.check_cleared(message.counter_data, what)
         for index in indices:
-            old = self._pipeline.meter(meter.name, index)
+            self._note(self._meter_undo(meter.name, index))
             self._pipeline.set_meter(meter.name, index, config)
-            self._note(self._meter_undo(meter.name, index, old))
+            if message.HasField("counter_data"):
+                self._pipeline.set_meter_counts(meter.name, index, MeterCounts())
 
-    def _meter_undo(self, name: str, index: int, old: MeterConfig | None) -> Undo:
-        return lambda: self._pipeline.set_meter(name, index, old)
+    def _meter_undo(self, name: str, index: int) -> Undo:
+        config = self._pipeline.meter(name, index)
+        counts = self._pipeline.meter_counts(name, index)
+
+        def restore() -> None:
+            self._pipeline.set_meter(name, index, config)
+            self._pipeline.set_meter_counts(name, index, counts)
+
+        return restore
 
     # --- registers ----------------------------------------------------------------------------
 

@@ -37,6 +37,11 @@ int p4s_direct_meter_get(struct p4s *s, uint32_t table, const struct p4_match *m
                          uint64_t *config);
 int p4s_direct_meter_set(struct p4s *s, uint32_t table, const struct p4_match *match,
                          const uint64_t *config);
+/* counts: packets and bytes that were green, yellow, red. */
+int p4s_direct_meter_counts_get(struct p4s *s, uint32_t table, const struct p4_match *match,
+                                uint64_t *counts);
+int p4s_direct_meter_counts_set(struct p4s *s, uint32_t table, const struct p4_match *match,
+                                const uint64_t *counts);
 
 void p4s_counters_read(struct p4s *s, uint32_t counter, uint32_t first, uint32_t count,
                        uint64_t *values);
@@ -47,6 +52,8 @@ void p4s_registers_write(struct p4s *s, uint32_t reg, uint32_t first, uint32_t c
                          const void *cells);
 void p4s_meter_get(struct p4s *s, uint32_t meter, uint32_t index, uint64_t *config);
 void p4s_meter_set(struct p4s *s, uint32_t meter, uint32_t index, const uint64_t *config);
+void p4s_meter_counts_get(struct p4s *s, uint32_t meter, uint32_t index, uint64_t *counts);
+void p4s_meter_counts_set(struct p4s *s, uint32_t meter, uint32_t index, const uint64_t *counts);
 
 bool p4s_clone_session_set(struct p4s *s, uint32_t session, const struct p4_replica *list,
                            uint32_t count, uint32_t truncate);

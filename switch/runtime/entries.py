@@ -86,6 +86,15 @@ class MeterConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MeterCounts:
+    """(packets, bytes) by the colour that a meter gave them."""
+
+    green: tuple[int, int] = (0, 0)
+    yellow: tuple[int, int] = (0, 0)
+    red: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class Digest:
     """One message for the controller: the fields of the struct given to `digest`, in order."""
 

@@ -28,6 +28,12 @@ void p4_meter_configure(struct p4_meter *m, uint64_t cir, uint64_t cburst, uint6
     fill(&m->committed, cir, cburst);
 }
 
+void p4_meter_reset(struct p4_meter *m)
+{
+    p4_meter_configure(m, 0, 0, 0, 0);
+    m->configured = false;
+}
+
 static bool spend(struct p4_bucket *b, uint64_t amount, uint64_t now_us)
 {
     uint64_t total = (uint64_t)((double)now_us * b->rate);

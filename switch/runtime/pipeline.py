@@ -24,6 +24,7 @@ from switch.runtime.entries import (
     Lpm,
     Match,
     MeterConfig,
+    MeterCounts,
     NoSuchEntry,
     Optional,
     PipelineError,
@@ -44,6 +45,7 @@ __all__ = [
     "Lpm",
     "Match",
     "MeterConfig",
+    "MeterCounts",
     "NoSuchEntry",
     "Optional",
     "Pipeline",
@@ -340,6 +342,26 @@ class Pipeline:
         )
         self._raise(status, t, entry)
 
+    def direct_meter_counts(self, table: str, entry: Entry) -> MeterCounts:
+        t = self._table(table)
+        self._with(table, t.ir.meter, "meter")
+        counts = native.words([0] * 6)
+        match, _memory = t.match(entry)
+        status = self._library.p4s_direct_meter_counts_get(
+            self.handle, t.number, ctypes.byref(match), counts
+        )
+        self._raise(status, t, entry)
+        return _meter_counts(counts)
+
+    def set_direct_meter_counts(self, table: str, entry: Entry, counts: MeterCounts) -> None:
+        t = self._table(table)
+        self._with(table, t.ir.meter, "meter")
+        match, _memory = t.match(entry)
+        status = self._library.p4s_direct_meter_counts_set(
+            self.handle, t.number, ctypes.byref(match), _count_words(counts)
+        )
+        self._raise(status, t, entry)
+
     # --- counters, meters, registers --------------------------------------------------------------
 
     @staticmethod
@@ -387,6 +409,18 @@ class Pipeline:
         m = self._meter(name)
         at = self._index("meter", name, m.size, index)
         self._library.p4s_meter_set(self.handle, m.number, at, _meter_words(config))
+
+    def meter_counts(self, name: str, index: int) -> MeterCounts:
+        m = self._meter(name)
+        counts = native.words([0] * 6)
+        at = self._index("meter", name, m.size, index)
+        self._library.p4s_meter_counts_get(self.handle, m.number, at, counts)
+        return _meter_counts(counts)
+
+    def set_meter_counts(self, name: str, index: int, counts: MeterCounts) -> None:
+        m = self._meter(name)
+        at = self._index("meter", name, m.size, index)
+        self._library.p4s_meter_counts_set(self.handle, m.number, at, _count_words(counts))
 
     def register(self, name: str, index: int) -> int:
         r = look_up(self._objects.registers, name, "register")
@@ -497,3 +531,11 @@ def _meter_words(config: MeterConfig | None) -> native.Words:
     if not 0 <= config.cir <= config.pir or config.cburst < 0 or config.pburst < 0:
         raise InvalidEntry(f"a meter needs 0 ≤ cir ≤ pir and bursts ≥ 0, not {config}")
     return native.words((1, config.cir, config.cburst, config.pir, config.pburst))
+
+
+def _meter_counts(words: native.Words) -> MeterCounts:
+    return MeterCounts((words[0], words[1]), (words[2], words[3]), (words[4], words[5]))
+
+
+def _count_words(counts: MeterCounts) -> native.Words:
+    return native.words((*counts.green, *counts.yellow, *counts.red))
