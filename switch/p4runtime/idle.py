@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import threading
 import time
 from collections.abc import Mapping
 from itertools import count
@@ -51,7 +52,8 @@ class IdleTimeouts:
         """The time until `take` may find something; None if no entry is watched."""
         if not self._looks:
             return None
-        return max(0, self._looks[0][0] - time.monotonic_ns()) / 1e9
+        left = max(0, self._looks[0][0] - time.monotonic_ns()) / 1e9
+        return min(left, threading.TIMEOUT_MAX)  # which is less than the longest timeout
 
     def take(self) -> list[p4r.IdleTimeoutNotification]:
         """What timed out since the last call; an entry's time starts anew then."""

@@ -113,6 +113,13 @@ def test_hits_put_it_off(client: Client, entities: Entities, stream: Stream) -> 
     assert time.monotonic_ns() - hit_again >= timeout
 
 
+def test_the_longest_timeout(client: Client, entities: Entities, stream: Stream) -> None:
+    client.write(insert(station(entities, 1, (1 << 63) - 1)))
+    assert stream.quiet()
+    client.write(insert(station(entities, 2, SHORT)))
+    assert [entry.match[0].exact.value for entry in expired(stream)] == [b"\x02"]
+
+
 def test_ternary_entries(client: Client, entities: Entities, stream: Stream) -> None:
     match = [ternary(1, 0x10, 0xF0)]
     entry = entities.entry(
