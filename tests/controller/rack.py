@@ -68,7 +68,7 @@ class Rack:
     def _add_host(self, host: dict[str, Any]) -> None:
         name, interface = host["name"], self._interface(host["port"])
         child = self.children.start(
-            name, ["unshare", "--net", "sh", "-c", "echo ready; exec sleep infinity"]
+            name, ["unshare", "--net", "sh", "-c", "echo ready:; exec sleep infinity"]
         )
         # setpriv and unshare end in exec: the child itself lives in the new namespace.
         host["pid"] = child.pid
