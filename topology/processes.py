@@ -62,6 +62,7 @@ class Children:
         *,
         namespace: int | None = None,
         cgroup: str | None = None,
+        niceness: int = 0,
         ready: str | None = "ready:",
         seconds: float = 30.0,
     ) -> Child:
@@ -71,7 +72,7 @@ class Children:
         this process dies, however it dies.
         """
         log = self.directory / f"{name}.log"
-        prefix = ["setpriv", "--pdeathsig", "TERM"]
+        prefix = ["setpriv", "--pdeathsig", "TERM", "nice", "-n", str(niceness)]
         if namespace is not None:
             group = ["-g", cgroup] if cgroup else []
             prefix += ["mnexec", *group, "-a", str(namespace)]

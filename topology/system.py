@@ -115,7 +115,8 @@ class System:
         """Start the controller; it places the groups and fills the switch's tables."""
         argv = [sys.executable, "-m", "controller.cli", "controller"]
         argv += ["--config", str(self.config_path)]
-        return self.children.start("controller", argv)
+        # The control plane must never take a core that the data path wants.
+        return self.children.start("controller", argv, niceness=10)
 
     def ip(self, host: str) -> str:
         """Return the address of a host."""
