@@ -84,7 +84,7 @@ class Table:
             if not 0 <= value < 1 << width:
                 raise InvalidEntry(
                     f"table '{self.name}', action '{name}': {value:#x} does not fit the "
-                    f"{width} bits of '{param.name}'"
+                    f"{width} bits of '{param.source_name or param.name}'"
                 )
             for i in range(rep.words_of(param.type)):
                 packed[offset + i] = value >> 64 * i & (1 << 64) - 1
