@@ -73,7 +73,7 @@ def migrated_contents(groups: ArrayLike) -> Cells:
 
 
 def states(ongoing: ArrayLike, migrated: ArrayLike, groups: ArrayLike) -> Cells:
-    """Return how the switch sees each group, given the contents of a slice (DESIGN section 5).
+    """Return how the switch sees each group, given the contents of a slice (docs/dataplane.md).
 
     `ongoing` and `migrated` have one row per array, as the `…_contents` functions return them.
     """

@@ -1,4 +1,4 @@
-"""Aligned power-of-two ranges of groups: prefixes of the group number (DESIGN section 2)."""
+"""Aligned power-of-two ranges of groups: prefixes of the group number (docs/protocol.md)."""
 
 import re
 from collections.abc import Iterable, Sequence

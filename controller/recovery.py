@@ -1,6 +1,6 @@
 """Taking over a switch: the first time, after a lost connection, and after it restarted empty.
 
-A restarted switch has forgotten which groups moved (DESIGN section 5): the running migrations are
+A restarted switch has forgotten which groups moved (docs/dataplane.md): the running migrations are
 frozen at their sources, the registers are written back from what the sources know, and only then
 the switch steers again.
 """

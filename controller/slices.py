@@ -82,7 +82,7 @@ async def fill(
 
 
 async def view(registers: P4RuntimeRegisters, migration: Migration) -> Cells:
-    """Return the state the switch sees each group of the partition in (DESIGN section 5)."""
+    """Return the state the switch sees each group of the partition in (docs/dataplane.md)."""
     contents = {
         "ongoing": np.zeros((filters.HASHES, filters.ONGOING_CELLS), dtype=np.int64),
         "migrated": np.zeros((filters.HASHES, filters.MIGRATED_CELLS), dtype=np.int64),

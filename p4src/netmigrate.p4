@@ -1,4 +1,4 @@
-// The switch of NetMigrate, for v1model (DESIGN section 5; docs/dataplane.md).
+// The switch of NetMigrate, for v1model (docs/dataplane.md).
 //
 // It forwards ordinary traffic, answers for the services' virtual addresses, and sends each query
 // to the server that has its group: while a partition moves, group by group.

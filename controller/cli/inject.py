@@ -14,7 +14,7 @@ _MAX_16 = (1 << 16) - 1
 
 
 class Control(StrEnum):
-    """The control packets (DESIGN section 4)."""
+    """The control packets (docs/protocol.md)."""
 
     START = "start"
     COMPLETE = "complete"

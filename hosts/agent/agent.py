@@ -151,7 +151,7 @@ class Agent:
                 self._control(control)
 
     def _slow(self, queries: Iterable[Query]) -> None:
-        """Queries whose group is not simply ours; section 6, second table."""
+        """Queries whose group is not simply ours (docs/protocol.md, the life of a group)."""
         arriving: list[Query] = []
         elsewhere: dict[int, list[Query]] = {}
         states, owners = self.table.states, self.table.owners

@@ -1,4 +1,4 @@
-"""From the store's `COMMAND` reply to the core's command table (DESIGN section 6, the end)."""
+"""From the store's `COMMAND` reply to the core's command table (docs/protocol.md, "Commands")."""
 
 from collections.abc import Iterator
 from enum import IntFlag

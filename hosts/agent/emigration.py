@@ -1,4 +1,4 @@
-"""The source's side of a migration (DESIGN section 6): lanes that each move one group at a time.
+"""The source's side of a migration (docs/protocol.md): lanes that each move one group at a time.
 
 All lanes advance together: one pass handles whatever is due for all of them, with one frame on
 the channel and one round trip to the store, because a group is small and per-group costs add up.

@@ -1,4 +1,4 @@
-"""The destination's side of migrations (DESIGN section 6).
+"""The destination's side of migrations (docs/protocol.md).
 
 Per IMMIGRATING group it keeps `here`: the keys whose truth is here, because their migrated copy
 arrived or was pulled, because a client wrote them, or because they are known not to exist. A
@@ -224,7 +224,7 @@ class Immigrations:
     # --- queries of IMMIGRATING groups ------------------------------------------------------------
 
     def query(self, queries: Iterable[Query]) -> None:
-        """Answer, or wait for a priority pull; section 6, second table, third row."""
+        """Answer, or wait for a priority pull (docs/protocol.md, IMMIGRATING)."""
         ready: list[Query] = []
         for query in queries:
             self._node.counters.add("immigrating_queries")

@@ -1,4 +1,4 @@
-"""The ownership table (DESIGN section 6): per group a state, an owner, and its last migration here.
+"""The ownership table (docs/protocol.md): per group a state, an owner, and its last migration here.
 
 It lives in a memory-mapped file that the compiled core reads too, and so survives `kill -9`.
 """

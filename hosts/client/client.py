@@ -1,4 +1,4 @@
-"""The client: any single-group command through the switch, sync or asyncio (DESIGN section 6)."""
+"""The client: any single-group command through the switch, sync or asyncio (docs/protocol.md)."""
 
 import asyncio
 import socket

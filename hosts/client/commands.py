@@ -13,7 +13,7 @@ TABLE: Final = Path(__file__).with_name("commands.json")
 
 Argument = bytes | bytearray | memoryview | str | int | float
 
-# What cannot work over a datagram that any server may answer (DESIGN section 6).
+# What cannot work over a datagram that any server may answer (docs/protocol.md).
 _REFUSED: Final = {
     "admin": "it administers one server",
     "pubsub": "subscriptions need a connection",

@@ -23,7 +23,7 @@ CONTROLS = {"START": Op.GROUP_START, "COMPLETE": Op.GROUP_COMPLETE, "ACK": Op.GR
 
 
 def meaning(packet: Packet) -> str:
-    """What a reply says about itself (DESIGN section 6)."""
+    """What a reply says about itself (docs/protocol.md)."""
     flags = Flags(int(packet[NetMigrate].flags))
     if packet[NetMigrate].op == Op.GROUP_ACK:
         return "acknowledged"

@@ -67,7 +67,7 @@ def elsewhere(running: list[Store]) -> Iterator[Bench]:
 
 
 def parsed(payload: bytes) -> list[bytes] | None:
-    """What DESIGN section 4 says a payload is: one RESP array of bulk strings. None: it is not."""
+    """What docs/protocol.md says a payload is: one RESP array of bulk strings. None: it is not."""
     head = re.match(rb"\*([1-9][0-9]{0,3})\r\n", payload)
     if head is None:
         return None

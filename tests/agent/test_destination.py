@@ -1,4 +1,4 @@
-"""The destination's half of section 6, against a scripted source."""
+"""The destination's half of a group's life, against a scripted source."""
 
 import struct
 import time

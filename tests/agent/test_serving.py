@@ -1,4 +1,4 @@
-"""What an agent answers by the state of a group (DESIGN section 6); invariant 5."""
+"""What an agent answers by the state of a group (docs/protocol.md); invariant 5."""
 
 import os
 import signal

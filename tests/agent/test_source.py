@@ -1,4 +1,4 @@
-"""The source's half of section 6, against a scripted destination."""
+"""The source's half of a group's life, against a scripted destination."""
 
 import random
 import struct

@@ -1,4 +1,4 @@
-"""A switch that knows nothing and guesses: what DESIGN section 3 calls soft state, at its worst.
+"""A switch that knows nothing and guesses: what docs/consistency.md calls soft state, at its worst.
 
 It stands between clients and two agents on loopback. Each query goes to a server at random, or as a
 double read of the migration that runs or of an earlier one; datagrams may get lost, repeated or

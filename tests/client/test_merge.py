@@ -1,4 +1,4 @@
-"""What replies mean to a client: every combination of DESIGN section 6, and random ones."""
+"""What replies mean to a client: every combination of docs/protocol.md, and random ones."""
 
 import socket
 from collections.abc import Iterator

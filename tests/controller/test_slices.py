@@ -1,4 +1,4 @@
-"""What fill, view and clear do to register contents (DESIGN section 5)."""
+"""What fill, view and clear do to register contents (docs/dataplane.md)."""
 
 from dataclasses import replace
 

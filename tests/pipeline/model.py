@@ -1,4 +1,4 @@
-"""DESIGN section 5 in plain Python: what the data plane must do with a packet.
+"""docs/dataplane.md in plain Python: what the data plane must do with a packet.
 
 Written to be read as the specification, and to be compared with the P4 program on any packet. It
 shares the wire codec and the hash functions with the product, and nothing with the P4 program.

@@ -1,4 +1,4 @@
-"""DESIGN section 5: START and COMPLETE count once, from the migration's source alone."""
+"""docs/dataplane.md: START and COMPLETE count once, from the migration's source alone."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings

@@ -1,4 +1,4 @@
-"""DESIGN section 5: ordinary forwarding for everything that is not ours, and ARP for the VIPs."""
+"""docs/dataplane.md: ordinary forwarding for everything that is not ours, and ARP for the VIPs."""
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_NOP, IPOption_Router_Alert

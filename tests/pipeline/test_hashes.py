@@ -1,4 +1,4 @@
-"""DESIGN section 5, "Beware": the hash functions, and the false positives of both filters."""
+"""docs/dataplane.md, "The filters": the hash functions, and the false positives of both filters."""
 
 from itertools import combinations
 

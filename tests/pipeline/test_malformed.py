@@ -1,4 +1,4 @@
-"""DESIGN section 5: what claims to be ours and is not well-formed is dropped and counted."""
+"""docs/dataplane.md: what claims to be ours and is not well-formed is dropped and counted."""
 
 from collections.abc import Callable
 

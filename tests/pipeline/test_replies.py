@@ -1,4 +1,4 @@
-"""DESIGN section 5: replies leave as the service's."""
+"""docs/dataplane.md: replies leave as the service's."""
 
 import pytest
 from scapy.layers.inet import IP

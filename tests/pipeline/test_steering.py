@@ -1,4 +1,4 @@
-"""DESIGN section 5: where queries go."""
+"""docs/dataplane.md: where queries go."""
 
 import pytest
 

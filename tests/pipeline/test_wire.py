@@ -1,4 +1,4 @@
-"""DESIGN section 4: Python, C, scapy and P4 agree on the header, field by field."""
+"""docs/protocol.md: Python, C, scapy and P4 agree on the header, field by field."""
 
 import re
 import struct

@@ -102,7 +102,7 @@ bool store_bytes(struct store *s, uint8_t *to, size_t length);
 PyObject *store_object(struct store *s, int depth);  /* one reply; NULL without error: lost */
 extern PyObject *StoreError;
 
-/* session.c: completion records (section 6, invariant 5). */
+/* session.c: completion records (docs/consistency.md, invariant 5). */
 struct session;
 struct record {
     struct record *next, **link; /* the group's records */

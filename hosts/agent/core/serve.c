@@ -1,4 +1,4 @@
-/* A batch of queries: judge, run, answer (section 6). */
+/* A batch of queries: judge, run, answer (docs/protocol.md). */
 #include "core.h"
 
 #include <arpa/inet.h>
@@ -76,7 +76,7 @@ static Query *query_of(struct item *item) {
     return q;
 }
 
-/* What to do with a good query by the state of its group: section 6, second table. Returns -1 on a
+/* What to do with a good query by the state of its group (docs/protocol.md). Returns -1 on a
  * Python error. Whatever needs more than the store is appended to `slow`. */
 static int judge(Core *core, struct item *item, uint32_t now, PyObject *slow) {
     uint16_t group = item->h.group;
