@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -20,8 +21,8 @@ log = logging.getLogger(__name__)
 SLICES: Final = filters.SLICES
 """How many migrations the switch can follow at once."""
 
-_PIECE: Final = 512
-_PAUSE_SECONDS: Final = 0.02
+_PIECE: Final = 256
+_PAUSE_SECONDS: Final = 0.03
 
 
 def slice_cells(name: str) -> int:
@@ -93,10 +94,12 @@ async def view(registers: P4RuntimeRegisters, migration: Migration) -> Cells:
     return filters.states(contents["ongoing"], contents["migrated"], _members(migration.extent))
 
 
-async def clear(registers: P4RuntimeRegisters, number: int, groups: Range) -> None:
+async def clear(
+    registers: P4RuntimeRegisters, number: int, groups: Range, pause: Callable[[], float]
+) -> None:
     """Zero what `groups` may have set in slice `number`.
 
-    In small pieces with pauses: nobody waits for it, and the clients need the processor.
+    In small pieces, with a `pause()` in seconds after each: the clients need the processor.
     """
     parts = {name: indices for name, (_, indices) in _cells_of(number, groups).items()}
     parts["ctrl_seq"] = _lanes(number)
@@ -104,7 +107,7 @@ async def clear(registers: P4RuntimeRegisters, number: int, groups: Range) -> No
         for start in range(0, len(cells), _PIECE):
             piece = cells[start : start + _PIECE]
             await registers.write(name, piece, np.zeros(len(piece), dtype=np.int64))
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(pause())
 
 
 class Cleaner:
@@ -130,7 +133,7 @@ class Cleaner:
                     # Only when no partition entry names the slice any more may it be cleared.
                     await self._switch.update()
                     with self._switch.reporting():
-                        await clear(self._switch.registers, number, groups)
+                        await clear(self._switch.registers, number, groups, self._pause)
                 except ControllerError as error:
                     log.warning("slice %d: not cleared yet: %s", number, error)
                     await asyncio.sleep(1.0)
@@ -140,6 +143,10 @@ class Cleaner:
                 async with self._cleaned:
                     self._cleaned.notify_all()
             await self._wanted.wait()
+
+    def _pause(self) -> float:
+        """Take it easy, unless the next migration would have to wait for this slice."""
+        return _PAUSE_SECONDS if "free" in self._store.slices().values() else 0.0
 
     async def wait_for_free(self, seconds: float) -> None:
         """Wait until a slice is free, if one is being cleared; at most `seconds`."""

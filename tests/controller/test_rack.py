@@ -83,7 +83,7 @@ def _check_settled(net: Rack) -> None:
     comparison = net.json("groups")
     assert comparison["match"], [view for view in comparison["views"] if not view["match"]]
     assert net.json("tables", "control_source")[0]["entries"][1:] == []
-    _wait("slices cleared", lambda: set(net.status()["slices"].values()) == {"free"})
+    _wait("slices cleared", lambda: set(net.status()["slices"].values()) == {"free"}, 90.0)
     for register in ("ongoing_0", "migrated_3", "ctrl_seq"):
         assert net.json("registers", "read", register, "--nonzero") == []
 

@@ -109,5 +109,5 @@ async def test_clearing_leaves_nothing_of_the_partition(extent: Range) -> None:
     members = list(range(extent.first, extent.last + 1))
     await slices.fill(registers, migration, _truth(members[::3], members[1::3]))
     assert any(values.any() for values in registers.values.values())
-    await slices.clear(registers, 2, extent)
+    await slices.clear(registers, 2, extent, lambda: 0.0)
     assert not any(values.any() for values in registers.values.values())
