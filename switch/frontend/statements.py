@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 from switch import ir
 from switch.frontend import syntax as s
@@ -10,6 +11,8 @@ from switch.frontend.calls import CallChecker
 from switch.frontend.errors import CompileError, error, unsupported
 from switch.frontend.scopes import ActionEntry, ConstEntry, Value, VarEntry
 from switch.frontend.type_rules import BOOL, article, erase, is_literal
+
+_CALLS = (ir.FunctionCall, ir.ExternCall, ir.MethodCall)
 
 
 class StatementChecker(CallChecker):
@@ -113,6 +116,9 @@ class StatementChecker(CallChecker):
         if isinstance(target.type, ir.Extern):
             raise error(node.target.loc, f"a value of type {target.type} cannot be assigned")
         if node.op:
+            if _calls(target.node):
+                # It would be evaluated twice, once to read and once to write.
+                raise unsupported(node.target.loc, f"'{node.op}=' on a place that a call chooses")
             operand = self._as_bits(self.expression(node.value))
             value = self.binary_values(node.op, self._as_bits(target), operand, node.loc)
             converted = self.coerce(value, target.type, "the assignment")
@@ -287,3 +293,12 @@ class StatementChecker(CallChecker):
 
 def _an(kind: str) -> str:
     return f"an {kind}" if kind == "action" else f"a {kind}"
+
+
+def _calls(node: object) -> bool:
+    """Whether evaluating an expression calls something."""
+    if isinstance(node, _CALLS):
+        return True
+    if isinstance(node, ir.Expression):
+        return any(_calls(getattr(node, field.name)) for field in fields(node))
+    return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from switch import ir
 from switch.frontend import syntax as s
 from switch.frontend.context import Label, literal_int
-from switch.frontend.errors import CompileError, error
+from switch.frontend.errors import CompileError, error, unsupported
 from switch.frontend.keysets import KeysetChecker
 from switch.frontend.scopes import (
     ActionEntry,
@@ -334,6 +334,10 @@ class TableChecker(KeysetChecker):
     def _entry(
         self, node: s.EntryNode, table: ir.Table, types: list[ir.Type], priority: int
     ) -> ir.Entry:
+        for note in node.annotations:
+            # p4c's BMv2 back end takes it, smallest first, from the time before `priority =`.
+            if note.name == "priority":
+                raise unsupported(node.loc, "@priority on an entry (write 'priority = …:')")
         keysets = node.keysets
         if len(keysets) == 1 and isinstance(keysets[0], s.DontCare):
             keysets = keysets * len(types)
