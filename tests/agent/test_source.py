@@ -244,9 +244,8 @@ async def test_big_values_go_alone(source: Agent, peer: Peer, store: Store) -> N
     start(source, peer, groups=1)
     await prepared(peer)
     bodies = [await peer.frame(Kind.KEYS)]
-    while bodies[-1][-1] != 3:
+    while sum(map(len, bodies)) < 200 * 60000:  # or no more frame comes
         bodies.append(await peer.frame(Kind.KEYS))
-    assert sum(map(len, bodies)) > 200 * 60000
     assert max(map(len, bodies[1:])) < 130000
 
 
