@@ -7,6 +7,7 @@ from typing import Any
 
 import redis
 
+from hosts.wire import GROUPS
 from topology.processes import Children, StartError
 
 
@@ -66,11 +67,11 @@ def own_all_slots(socket: Path, seconds: float = 10.0) -> None:
     """Give the store's single cluster node all slots it lacks, and wait until it serves them."""
     client = connect(socket)
     info = client.execute_command("CLUSTER INFO")
-    if int(info["cluster_slots_assigned"]) < 16384:
+    if int(info["cluster_slots_assigned"]) < GROUPS:
         taken: set[int] = set()
         for first, last, *_ in client.execute_command("CLUSTER SLOTS"):
             taken.update(range(first, last + 1))
-        client.execute_command("CLUSTER ADDSLOTS", *(s for s in range(16384) if s not in taken))
+        client.execute_command("CLUSTER ADDSLOTS", *(s for s in range(GROUPS) if s not in taken))
     deadline = time.monotonic() + seconds
     while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
         if time.monotonic() > deadline:

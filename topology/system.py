@@ -8,12 +8,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from hosts.wire import GROUPS
 from topology import network, stores, switches
 from topology.processes import Child, Children, StartError, leftovers
 from topology.settings import Network
 
 DEVICE_ID: Final = 1
-GROUPS: Final = 16384
 
 
 class System:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from controller.client import Controller
 from hosts.check import Result
 from hosts.load.history import Status
-from topology import network, stores
+from topology import stores
 from topology.load import Data, Generators, Load
 from topology.settings import Network
 from topology.summary import check
@@ -133,6 +133,3 @@ class Rack:
     def event(self, name: str) -> int:
         """Return the packets of one event that the switch has counted."""
         return self.controller.counters()["events"][name][0]
-
-
-VIP = (network.VIP, network.SERVICE_PORT)
