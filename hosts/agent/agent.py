@@ -16,9 +16,10 @@ from hosts.agent import frames, store
 from hosts.agent._core import BATCH, Core, Query
 from hosts.agent.channel import Incoming, Server
 from hosts.agent.counters import Counters
-from hosts.agent.emigration import FINAL, MAX_LANES, Emigration
-from hosts.agent.frames import FrameError, Kind
+from hosts.agent.emigration import MAX_LANES, Emigration
+from hosts.agent.frames import Kind
 from hosts.agent.immigration import Immigrations, Packet
+from hosts.agent.mover import FINAL
 from hosts.agent.node import Node, address
 from hosts.agent.sweep import Sweeper
 from hosts.agent.table import State, Table
@@ -231,16 +232,10 @@ class Agent:
             emigration = self.emigrations.get(number)
             if emigration is None or emigration.destination.index != peer:
                 return  # of a migration that this agent knew before it was restarted
-            if kind is Kind.PREPARED:
-                emigration.prepared(frames.read_groups(body))
-            elif kind is Kind.ARRIVED:
-                emigration.arrived(frames.read_groups(body))
-            elif kind is Kind.PULL:
-                emigration.pulled(*frames.read_pull(body))
-            elif kind is Kind.FAILED:
+            if kind is Kind.FAILED:
                 emigration.fail(bytes(body).decode(errors="replace"))
             else:
-                raise FrameError(f"{kind.name} is not expected here")
+                emigration.frame(kind, body)
 
     # --- what the controller asks -----------------------------------------------------------------
 

@@ -5,11 +5,9 @@ the channel and one round trip to the store, because a group is small and per-gr
 """
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 from time import monotonic
 from typing import Final
 
@@ -17,13 +15,11 @@ from hosts.agent import frames
 from hosts.agent._core import Query, StoreError
 from hosts.agent.channel import Link, Server
 from hosts.agent.frames import Kind
+from hosts.agent.mover import FINAL, Mover, Status
 from hosts.agent.node import Node, address
 from hosts.agent.store import keys_of
 from hosts.agent.table import State
-from hosts.agent.throttle import Throttle
 from hosts.wire import Control, Header, Op
-
-log = logging.getLogger("netmigrate.agent")
 
 MAX_LANES: Final = 64
 _HELD_PER_GROUP: Final = 4096
@@ -33,20 +29,6 @@ _AHEAD: Final = 0.02  # seconds of throttled stream that may be prepared in adva
 _CHUNK_BYTES: Final = 48 * 1024
 _CHUNK_KEYS: Final = 192
 _LISTED_AT_ONCE: Final = 16
-
-
-class Status(IntEnum):
-    """`MigrationState` of agent.proto."""
-
-    RUNNING = 1
-    PAUSED = 2
-    STOPPING = 3
-    STOPPED = 4
-    DONE = 5
-    FAILED = 6
-
-
-FINAL: Final = frozenset({Status.STOPPED, Status.DONE})
 
 
 @dataclass(slots=True)
@@ -68,8 +50,8 @@ class Lane:
     delay: float = 0.0
 
 
-class Emigration:
-    """Sends groups to a destination."""
+class Emigration(Mover):
+    """Sends groups to a destination, a few at a time."""
 
     def __init__(
         self,
@@ -82,19 +64,10 @@ class Emigration:
         throttle: int,
         emigrated: Callable[[int], None],
     ) -> None:
-        self.number = number
-        self.destination = destination
-        self.ranges = list(ranges)
-        self.total = sum(map(len, ranges))
-        self.status = Status.RUNNING
-        self.error = ""
+        super().__init__(
+            node, number=number, destination=destination, ranges=ranges, throttle=throttle
+        )
         self.lanes = [Lane(index) for index in range(lanes)]
-        self.throttle = Throttle(throttle)
-        self.keys_sent = 0
-        self.bytes_sent = 0
-        self.done: set[int] = set()
-        self.changed = asyncio.Event()  # replaced at every change of status
-        self._node = node
         self._peer = (address(destination.ip), destination.udp_port)
         self._emigrated = emigrated
         self._todo = deque(group for groups in ranges for group in groups)
@@ -105,22 +78,18 @@ class Emigration:
         self._held: dict[int, dict[tuple[int, int], Query]] = {}
         self._told = 0  # watermarks told to the destination, by the core's clock
         self._key_bytes = 4096.0  # what a key took of late; at first a careful guess
-        self._pausing = False
-        self._stopping = False
-        self._frozen = False
-        self._scheduled = False
-        self._later: asyncio.TimerHandle | None = None
         self._ticking: asyncio.TimerHandle | None = None
-        self._seconds = 0.0
-        self._since = monotonic()
         self._kick()
-
-    # --- what the controller asks -----------------------------------------------------------------
 
     @property
     def ongoing(self) -> list[int]:
         """The groups whose START is acknowledged and whose COMPLETE is not."""
         return [group for group, lane in self._by_group.items() if lane.started]
+
+    @property
+    def lane_sequences(self) -> list[int]:
+        """The last acknowledged control sequence of each lane."""
+        return [lane.acknowledged for lane in self.lanes]
 
     def moves(self, group: int) -> bool:
         """Whether the group is in flight."""
@@ -130,68 +99,10 @@ class Emigration:
         """The groups that this migration may still touch."""
         return () if self.status in FINAL else (*self._by_group, *self._todo)
 
-    @property
-    def seconds(self) -> float:
-        """Time spent running."""
-        return self._seconds + (monotonic() - self._since if self._since else 0.0)
-
-    def pause(self, drain: bool) -> None:
-        """Stand still: at once, or when the groups in flight have arrived."""
-        if self.status not in (Status.RUNNING, Status.STOPPING, Status.PAUSED):
-            raise ValueError(f"migration {self.number} is {self.status.name}, it cannot be paused")
-        self._pausing = True
-        if drain:
-            self._check_end()
-        else:
-            self._frozen = True
-            self._set(Status.PAUSED)
-
-    def resume(self) -> None:
-        """Go on after a pause or a failure."""
-        if self.status in FINAL:
-            raise ValueError(f"migration {self.number} is {self.status.name}, it cannot go on")
-        self._go_on()
-
-    def stop(self) -> None:
-        """Finish the groups in flight and start no more."""
-        if self.status not in FINAL:
-            self._stopping = True
-            self._go_on()
-
     def _go_on(self) -> None:
-        failed = self.status is Status.FAILED
-        self._pausing = self._frozen = False
-        self.error = ""
-        self._set(Status.STOPPING if self._stopping else Status.RUNNING)
         for lane in self._by_group.values():
             lane.due = 0.0
-        if failed:  # the frames that the destination could not apply are lost
-            self.resend()
-        self._kick()
-
-    def set_throttle(self, rate: int) -> None:
-        """Change the rate while running."""
-        self.throttle.change(rate)
-        self._kick()
-
-    def fail(self, why: str) -> None:
-        """Stand still until someone helps and resumes."""
-        if self.status in FINAL or self.status is Status.FAILED:
-            return
-        log.error("migration %d: %s", self.number, why)
-        self.error = why
-        self._frozen = True
-        self._set(Status.FAILED)
-
-    def _set(self, status: Status) -> None:
-        runs, ran = status in (Status.RUNNING, Status.STOPPING), bool(self._since)
-        if ran and not runs:
-            self._seconds, self._since = self.seconds, 0.0
-        elif runs and not ran:
-            self._since = monotonic()
-        self.status = status
-        self.changed.set()
-        self.changed = asyncio.Event()
+        super()._go_on()
 
     def _check_end(self) -> None:
         if self._by_group or self.status not in (Status.RUNNING, Status.STOPPING):
@@ -220,20 +131,7 @@ class Emigration:
 
     # --- the passes -------------------------------------------------------------------------------
 
-    def _kick(self) -> None:
-        if not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._step)
-
-    def _kick_in(self, seconds: float) -> None:
-        if self._later is not None:
-            self._later.cancel()
-        self._later = asyncio.get_running_loop().call_later(seconds, self._kick)
-
     def _step(self) -> None:
-        self._scheduled = False
-        if self._frozen or self.status not in (Status.RUNNING, Status.STOPPING):
-            return
         link = self._node.link(self.destination.index)
         if link.ready:
             try:
@@ -246,6 +144,17 @@ class Emigration:
         if self._by_group and self._ticking is None:
             self._ticking = asyncio.get_running_loop().call_later(_TICK, self._tick)
         self._check_end()
+
+    def frame(self, kind: Kind, body: memoryview) -> None:
+        """PREPARED, ARRIVED or PULL."""
+        if kind is Kind.PREPARED:
+            self._prepared(frames.read_groups(body))
+        elif kind is Kind.ARRIVED:
+            self._arrived(frames.read_groups(body))
+        elif kind is Kind.PULL:
+            self._pulled(*frames.read_pull(body))
+        else:
+            raise frames.FrameError(f"{kind.name} is not expected here")
 
     def _wanted(self) -> int:
         """How many groups to start now. Throttled, only so many that the stream does not run dry
@@ -289,7 +198,7 @@ class Emigration:
         size += link.send(Kind.PREPARE, frames.migration(self.number), *bodies)
         self._node.counters.add("channel_other_bytes", size)
 
-    def prepared(self, groups: Iterable[int]) -> None:
+    def _prepared(self, groups: Iterable[int]) -> None:
         """Step 2 is acknowledged: hand over what was held, then START and the keys."""
         lanes = [
             lane
@@ -353,7 +262,7 @@ class Emigration:
         if self._to_send or self.throttle.rate:
             self._kick()
 
-    def arrived(self, groups: Iterable[int]) -> None:
+    def _arrived(self, groups: Iterable[int]) -> None:
         """The destination has every key of these: COMPLETE, once START is acknowledged."""
         lanes = [
             lane
@@ -461,11 +370,7 @@ class Emigration:
         self._to_list = deque(lane for lane in lanes if lane.prepared and not lane.arrived)
         self._kick()
 
-    def writable(self) -> None:
-        """The channel takes bulk data again."""
-        self._kick()
-
-    def pulled(self, group: int, keys: list[bytes]) -> None:
+    def _pulled(self, group: int, keys: list[bytes]) -> None:
         """A priority pull."""
         lane = self._by_group.get(group)
         if lane is None or not lane.prepared:
@@ -481,7 +386,6 @@ class Emigration:
 
     def close(self) -> None:
         """The agent ends."""
-        self._frozen = True
-        for timer in (self._later, self._ticking):
-            if timer is not None:
-                timer.cancel()
+        super().close()
+        if self._ticking is not None:
+            self._ticking.cancel()

@@ -11,7 +11,8 @@ from hosts.agent import agent_pb2 as pb
 from hosts.agent import agent_pb2_grpc
 from hosts.agent.agent import Agent, NotReadyError
 from hosts.agent.channel import Server
-from hosts.agent.emigration import FINAL, Emigration, Status
+from hosts.agent.emigration import Emigration
+from hosts.agent.mover import FINAL, Status
 from hosts.agent.store import fields_of
 from hosts.wire import GROUPS
 
@@ -219,7 +220,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):
                 ],
                 ongoing=emigration.ongoing,
                 migrated=bytes(migrated),
-                lane_sequences=[lane.acknowledged for lane in emigration.lanes],
+                lane_sequences=emigration.lane_sequences,
             )
 
 

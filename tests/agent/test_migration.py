@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hosts.agent.agent import Agent
-from hosts.agent.emigration import Status
+from hosts.agent.mover import Status
 from hosts.agent.table import State
 from hosts.wire import GROUPS, Flags, Header, Op, group_of
 from tests.agent.harness import (

@@ -1,0 +1,201 @@
+"""The source's side of a migration, whatever its protocol: its state, and what the controller asks.
+
+A protocol (hosts/agent/emigration.py is ours) derives from `Mover` and moves the groups.
+"""
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+from time import monotonic
+from typing import Final
+
+from hosts.agent._core import Query
+from hosts.agent.channel import Server
+from hosts.agent.frames import Kind
+from hosts.agent.node import Node
+from hosts.agent.throttle import Throttle
+
+log = logging.getLogger("netmigrate.agent")
+
+
+class Status(IntEnum):
+    """`MigrationState` of agent.proto."""
+
+    RUNNING = 1
+    PAUSED = 2
+    STOPPING = 3
+    STOPPED = 4
+    DONE = 5
+    FAILED = 6
+
+
+FINAL: Final = frozenset({Status.STOPPED, Status.DONE})
+
+
+class Mover(ABC):
+    """Sends groups to a destination."""
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        number: int,
+        destination: Server,
+        ranges: Sequence[range],
+        throttle: int,
+    ) -> None:
+        self.number = number
+        self.destination = destination
+        self.ranges = list(ranges)
+        self.total = sum(map(len, ranges))
+        self.status = Status.RUNNING
+        self.error = ""
+        self.throttle = Throttle(throttle)
+        self.keys_sent = 0
+        self.bytes_sent = 0
+        self.done: set[int] = set()
+        self.changed = asyncio.Event()  # replaced at every change of status
+        self._node = node
+        self._pausing = False
+        self._stopping = False
+        self._frozen = False
+        self._scheduled = False
+        self._later: asyncio.TimerHandle | None = None
+        self._seconds = 0.0
+        self._since = monotonic()
+
+    # --- what the controller asks -----------------------------------------------------------------
+
+    @property
+    def seconds(self) -> float:
+        """Time spent running."""
+        return self._seconds + (monotonic() - self._since if self._since else 0.0)
+
+    def pause(self, drain: bool) -> None:
+        """Stand still: at once, or when the groups in flight have arrived."""
+        if self.status not in (Status.RUNNING, Status.STOPPING, Status.PAUSED):
+            raise ValueError(f"migration {self.number} is {self.status.name}, it cannot be paused")
+        self._pausing = True
+        if drain:
+            self._check_end()
+        else:
+            self._frozen = True
+            self._set(Status.PAUSED)
+
+    def resume(self) -> None:
+        """Go on after a pause or a failure."""
+        if self.status in FINAL:
+            raise ValueError(f"migration {self.number} is {self.status.name}, it cannot go on")
+        self._go_on()
+
+    def stop(self) -> None:
+        """Finish the groups in flight and start no more."""
+        if self.status not in FINAL:
+            self._stopping = True
+            self._go_on()
+
+    def _go_on(self) -> None:
+        failed = self.status is Status.FAILED
+        self._pausing = self._frozen = False
+        self.error = ""
+        self._set(Status.STOPPING if self._stopping else Status.RUNNING)
+        if failed:  # the frames that the destination could not apply are lost
+            self.resend()
+        self._kick()
+
+    def set_throttle(self, rate: int) -> None:
+        """Change the rate while running."""
+        self.throttle.change(rate)
+        self._kick()
+
+    def fail(self, why: str) -> None:
+        """Stand still until someone helps and resumes."""
+        if self.status in FINAL or self.status is Status.FAILED:
+            return
+        log.error("migration %d: %s", self.number, why)
+        self.error = why
+        self._frozen = True
+        self._set(Status.FAILED)
+
+    def _set(self, status: Status) -> None:
+        runs, ran = status in (Status.RUNNING, Status.STOPPING), bool(self._since)
+        if ran and not runs:
+            self._seconds, self._since = self.seconds, 0.0
+        elif runs and not ran:
+            self._since = monotonic()
+        self.status = status
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    # --- passes -----------------------------------------------------------------------------------
+
+    def _kick(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._run)
+
+    def _kick_in(self, seconds: float) -> None:
+        if self._later is not None:
+            self._later.cancel()
+        self._later = asyncio.get_running_loop().call_later(seconds, self._kick)
+
+    def _run(self) -> None:
+        self._scheduled = False
+        if not self._frozen and self.status in (Status.RUNNING, Status.STOPPING):
+            self._step()
+
+    @property
+    def lane_sequences(self) -> list[int]:
+        """The last acknowledged control sequence of each lane."""
+        return []
+
+    def acknowledged(self, acks: Sequence[tuple[int, int, int, int, int]]) -> None:
+        """Take GROUP_ACKs: (group, lane, sequence, ip, port)."""
+        self._node.counters.add("control_ignored", len(acks))
+
+    def writable(self) -> None:
+        """The channel takes bulk data again."""
+        self._kick()
+
+    def close(self) -> None:
+        """The agent ends."""
+        self._frozen = True
+        if self._later is not None:
+            self._later.cancel()
+
+    # --- what a protocol does ---------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def ongoing(self) -> list[int]:
+        """The groups that are ONGOING for the switch."""
+
+    @abstractmethod
+    def moves(self, group: int) -> bool:
+        """Whether the group is in flight."""
+
+    @abstractmethod
+    def pending(self) -> Iterable[int]:
+        """The groups that this migration may still touch."""
+
+    @abstractmethod
+    def query(self, query: Query) -> None:
+        """Take a query for an EMIGRATING group that is not a double read."""
+
+    @abstractmethod
+    def frame(self, kind: Kind, body: memoryview) -> None:
+        """Take an answer of the destination; ValueError if it is malformed."""
+
+    @abstractmethod
+    def resend(self) -> None:
+        """The channel is new: what was not answered is sent again, idempotently."""
+
+    @abstractmethod
+    def _step(self) -> None:
+        """Do whatever is due."""
+
+    @abstractmethod
+    def _check_end(self) -> None:
+        """Set the final state, or PAUSED, if nothing is in flight."""
