@@ -165,7 +165,8 @@ class _TableWriter(StatementWriter):
         if table.meter is not None:
             unit = "true" if counts_bytes(table.meter) else "false"
             colour = f"p4_meter_execute(e->meter, {unit}, c->p.ingress_length, s->origin_ns)"
-            self.out.add(f"c->colour = hit ? {colour} : P4_NONE;")
+            # simple_switch has no meter for a miss; here there is one, once a controller sets it.
+            self.out.add(f"c->colour = hit || e->meter->configured ? {colour} : P4_NONE;")
         if table.counter is not None:
             self.out.add("e->packets++;")
             self.out.add("e->bytes += c->p.ingress_length;")

@@ -43,6 +43,8 @@ class Replica(ctypes.Structure):
 _SIGNATURES: Final[dict[str, tuple[object, tuple[object, ...]]]] = {
     "p4s_new": (Pointer, (U32,)),
     "p4s_free": (None, (Pointer,)),
+    "p4s_lock": (None, (Pointer,)),
+    "p4s_unlock": (None, (Pointer,)),
     "p4s_reset": (ctypes.c_bool, (Pointer,)),
     "p4s_table_insert": (ctypes.c_int, (Pointer, U32, Pointer, U32, Pointer)),
     "p4s_table_modify": (ctypes.c_int, (Pointer, U32, Pointer, U32, Pointer)),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -128,6 +129,16 @@ class Pipeline:
     def unlock_function(self) -> int:
         """Address of the C function `p4s_unlock`."""
         return native.address(self._library, "p4s_unlock")
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """All calls within are one step to packets and to other threads, which wait meanwhile."""
+        handle = self.handle
+        self._library.p4s_lock(handle)
+        try:
+            yield
+        finally:
+            self._library.p4s_unlock(handle)
 
     def reset(self) -> None:
         """As freshly loaded: the program's own entries and defaults, everything else zero."""
@@ -302,6 +313,14 @@ class Pipeline:
         if direct is None:
             raise PipelineError(f"table '{table}' has no direct {kind}")
 
+    @staticmethod
+    def _key(t: Table, entry: Entry | None) -> tuple[Any, native.Words | None]:
+        """A pointer to a struct p4_match (NULL: the default entry), and what it points into."""
+        if entry is None:
+            return None, None
+        match, memory = t.match(entry)
+        return ctypes.byref(match), memory
+
     def direct_counter(self, table: str, entry: Entry | None) -> tuple[int, int]:
         """(packets, bytes) of an entry; None is the default entry."""
         t = self._table(table)
@@ -315,50 +334,45 @@ class Pipeline:
         t = self._table(table)
         self._with(table, t.ir.counter, "counter")
         value = native.words((packets % _COUNTER, count_bytes % _COUNTER))
-        match, _memory = t.match(entry) if entry else (None, None)
-        status = self._library.p4s_direct_counter_set(
-            self.handle, t.number, ctypes.byref(match) if match else None, value
-        )
+        match, _memory = self._key(t, entry)
+        status = self._library.p4s_direct_counter_set(self.handle, t.number, match, value)
         self._raise(status, t, entry)
 
-    def direct_meter(self, table: str, entry: Entry) -> MeterConfig | None:
+    def direct_meter(self, table: str, entry: Entry | None) -> MeterConfig | None:
+        """Of an entry; None is the default entry."""
         t = self._table(table)
         self._with(table, t.ir.meter, "meter")
         config = native.words([0] * 5)
-        match, _memory = t.match(entry)
-        status = self._library.p4s_direct_meter_get(
-            self.handle, t.number, ctypes.byref(match), config
-        )
+        match, _memory = self._key(t, entry)
+        status = self._library.p4s_direct_meter_get(self.handle, t.number, match, config)
         self._raise(status, t, entry)
         return _meter_config(config)
 
-    def set_direct_meter(self, table: str, entry: Entry, config: MeterConfig | None) -> None:
-        """None: always green."""
+    def set_direct_meter(self, table: str, entry: Entry | None, config: MeterConfig | None) -> None:
+        """Entry None: the default entry. Config None: always green."""
         t = self._table(table)
         self._with(table, t.ir.meter, "meter")
-        match, _memory = t.match(entry)
+        match, _memory = self._key(t, entry)
         status = self._library.p4s_direct_meter_set(
-            self.handle, t.number, ctypes.byref(match), _meter_words(config)
+            self.handle, t.number, match, _meter_words(config)
         )
         self._raise(status, t, entry)
 
-    def direct_meter_counts(self, table: str, entry: Entry) -> MeterCounts:
+    def direct_meter_counts(self, table: str, entry: Entry | None) -> MeterCounts:
         t = self._table(table)
         self._with(table, t.ir.meter, "meter")
         counts = native.words([0] * 6)
-        match, _memory = t.match(entry)
-        status = self._library.p4s_direct_meter_counts_get(
-            self.handle, t.number, ctypes.byref(match), counts
-        )
+        match, _memory = self._key(t, entry)
+        status = self._library.p4s_direct_meter_counts_get(self.handle, t.number, match, counts)
         self._raise(status, t, entry)
         return _meter_counts(counts)
 
-    def set_direct_meter_counts(self, table: str, entry: Entry, counts: MeterCounts) -> None:
+    def set_direct_meter_counts(self, table: str, entry: Entry | None, counts: MeterCounts) -> None:
         t = self._table(table)
         self._with(table, t.ir.meter, "meter")
-        match, _memory = t.match(entry)
+        match, _memory = self._key(t, entry)
         status = self._library.p4s_direct_meter_counts_set(
-            self.handle, t.number, ctypes.byref(match), _count_words(counts)
+            self.handle, t.number, match, _count_words(counts)
         )
         self._raise(status, t, entry)
 

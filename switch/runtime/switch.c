@@ -6,6 +6,7 @@
 
 enum { FIRST_OUT = 2048 };
 
+/* A thread that holds the lock may make control calls: they take it again. */
 void p4s_lock(struct p4s *s)
 {
     pthread_mutex_lock(&s->lock);
@@ -75,7 +76,11 @@ struct p4s *p4s_new(uint32_t drop_port)
     struct p4s *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
-    pthread_mutex_init(&s->lock, NULL);
+    pthread_mutexattr_t recursive;
+    pthread_mutexattr_init(&recursive);
+    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&s->lock, &recursive);
+    pthread_mutexattr_destroy(&recursive);
     s->drop_port = drop_port;
     s->tables = calloc(p->tables + 1, sizeof *s->tables);
     s->registers = calloc(p->registers + 1, sizeof *s->registers);

@@ -353,6 +353,8 @@ bool p4_table_init(struct p4_table *t, const struct p4_table_type *type)
     t->missed = calloc(1, t->entry_size);
     if (!t->slots || !t->missed)
         return false;
+    if (type->meter && !(t->missed->meter = calloc(1, sizeof *t->missed->meter)))
+        return false;
     p4_table_reset_default(t);
     return insert_const_rows(t);
 }
@@ -365,6 +367,8 @@ void p4_table_destroy(struct p4_table *t)
     free(t->pool);
     free(t->slots);
     free(t->groups);
+    if (t->missed)
+        free(t->missed->meter);
     free(t->missed);
     memset(t, 0, sizeof *t);
 }

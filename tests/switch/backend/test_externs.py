@@ -157,6 +157,25 @@ def test_direct_meter_colours_hits_by_bytes() -> None:
     assert found == MeterConfig(0, size, 0, 2 * size)
 
 
+def test_a_direct_meter_colours_misses_once_it_is_set() -> None:
+    pipeline = fresh(STATE)
+    table = "MyIngress.measured"
+    pipeline.set_default(table, "MyIngress.metered", ())
+
+    def colours(count: int) -> list[int]:
+        return [one(pipeline, _packet(4, 1))[20] & 0x7F for _ in range(count)]
+
+    unchanged = colours(1)
+    size = len(_packet(4, 1))
+    config = MeterConfig(cir=0, cburst=size, pir=0, pburst=2 * size)
+    pipeline.set_direct_meter(table, None, config)
+    assert pipeline.direct_meter(table, None) == config
+    assert colours(3) == [0, 1, 2]
+    assert pipeline.direct_meter_counts(table, None).red == (1, size)
+    pipeline.set_direct_meter(table, None, None)
+    assert colours(1) == unchanged
+
+
 def test_random_stays_within_its_bounds() -> None:
     pipeline = compiled(STATE)
     seen = {int.from_bytes(one(pipeline, _packet(5, 0))[-4:], "big") for _ in range(400)}
