@@ -14,7 +14,9 @@ from typing import Final
 from hosts.agent import frames
 from hosts.agent._core import Query, StoreError
 from hosts.agent.channel import Link, Server
+from hosts.agent.chunks import Chunks
 from hosts.agent.frames import Kind
+from hosts.agent.held import Held
 from hosts.agent.mover import FINAL, Mover, Status
 from hosts.agent.node import Node, address
 from hosts.agent.store import keys_of
@@ -22,12 +24,9 @@ from hosts.agent.table import State
 from hosts.wire import Control, Header, Op
 
 MAX_LANES: Final = 64
-_HELD_PER_GROUP: Final = 4096
 _RESEND: Final = (0.02, 0.5)
 _TICK: Final = 0.01
 _AHEAD: Final = 0.02  # seconds of throttled stream that may be prepared in advance
-_CHUNK_BYTES: Final = 48 * 1024
-_CHUNK_KEYS: Final = 192
 _LISTED_AT_ONCE: Final = 16
 
 
@@ -75,9 +74,9 @@ class Emigration(Mover):
         self._idle = list(reversed(self.lanes))
         self._to_list: deque[Lane] = deque()
         self._to_send: deque[Lane] = deque()
-        self._held: dict[int, dict[tuple[int, int], Query]] = {}
+        self._held = Held(node)
+        self._chunks = Chunks(self.throttle)
         self._told = 0  # watermarks told to the destination, by the core's clock
-        self._key_bytes = 4096.0  # what a key took of late; at first a careful guess
         self._ticking: asyncio.TimerHandle | None = None
         self._kick()
 
@@ -121,13 +120,8 @@ class Emigration(Mover):
         has acknowledged PREPARE."""
         if self._by_group[query.group].prepared:
             self._node.hand(self.destination.index, [query], "handed_over")
-            return
-        held = self._held.setdefault(query.group, {})
-        if len(held) >= _HELD_PER_GROUP:
-            self._node.counters.add("dropped_full")
-            return
-        held.setdefault((query.client, query.seq), query)
-        self._node.counters.add("held")
+        else:
+            self._held.hold(query)
 
     # --- the passes -------------------------------------------------------------------------------
 
@@ -166,7 +160,7 @@ class Emigration(Mover):
         if self.throttle.wait() > _AHEAD:
             return 0
         per_group = self.bytes_sent / max(1, len(self.done))
-        enough = 2 + 2 * self.throttle.chunk(_CHUNK_BYTES) / max(per_group, 1.0)
+        enough = 2 + 2 * self._chunks.bytes / max(per_group, 1.0)
         unsent = sum(
             lane.sent < len(lane.keys) or not lane.listed for lane in self._by_group.values()
         )
@@ -205,11 +199,10 @@ class Emigration(Mover):
             for group in groups
             if (lane := self._by_group.get(group)) is not None and not lane.prepared
         ]
-        held: list[Query] = []
         for lane in lanes:
             lane.prepared = True
-            held += self._held.pop(lane.group, {}).values()
             self._control(lane, Op.GROUP_START)
+        held = self._held.release(lane.group for lane in lanes)
         self._node.hand(self.destination.index, held, "handed_over")
         self._to_list.extend(lanes)
         self._transmit(lanes)
@@ -234,9 +227,7 @@ class Emigration(Mover):
         if wait := self.throttle.wait():
             self._kick_in(wait)
             return
-        room = min(
-            _CHUNK_KEYS, 1 + int(self.throttle.chunk(_CHUNK_BYTES) / max(1.0, self._key_bytes))
-        )
+        room = self._chunks.keys
         sections: list[tuple[int, list[bytes], bool]] = []
         count = 0
         while self._to_send and count < room:
@@ -250,10 +241,7 @@ class Emigration(Mover):
                 self._to_send.popleft()
         body = self._node.core.dump(sections)
         size = link.send(Kind.KEYS, frames.migration(self.number), body)
-        if count:
-            # quick to grow, slow to shrink: a chunk of big values stalls the store
-            now = len(body) / count
-            self._key_bytes = max(now, 0.75 * self._key_bytes + 0.25 * now)
+        self._chunks.learn(count, len(body))
         self.keys_sent += count
         self.bytes_sent += size
         self.throttle.spend(size)

@@ -5,10 +5,10 @@ arrived or was pulled, because a client wrote them, or because they are known no
 migrated copy of such a key is dropped, so the newer value wins (invariant 4).
 """
 
-import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -18,7 +18,7 @@ from hosts.agent._core import Query, StoreError
 from hosts.agent.channel import Server
 from hosts.agent.frames import Kind
 from hosts.agent.node import Node, address
-from hosts.agent.store import count_of, keys_of
+from hosts.agent.purge import Purger
 from hosts.agent.table import State
 from hosts.wire import Control, Flags, Header, Op
 
@@ -29,7 +29,6 @@ log = logging.getLogger("netmigrate.agent")
 
 _REMEMBERED: Final = 64  # migrations of which no group is arriving
 _WAITING_PER_GROUP: Final = 4096
-_PURGED_AT_ONCE: Final = 512
 _DONE = 0  # `enum outcome` of core/core.h: executed, and the store's reply is no error
 
 
@@ -76,8 +75,7 @@ class Immigrations:
         self._node = node
         self._migrations: dict[int, Immigration] = {}
         self._groups: dict[int, Group] = {}
-        self._purging: set[int] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._purger = Purger(node)
 
     def accept(self, number: int, source: Server, ranges: Sequence[range]) -> None:
         """Be ready for a migration. Idempotent; ValueError where it contradicts."""
@@ -140,23 +138,24 @@ class Immigrations:
                 state = State(table.states[group]).name
                 why = f"group {group} is {state} at {self._node.own.name}, or not in the migration"
                 self._complain(migration.source.index, migration.number, why)
-            elif group not in self._purging:
+            elif not self._purger.busy(group):
                 self._node.core.add_records(group, records)
                 new.append(group)
+        self._acknowledge(migration, Kind.PREPARED, again)
+        own = partial(self._own, migration)
+        failed = partial(self._store_failed, migration)
         try:
-            new = self._purge(migration, new)
+            own(self._purger.purge(new, own, failed))
         except (StoreError, ConnectionError) as error:
-            self._complain(migration.source.index, migration.number, self._store(error))
-            return
-        self._own(migration, new)
-        self._acknowledge(migration, Kind.PREPARED, again + new)
+            failed(error)
 
-    def _own(self, migration: Immigration, groups: Iterable[int]) -> None:
+    def _own(self, migration: Immigration, groups: Sequence[int]) -> None:
         for number in groups:
             group = Group(number, migration, set())
             self._groups[number] = group
             migration.here[number] = group.here
             self._node.table.set(number, State.IMMIGRATING, self._node.own.index)
+        self._acknowledge(migration, Kind.PREPARED, groups)
 
     def _acknowledge(self, migration: Immigration, kind: Kind, groups: Sequence[int]) -> None:
         if groups:
@@ -164,46 +163,9 @@ class Immigrations:
             size = link.send(kind, frames.groups(migration.number, groups))
             self._node.counters.add("channel_other_bytes", size)
 
-    def _purge(self, migration: Immigration, groups: list[int]) -> list[int]:
-        """Delete left-over keys of the groups; return those that are clean now. The others follow
-        when their many keys are deleted, bit by bit."""
-        commands = [[b"CLUSTER", b"COUNTKEYSINSLOT", b"%d" % group] for group in groups]
-        counts = [count_of(reply) for reply in self._node.core.call(commands)] if groups else []
-        few: list[int] = []
-        many: list[int] = []
-        left = _PURGED_AT_ONCE
-        for group, count in zip(groups, counts, strict=True):
-            left -= count
-            if count:
-                (few if left >= 0 else many).append(group)
-        self._delete([key for keys in keys_of(self._node.core, few) for key in keys])
-        if many:
-            self._purging.update(many)
-            task = asyncio.create_task(self._purge_many(migration, many))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        return [group for group in groups if group not in self._purging]
-
-    def _delete(self, keys: list[bytes]) -> None:
-        self._node.core.call([[b"UNLINK", key] for key in keys])
-        self._node.counters.add("keys_purged", len(keys))
-
-    async def _purge_many(self, migration: Immigration, groups: list[int]) -> None:
-        try:
-            for group in groups:
-                (keys,) = keys_of(self._node.core, [group])
-                for first in range(0, len(keys), _PURGED_AT_ONCE):
-                    self._delete(keys[first : first + _PURGED_AT_ONCE])
-                    await asyncio.sleep(0)
-                self._own(migration, [group])
-                self._acknowledge(migration, Kind.PREPARED, [group])
-        except (StoreError, ConnectionError) as error:
-            self._complain(migration.source.index, migration.number, self._store(error))
-        finally:
-            self._purging.difference_update(groups)
-
-    def _store(self, error: object) -> str:
-        return f"the store of {self._node.own.name}: {error}"
+    def _store_failed(self, migration: Immigration, error: object) -> None:
+        why = f"the store of {self._node.own.name}: {error}"
+        self._complain(migration.source.index, migration.number, why)
 
     def _apply(self, migration: Immigration, body: memoryview) -> None:
         """Step 4, and the answers to priority pulls."""
@@ -211,7 +173,7 @@ class Immigrations:
         self._node.counters.add("keys_applied", applied)
         self._node.counters.add("keys_dropped", dropped)
         if error is not None:
-            self._complain(migration.source.index, migration.number, self._store(error))
+            self._store_failed(migration, error)
         else:
             for number in ended:
                 self._groups[number].arrived = True
@@ -345,5 +307,4 @@ class Immigrations:
 
     def close(self) -> None:
         """The agent ends."""
-        for task in self._tasks:
-            task.cancel()
+        self._purger.close()
