@@ -6,7 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from finsy.proto import p4d, p4i, p4r
 
-from switch.p4runtime.errors import OUT_OF_RANGE, PERMISSION_DENIED, Refused, invalid
+from switch.p4runtime.errors import (
+    OUT_OF_RANGE,
+    PERMISSION_DENIED,
+    UNIMPLEMENTED,
+    Refused,
+    invalid,
+)
 from switch.p4runtime.schema import Action, Field, Register, Schema, Table, ValueSet
 from switch.runtime.entries import (
     Entry,
@@ -218,11 +224,18 @@ def encode_counter(counts: tuple[int, int], message: p4r.CounterData) -> None:
     message.SetInParent()
 
 
-def decode_meter(config: p4r.MeterConfig, what: str) -> MeterConfig:
-    if min(config.cir, config.cburst, config.pir, config.pburst) < 0:
+def decode_meter(config: p4r.MeterConfig, type_: int, what: str) -> MeterConfig:
+    """A config as the meter's type in P4Info allows it (spec 9.4)."""
+    if min(config.cir, config.cburst, config.pir, config.pburst, config.eburst) < 0:
         raise invalid(f"{what}: rates and bursts cannot be negative")
+    if type_ != p4i.MeterSpec.TWO_RATE_THREE_COLOR and (
+        config.pir != config.cir or config.pburst != config.cburst
+    ):
+        raise invalid(f"{what}: the peak of a single-rate meter is the committed rate and burst")
     if config.eburst:
-        raise invalid(f"{what}: a two-rate meter has no excess burst")
+        if type_ != p4i.MeterSpec.SINGLE_RATE_THREE_COLOR:
+            raise invalid(f"{what}: only single-rate meters with three colours have excess burst")
+        raise Refused(UNIMPLEMENTED, f"{what}: meters of v1model have no excess burst")
     if config.pir < config.cir:
         raise invalid(f"{what}: the peak rate is below the committed rate")
     return MeterConfig(config.cir, config.cburst, config.pir, config.pburst)

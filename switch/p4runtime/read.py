@@ -205,11 +205,11 @@ class _Reader:
             message.metadata = cookie.metadata
         if table.counter_id and wanted.HasField("counter_data"):
             codec.encode_counter(counts, message.counter_data)
-        if table.meter_id and wanted.HasField("meter_config") and entry is not None:
+        if table.meter_id and wanted.HasField("meter_config"):
             config = self._pipeline.direct_meter(table.name, entry)
             if config:
                 codec.encode_meter(config, message.meter_config)
-        if table.meter_id and wanted.HasField("meter_counter_data") and entry is not None:
+        if table.meter_id and wanted.HasField("meter_counter_data"):
             colours = self._pipeline.direct_meter_counts(table.name, entry)
             codec.encode_meter_counts(colours, message.meter_counter_data)
 
@@ -256,9 +256,9 @@ class _Reader:
         wanted = request.direct_meter_entry
         for table, entry, _counts, key in self._direct(wanted.table_entry, "meter"):
             found = p4r.DirectMeterEntry(table_entry=key)
-            if entry is not None and (config := self._pipeline.direct_meter(table.name, entry)):
+            if config := self._pipeline.direct_meter(table.name, entry):
                 codec.encode_meter(config, found.config)
-            if entry is not None and wanted.HasField("counter_data"):
+            if wanted.HasField("counter_data"):
                 colours = self._pipeline.direct_meter_counts(table.name, entry)
                 codec.encode_meter_counts(colours, found.counter_data)
             yield p4r.Entity(direct_meter_entry=found)

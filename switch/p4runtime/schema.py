@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -66,6 +66,8 @@ class Table:
     implementation_id: int
     counter_id: int
     meter_id: int
+    meter_type: int
+    """p4i.MeterSpec type of the direct meter."""
     idle_timeout: bool
 
     @property
@@ -93,6 +95,8 @@ class Array:
     id: int
     name: str
     size: int
+    type: int = 0
+    """p4i.MeterSpec type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +126,11 @@ class Schema:
     def __init__(self, info: p4i.P4Info) -> None:
         self.info = info
         direct_counters = {counter.preamble.id for counter in info.direct_counters}
-        direct_meters = {meter.preamble.id for meter in info.direct_meters}
+        direct_meters = {meter.preamble.id: meter.spec.type for meter in info.direct_meters}
         self.actions = _by_id(map(_action, info.actions))
         self.tables = _by_id(_table(table, direct_counters, direct_meters) for table in info.tables)
-        self.counters = _by_id(map(_array, info.counters))
-        self.meters = _by_id(map(_array, info.meters))
+        self.counters = _by_id(map(_counter, info.counters))
+        self.meters = _by_id(map(_meter, info.meters))
         self.registers = _by_id(_register(register, info) for register in info.registers)
         self.value_sets = _by_id(map(_value_set, info.value_sets))
         self.action_ids = {action.name: action.id for action in self.actions.values()}
@@ -211,12 +215,13 @@ def _action(action: p4i.Action) -> Action:
     return Action(action.preamble.id, action.preamble.name, params, _positions(params))
 
 
-def _table(table: p4i.Table, direct_counters: set[int], direct_meters: set[int]) -> Table:
+def _table(table: p4i.Table, direct_counters: set[int], direct_meters: Mapping[int, int]) -> Table:
     fields = tuple(
         Field(field.id, field.name, field.bitwidth, field.match_type)
         for field in table.match_fields
     )
     resources = set(table.direct_resource_ids)
+    meter_id = next(iter(resources & direct_meters.keys()), 0)
     return Table(
         id=table.preamble.id,
         name=table.preamble.name,
@@ -229,7 +234,8 @@ def _table(table: p4i.Table, direct_counters: set[int], direct_meters: set[int])
         const_default=table.const_default_action_id != 0,
         implementation_id=table.implementation_id,
         counter_id=next(iter(resources & direct_counters), 0),
-        meter_id=next(iter(resources & direct_meters), 0),
+        meter_id=meter_id,
+        meter_type=direct_meters.get(meter_id, 0),
         idle_timeout=table.idle_timeout_behavior == p4i.Table.NOTIFY_CONTROL,
     )
 
@@ -249,8 +255,12 @@ def _value_set(value_set: p4i.ValueSet) -> ValueSet:
     )
 
 
-def _array(array: p4i.Counter | p4i.Meter) -> Array:
-    return Array(array.preamble.id, array.preamble.name, array.size)
+def _counter(counter: p4i.Counter) -> Array:
+    return Array(counter.preamble.id, counter.preamble.name, counter.size)
+
+
+def _meter(meter: p4i.Meter) -> Array:
+    return Array(meter.preamble.id, meter.preamble.name, meter.size, meter.spec.type)
 
 
 def _register(register: p4i.Register, info: p4i.P4Info) -> Register:

@@ -408,6 +408,14 @@ class Pipeline:
         self._library.p4s_counters_read(self.handle, c.number, 0, c.size, values.ctypes.data)
         return values
 
+    def set_counters(self, name: str, values: npt.NDArray[np.uint64]) -> None:
+        """All of one counter array, as `counters` gives them."""
+        c = self._counter(name)
+        if values.shape != (c.size, 2):
+            raise InvalidEntry(f"counter '{name}' has {c.size} cells, not {values.shape}")
+        cells = np.ascontiguousarray(values, dtype=np.uint64)
+        self._library.p4s_counters_write(self.handle, c.number, 0, c.size, cells.ctypes.data)
+
     def _meter(self, name: str) -> Array:
         return look_up(self._objects.meters, name, "meter")
 

@@ -25,6 +25,8 @@ TABLE_ERRORS: list[tuple[str, Bad]] = [
     ),
     ("INVALID_ARGUMENT", lambda e: insert(e.entry("station", [exact(1, 1)]))),
     ("INVALID_ARGUMENT", lambda e: insert(e.station(1, 1, is_const=True))),
+    ("INVALID_ARGUMENT", lambda e: modify(e.station(100, 1, is_const=True))),
+    ("INVALID_ARGUMENT", lambda e: delete(e.station(100, is_const=True))),
     ("INVALID_ARGUMENT", lambda e: insert(e.station(1, 1, priority=1))),
     ("INVALID_ARGUMENT", lambda e: insert(e.filter(1, 0))),
     ("INVALID_ARGUMENT", lambda e: insert(e.filter(1, -5))),
@@ -100,6 +102,10 @@ TABLE_ERRORS: list[tuple[str, Bad]] = [
     (
         "PERMISSION_DENIED",
         lambda e: modify(e.entry("fixed", [exact(1, 0x0800)], e.action("NoAction"))),
+    ),
+    (
+        "PERMISSION_DENIED",
+        lambda e: modify(e.entry("fixed", [exact(1, 0x0800)], metadata=b"mine")),
     ),
     # 9.1.7, 9.1.8: direct resources and idle timeouts that the table does not have
     (
@@ -249,7 +255,7 @@ def test_a_full_table(client: Client, entities: Entities) -> None:
         ({"role": "unheard of"}, "NOT_FOUND"),
         ({"election_id": uint128(2)}, "PERMISSION_DENIED"),
         ({"election_id": uint128(1 << 64)}, "PERMISSION_DENIED"),
-        ({"atomicity": p4r.WriteRequest.DATAPLANE_ATOMIC}, "UNIMPLEMENTED"),
+        ({"atomicity": 3}, "INVALID_ARGUMENT"),
     ],
 )
 def test_refused_writes(

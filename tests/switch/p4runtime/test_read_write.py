@@ -148,6 +148,70 @@ def test_direct_meters(client: Client, entities: Entities) -> None:
     assert not client.read(asking)[0].table_entry.HasField("meter_config")
 
 
+def test_the_default_entrys_direct_resources(client: Client, entities: Entities) -> None:
+    """It is treated like a regular entry (9.1.3); a reset takes back all of it."""
+    config = p4r.MeterConfig(cir=1, cburst=2, pir=3, pburst=4)
+    counts = p4r.CounterData(packet_count=5, byte_count=400)
+    drop = entities.action("drop")
+    default = entities.entry(
+        *("station", [], drop), is_default_action=True, meter_config=config, counter_data=counts
+    )
+    asking = entities.entry(
+        "station",
+        is_default_action=True,
+        meter_config=p4r.MeterConfig(),
+        counter_data=p4r.CounterData(),
+    )
+    client.write(modify(default))
+    assert client.read(asking) == [default]
+    key = p4r.TableEntry(table_id=entities.id("station"), is_default_action=True)
+    meter = p4r.Entity(direct_meter_entry=p4r.DirectMeterEntry(table_entry=key, config=config))
+    assert client.read(p4r.Entity(direct_meter_entry=p4r.DirectMeterEntry(table_entry=key))) == [
+        meter
+    ]
+    meter.direct_meter_entry.config.cir = 2
+    counter = p4r.Entity(direct_counter_entry=p4r.DirectCounterEntry(table_entry=key, data=counts))
+    counter.direct_counter_entry.data.packet_count = 6
+    client.write(modify(meter), modify(counter))
+    (found,) = client.read(asking)
+    assert found.table_entry.meter_config.cir == 2
+    assert found.table_entry.counter_data.packet_count == 6
+    client.write(modify(entities.entry("station", [], drop, is_default_action=True)))
+    (found,) = client.read(asking)
+    assert not found.table_entry.HasField("meter_config")
+    assert found.table_entry.counter_data.packet_count == 6
+    client.write(modify(default))
+    client.write(modify(entities.entry("station", is_default_action=True)))
+    (found,) = client.read(asking)
+    assert found.table_entry.action == entities.action("NoAction")
+    assert not found.table_entry.HasField("meter_config")
+    assert found.table_entry.counter_data == p4r.CounterData()
+
+
+def test_only_the_key_counts_for_a_deletion(client: Client, entities: Entities) -> None:
+    """9.1: other fields are ignored, whatever is in them."""
+    client.write(insert(entities.station(2, 7)))
+    nonsense = entities.station(
+        2,
+        controller_metadata=9,
+        idle_timeout_ns=-3,
+        counter_data=p4r.CounterData(packet_count=-1),
+        meter_config=p4r.MeterConfig(cir=-1),
+    )
+    nonsense.table_entry.action.action.action_id = 77
+    client.write(delete(nonsense))
+    assert client.read(entities.entry("station")) == []
+
+
+def test_a_modification_without_an_action(client: Client, entities: Entities) -> None:
+    """9.1.2: the action stays; 12: the rest of the entry becomes what the update says."""
+    client.write(insert(entities.station(2, 7, metadata=b"a", controller_metadata=1)))
+    client.write(modify(entities.station(2, metadata=b"b")))
+    assert client.read(entities.station(2)) == [entities.station(2, 7, metadata=b"b")]
+    client.write(modify(entities.station(2)))
+    assert client.read(entities.station(2)) == [entities.station(2, 7)]
+
+
 @pytest.mark.parametrize(
     ("register", "value", "bitstring"),
     [("flags", 1, b"\x01"), ("sums", 0xFF00FF, b"\xff\x00\xff"), ("levels", 0xFE, b"\xfe")],
