@@ -1,77 +1,177 @@
-"""The switch between real interfaces: packets per second, and the latency that it adds.
+"""The switch between real interfaces: packets per second and added latency, BMv2's beside it.
 
 Runs in a network namespace of its own: `python -m bench.ports` there prints the raw figures.
 """
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 import numpy as np
 
-from bench import traffic
+from bench import bmv2, l3, pipeline, traffic
 from bench.figures import Benchmark, Figure
 from switch.ports import Generator, Ports
 from switch.runtime.pipeline import Pipeline
 from tests.pipeline import deployment
 from tests.pipeline.model import Migrate
+from topology.switches import PROGRAM
 
-# Outer and inner end of the cable of each port.
-CABLES: Final = {
-    deployment.SOURCE: ("server-a", "port-a"),
-    deployment.DESTINATION: ("server-b", "port-b"),
-    deployment.CLIENT: ("client", "port-c"),
-}
+_FRAMES: Final = 1024
+_TURNS: Final = 5
+_FLOOD_SECONDS: Final = 1.0
+_PINGS: Final = 1000
+_PING_GAP: Final = 200e-6
+_START_SECONDS: Final = 10.0
 
-
-def _cable(outer: str, inner: str) -> None:
-    for command in (
-        f"ip link add {outer} type veth peer name {inner}",
-        f"sysctl -qw net.ipv6.conf.{outer}.disable_ipv6=1",
-        f"sysctl -qw net.ipv6.conf.{inner}.disable_ipv6=1",
-        f"ip link set {outer} up",
-        f"ip link set {inner} up",
-    ):
-        subprocess.run(command.split(), check=True)
+# One core sends and counts, the other one is the switch's.
+_CORES: Final = sorted(os.sched_getaffinity(0))
+_OUR_CORE, _SWITCH_CORE = _CORES[0], _CORES[-1]
 
 
-def _served(pipeline: Pipeline) -> None:
-    """Let the whole partition stay at its source, so that all packets leave by one port."""
+@dataclass(frozen=True)
+class Subject:
+    """A program with its table entries; the frames enter at CLIENT and leave at SOURCE."""
+
+    program: Path
+    pipeline: Pipeline
+    frames: Sequence[bytes]
+
+
+def _router() -> Subject:
+    router = l3.loaded(pipeline.ROUTES, deployment.SOURCE)
+    return Subject(l3.PROGRAM, router, l3.packets(router, _FRAMES))
+
+
+def _product() -> Subject:
+    """The moving partition stays at its source, so that all packets leave by one port."""
+    switch = traffic.loaded()
     entry = deployment.partition_entry(
         deployment.SERVICE,
         deployment.MOVING_PARTITION,
         4,
         Migrate(deployment.SOURCE, deployment.SOURCE, deployment.SLICE, deployment.MIGRATION),
     )
-    pipeline.modify("Ingress.partition", entry)
+    switch.modify("Ingress.partition", entry)
+    return Subject(PROGRAM, switch, traffic.reads(_FRAMES))
+
+
+SUBJECTS: Final = {"l3": _router, "kv": _product}
+
+
+def _cable(one: str, other: str) -> None:
+    for command in (
+        f"ip link add {one} type veth peer name {other}",
+        f"sysctl -qw net.ipv6.conf.{one}.disable_ipv6=1",
+        f"sysctl -qw net.ipv6.conf.{other}.disable_ipv6=1",
+        f"ip link set {one} up",
+        f"ip link set {other} up",
+    ):
+        subprocess.run(command.split(), check=True)
+
+
+@contextmanager
+def _embedded(subject: Subject, interfaces: Mapping[int, str]) -> Iterator[None]:
+    """Run our loop; a thread stays on the core that it was started on."""
+    ports = Ports()
+    for number, interface in interfaces.items():
+        ports.add(number, interface)
+    ports.load(subject.pipeline)
+    os.sched_setaffinity(0, {_SWITCH_CORE})
+    ports.start()
+    os.sched_setaffinity(0, {_OUR_CORE})
+    try:
+        yield
+    finally:
+        ports.stop()
+        ports.close()
+
+
+@contextmanager
+def _reference(subject: Subject, interfaces: Mapping[int, str]) -> Iterator[None]:
+    """Run simple_switch with the same table entries."""
+    content = bmv2.with_entries(bmv2.compiled(subject.program), subject.pipeline)
+    with bmv2.running(content, interfaces, ["taskset", "-c", str(_SWITCH_CORE)]):
+        yield
+
+
+def _await_forwarding(generator: Generator, frame: bytes) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while np.isnan(generator.ping(frame, 1, timeout=0.2)).any():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"nothing was forwarded for {_START_SECONDS:.0f} s")
+
+
+def _compare(name: str, subject: Subject) -> dict[str, Any]:
+    """Take turns between a bare cable, our switch and BMv2's, so that drift hits all alike."""
+    switches = {"embedded": _embedded}
+    if bmv2.switch():
+        switches["simple_switch"] = _reference
+    found: dict[str, Any] = {each: {"rates": [], "times": []} for each in ("cable", *switches)}
+    with ExitStack() as stack:
+        _cable(f"{name}-a", f"{name}-b")
+        generators = {"cable": stack.enter_context(Generator(f"{name}-a", f"{name}-b"))}
+        for each, start in switches.items():
+            # Host's end and switch's end of the cables at the two ports that are used.
+            ends = {
+                port: (f"{name}-{each[0]}{port}", f"{name}-{each[0]}{port}s")
+                for port in (deployment.CLIENT, deployment.SOURCE)
+            }
+            for end in ends.values():
+                _cable(*end)
+            stack.enter_context(start(subject, {port: end[1] for port, end in ends.items()}))
+            generators[each] = stack.enter_context(
+                Generator(ends[deployment.CLIENT][0], ends[deployment.SOURCE][0])
+            )
+            _await_forwarding(generators[each], subject.frames[0])
+        for _ in range(_TURNS):
+            for each, generator in generators.items():
+                flood = generator.flood(subject.frames, _FLOOD_SECONDS)
+                found[each]["rates"].append(flood.received_rate)
+            for each, generator in generators.items():
+                times = generator.ping(subject.frames[0], _PINGS, gap=_PING_GAP) * 1e6
+                found[each]["times"] += times.tolist()
+    return found
 
 
 def inside() -> None:
     """Measure within the namespace; print JSON."""
-    for outer, inner in CABLES.values():
-        _cable(outer, inner)
-    pipeline = traffic.loaded()
-    _served(pipeline)
-    ports = Ports()
-    for port, (_, inner) in CABLES.items():
-        ports.add(port, inner)
-    ports.load(pipeline)
-    ports.start()
-    frames = traffic.reads(1024)
-    plain = frames[0]
-    client, server = CABLES[deployment.CLIENT][0], CABLES[deployment.SOURCE][0]
-    with Generator(client, server) as generator:
-        generator.flood(frames, 0.5)
-        floods = [generator.flood(frames, 2.0) for _ in range(3)]
-        times = generator.ping(plain, 5000, gap=200e-6) * 1e6
-    ports.stop()
-    ports.close()
-    lost = int(np.count_nonzero(np.isnan(times)))
-    p50, p99 = np.nanpercentile(times, [50, 99])
-    rates = sorted(flood.received_rate for flood in floods)
-    print(json.dumps({"rates": rates, "p50_us": p50, "p99_us": p99, "lost": lost}))
+    raw = {name: _compare(name, make()) for name, make in SUBJECTS.items()}
+    for found in raw.values():
+        cable = np.nanmedian(found["cable"]["times"])
+        for each in found.values():
+            times = np.array(each.pop("times"))
+            each["lost"] = int(np.count_nonzero(np.isnan(times)))
+            for percentile in (50, 99):
+                value = float(np.nanpercentile(times, percentile))
+                each[f"p{percentile}_us"] = value
+                each[f"added_p{percentile}_us"] = value - cable
+    print(json.dumps(raw))
+
+
+def _figures(title: str, found: dict[str, Any], least: float) -> Iterator[Figure]:
+    ours, cable = found["embedded"], found["cable"]
+    rate = median(ours["rates"])
+    yield Figure(f"{title} through two veth ports", rate, "packet/s", least)
+    yield Figure(f"{title}, added latency, p50", ours["added_p50_us"], "µs", 30, most=True)
+    yield Figure(f"{title}, added latency, p99", ours["added_p99_us"], "µs", 100, most=True)
+    yield Figure("a cable alone, p50", cable["p50_us"], "µs")
+    yield Figure("a cable alone, p99", cable["p99_us"], "µs")
+    if "simple_switch" in found:
+        theirs = found["simple_switch"]
+        yield Figure(f"{title} on simple_switch", median(theirs["rates"]), "packet/s")
+        yield Figure("ratio", rate / median(theirs["rates"]))
+        for percentile in (50, 99):
+            added = theirs[f"added_p{percentile}_us"]
+            yield Figure(f"added latency on simple_switch, p{percentile}", added, "µs")
 
 
 def measure() -> tuple[list[Figure], Mapping[str, Any]]:
@@ -79,19 +179,17 @@ def measure() -> tuple[list[Figure], Mapping[str, Any]]:
     result = subprocess.run(
         ["unshare", "--net", sys.executable, "-m", "bench.ports"],
         check=True,
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
     )
     found: dict[str, Any] = json.loads(result.stdout)
-    rate = found["rates"][len(found["rates"]) // 2]
     return [
-        Figure("KV reads through two veth ports", rate, "packet/s", 200_000),
-        Figure("latency through the switch, p50", found["p50_us"], "µs"),
-        Figure("latency through the switch, p99", found["p99_us"], "µs"),
+        *_figures("plain L3", found["l3"], 300_000),
+        *_figures("KV reads", found["kv"], 150_000),
     ], found
 
 
-BENCHMARK = Benchmark("ports", "The switch between veth ports, migration registers in use", measure)
+BENCHMARK = Benchmark("ports", "The switch between veth ports, one core", measure)
 
 if __name__ == "__main__":
     inside()
