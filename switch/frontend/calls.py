@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from switch import ir
 from switch.frontend import syntax as s
-from switch.frontend.builtin_calls import BuiltinCalls
+from switch.frontend.arguments import ArgumentChecker, is_static
 from switch.frontend.errors import error, unsupported
 from switch.frontend.scopes import (
     ActionEntry,
     BlockEntry,
     BlockInstanceEntry,
+    Entry,
     ExternEntry,
     ExternInstanceEntry,
     FunctionEntry,
+    MadeBlock,
+    Plan,
     TableEntry,
     Value,
 )
-from switch.frontend.type_rules import BOOL, VOID, article, erase, is_literal
+from switch.frontend.type_rules import BOOL, VOID, erase
 
 # Where v1model's externs come from: others would have no implementation.
 _SYSTEM_FILES = ("core.p4", "v1model.p4")
@@ -27,15 +30,17 @@ _SYSTEM_FILES = ("core.p4", "v1model.p4")
 
 @dataclass(frozen=True, slots=True)
 class ResolvedCall:
-    """A call of a function or method, checked: type arguments by name, parameter types, result."""
+    """A call of a function or method, checked: type arguments by name, parameter types, result;
+    the arguments, and apart from them those that stand for objects or `int` values."""
 
     bindings: dict[str, ir.Type]
     types: list[ir.Type]
     result: ir.Type
     arguments: tuple[ir.Expression, ...]
+    statics: dict[str, Entry]
 
 
-class CallChecker(BuiltinCalls):
+class CallChecker(ArgumentChecker):
     """Resolves a call to one of the call nodes of the typed program."""
 
     def call(self, node: s.Call, expected: ir.Type | None) -> Value:
@@ -126,96 +131,35 @@ class CallChecker(BuiltinCalls):
     # blocks
 
     def _apply_block(self, entry: BlockInstanceEntry, node: s.Call) -> Value:
-        block = entry.block
-        wanted = "parser" if isinstance(block, ir.Parser) else "control"
+        plan = entry.plan
+        decl = plan.decl
+        wanted = "parser" if isinstance(decl, s.ParserDecl) else "control"
         if self.unit.kind != wanted:
-            raise error(node.loc, f"{wanted} '{block.name}' can only be applied in a {wanted}")
+            raise error(node.loc, f"{wanted} '{plan.name}' can only be applied in a {wanted}")
         if node.type_arguments:
             raise error(node.loc, "apply takes no type arguments")
-        bound = self.bind(entry.decl.params, node, f"apply of '{entry.decl.name}'")
+        bound = self.bind(decl.params, node, f"apply of '{decl.name}'")
+        static_types = self.static_params(plan)
+        statics = self.static_arguments(decl.params, bound, static_types)
+        made = self.made_block(entry, statics)
+        rest = [(p, g) for p, g in zip(decl.params, bound, strict=True) if p.name not in statics]
         arguments = tuple(
-            self.argument(param, type_, given, entry.decl.name)
-            for param, type_, given in zip(entry.decl.params, entry.types, bound, strict=True)
+            self.argument(param, type_, given, decl.name)
+            for (param, given), type_ in zip(rest, made.types, strict=True)
         )
-        for param, argument in zip(entry.decl.params, arguments, strict=True):
+        for (param, _), argument in zip(rest, arguments, strict=True):
             if param.direction == "" and not isinstance(argument.type, ir.Extern):
-                label = f"parameter '{param.name}' of '{entry.decl.name}'"
+                label = f"parameter '{param.name}' of '{decl.name}'"
                 self._check_constant_argument(argument, label)
-        if isinstance(block, ir.Parser):
-            return Value(ir.ParserApply(VOID, node.loc, block, arguments), VOID)
-        return Value(ir.ControlApply(VOID, node.loc, block, arguments), VOID)
+        if isinstance(made.block, ir.Parser):
+            return Value(ir.ParserApply(VOID, node.loc, made.block, arguments), VOID)
+        return Value(ir.ControlApply(VOID, node.loc, made.block, arguments), VOID)
 
-    # arguments
+    def static_params(self, plan: Plan) -> dict[str, ir.Type]:
+        raise NotImplementedError
 
-    def bind(
-        self, params: Sequence[s.ParamNode], node: s.Call, what: str
-    ) -> list[s.Argument | None]:
-        """Arguments in the order of `params`; None where the default is meant."""
-        names = [p.name for p in params]
-        found: dict[str, s.Argument] = {}
-        if len(node.arguments) > len(params):
-            raise error(
-                node.arguments[len(params)].loc,
-                f"{what} takes {len(params)} arguments, not {len(node.arguments)}",
-            )
-        named = [a for a in node.arguments if a.name is not None]
-        if named and len(named) != len(node.arguments):
-            raise error(node.loc, f"either all or none of the arguments of {what} must be named")
-        for position, argument in enumerate(node.arguments):
-            name = argument.name if argument.name is not None else names[position]
-            if name not in names:
-                raise error(argument.loc, f"{what} has no parameter '{name}'")
-            if name in found:
-                raise error(argument.loc, f"parameter '{name}' of {what} is given twice")
-            found[name] = argument
-        bound: list[s.Argument | None] = []
-        for param in params:
-            given = found.get(param.name)
-            if given is None and param.default is None:
-                if any(a.name == "optional" for a in param.annotations):
-                    raise unsupported(node.loc, f"leaving out @optional parameter '{param.name}'")
-                raise error(node.loc, f"{what} needs an argument for parameter '{param.name}'")
-            bound.append(given)
-        return bound
-
-    def argument(
-        self, param: s.ParamNode, type_: ir.Type, given: s.Argument | None, what: str
-    ) -> ir.Expression:
-        """One argument, checked against its parameter's direction and type."""
-        label = f"parameter '{param.name}' of '{what}'"
-        if given is None:
-            assert param.default is not None
-            return self.expect(param.default, type_, label)
-        if isinstance(given.value, s.DontCare):
-            if param.direction != "out":
-                raise error(given.loc, f"'_' can only be given to an out parameter, not {label}")
-            return ir.DontCare(erase(type_), given.loc)
-        value = self.expression(given.value, type_)
-        return self.checked_argument(param, type_, value, label)
-
-    def _check_constant_argument(self, argument: ir.Expression, label: str) -> None:
-        """What a parameter without direction is given, except action data (section 6.8)."""
-        if not is_literal(argument):
-            raise error(
-                argument.loc, f"{label} has no direction: it must be given a compile-time constant"
-            )
-
-    def checked_argument(
-        self, param: s.ParamNode, type_: ir.Type, value: Value, label: str
-    ) -> ir.Expression:
-        if param.direction in ("out", "inout"):
-            if not value.writable:
-                raise error(
-                    value.node.loc,
-                    f"{label} is '{param.direction}': its argument must be a left-value",
-                )
-            if value.type != type_:
-                raise error(
-                    value.node.loc,
-                    f"{label} is of type {article(type_)}, the argument of {article(value.type)}",
-                )
-            return value.node
-        return self.coerce(value, type_, label)
+    def made_block(self, instance: BlockInstanceEntry, statics: Mapping[str, Entry]) -> MadeBlock:
+        raise NotImplementedError
 
     # functions
 
@@ -245,7 +189,7 @@ class CallChecker(BuiltinCalls):
             if not self._is_system(decl.loc):
                 raise unsupported(node.loc, f"extern function '{name}' (v1model does not have it)")
             return self._extern_function(decl, node, resolved)
-        function = self.function(decl, resolved.bindings, entry.order)
+        function = self.function(decl, resolved.bindings, entry.order, resolved.statics)
         call = ir.FunctionCall(erase(resolved.result), node.loc, function, resolved.arguments)
         return Value(call, resolved.result)
 
@@ -318,15 +262,28 @@ class CallChecker(BuiltinCalls):
         values: dict[str, Value] = {}
         if bindings and any(isinstance(b, ir.Void) for b in bindings.values()):
             for param, given in zip(decl.params, bound, strict=True):
-                if given is not None and not isinstance(given.value, s.DontCare):
+                if given is None or isinstance(given.value, s.DontCare):
+                    continue
+                made = self.object_named(given.value)
+                if made is not None:
+                    self.infer(param.type, made.instance.type, bindings, given.loc)
+                else:
                     value = self.expression(given.value)
                     values[param.name] = value
                     self.infer(param.type, value.type, bindings, given.loc)
         if bindings:
             self.check_bound(bindings, what, node.loc)
         types, result = self._signature(decl, {**outer, **bindings}, order)
+        static_types: dict[str, ir.Type] = {}
+        if decl.body is not None:
+            static_types = {
+                p.name: t for p, t in zip(decl.params, types, strict=True) if is_static(p, t)
+            }
+        statics = self.static_arguments(decl.params, bound, static_types)
         arguments: list[ir.Expression] = []
         for param, type_, given in zip(decl.params, types, bound, strict=True):
+            if param.name in statics:
+                continue
             label = f"parameter '{param.name}' of {what}"
             if param.name in values:
                 known = values[param.name]
@@ -335,7 +292,7 @@ class CallChecker(BuiltinCalls):
                 arguments.append(self.argument(param, type_, given, decl.name))
             if param.direction == "":
                 self._check_constant_argument(arguments[-1], label)
-        return ResolvedCall(bindings, types, result, tuple(arguments))
+        return ResolvedCall(bindings, types, result, tuple(arguments), statics)
 
     def _signature(
         self, decl: s.FunctionDecl, bindings: dict[str, ir.Type], order: int
@@ -345,7 +302,11 @@ class CallChecker(BuiltinCalls):
             return [self.resolve(p.type) for p in decl.params], self.resolve(decl.result)
 
     def function(
-        self, decl: s.FunctionDecl, bindings: dict[str, ir.Type], order: int
+        self,
+        decl: s.FunctionDecl,
+        bindings: Mapping[str, ir.Type],
+        order: int,
+        statics: Mapping[str, Entry],
     ) -> ir.Function:
         raise NotImplementedError
 

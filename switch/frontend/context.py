@@ -72,6 +72,8 @@ class Context:
         self.types: dict[str, ir.Type] = {}
         self.functions: list[ir.Function] = []
         self.depth = 0
+        self.settled: set[ir.Variable] = set()
+        """Parameters without direction: known before the code that uses them runs."""
 
     # diagnostics
 

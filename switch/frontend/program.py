@@ -7,9 +7,11 @@ from typing import TypeVar
 
 from switch import ir
 from switch.frontend import syntax as s
+from switch.frontend.arguments import is_static
 from switch.frontend.blocks import BlockElaborator
+from switch.frontend.context import Label
 from switch.frontend.errors import CompileError, Diagnostic, error, unsupported
-from switch.frontend.scopes import BlockEntry, ExternEntry, FunctionEntry
+from switch.frontend.scopes import BlockEntry, ExternEntry, FunctionEntry, Plan
 from switch.frontend.type_rules import VOID, TypeVariable, article, erase, sizes, varbit_fields
 
 PACKAGE = "V1Switch"
@@ -95,16 +97,24 @@ class ProgramElaborator(BlockElaborator):
         self.declare(decl.name, FunctionEntry(decl.loc, [decl]))
 
     def _check_rest(self) -> None:
-        """What is not used must be right too."""
+        """What is not used, or generic, must be right too."""
         for name, entry in list(self.globals.names.items()):
             with self.reporting():
-                if isinstance(entry, BlockEntry) and name not in self.elaborated:
-                    self.check_unused(entry)
+                if isinstance(entry, BlockEntry):
+                    if name not in self.elaborated or entry.decl.type_params:
+                        self.check_alone(entry)
                 elif isinstance(entry, FunctionEntry):
                     for decl in entry.decls:
                         if decl.body is not None:
-                            opaque = {n: TypeVariable(n) for n in decl.type_params}
-                            self.function(decl, {**opaque}, entry.order)
+                            self._check_function(decl, entry.order)
+
+    def _check_function(self, decl: s.FunctionDecl, order: int) -> None:
+        opaque = {n: TypeVariable(n) for n in decl.type_params}
+        with self.global_scope(self.unit, order), self.inner_scope():
+            self.bind_types(opaque.keys(), opaque.values(), decl.loc)
+            statics = self.made_up(p for p in decl.params if is_static(p, self.resolve(p.type)))
+        if statics is not None:
+            self.function(decl, opaque, order, statics)
 
     # main
 
@@ -167,36 +177,37 @@ class ProgramElaborator(BlockElaborator):
             raise error(
                 named.loc, f"'{named.name}' is a {kind}, {PACKAGE} needs a {wanted.decl.kind} here"
             )
-        arguments = self._constructor_arguments(decl, call.arguments, decl.name, call.loc)
-        block, types = self.elaborate(entry, arguments, decl.name, ())
-        self._check_block(wanted.decl, param.type, decl, types, bindings, named)
-        return block
+        _check_directions(wanted.decl, decl, named.loc)
+        plan = self.plan(entry, named, call.arguments, Label(decl.name, (), call.loc))
+        outer = [a.name for a in param.type.arguments if isinstance(a, s.NamedType)]
+        local = {n: bindings[o] for n, o in zip(wanted.decl.type_params, outer, strict=True)}
+        self._infer_generic(wanted.decl, plan, local)
+        self.check_type_arguments(plan, named.loc)
+        self._check_types(wanted.decl, plan, local)
+        made = self.elaborate(plan, {})
+        for name, type_ in zip(outer, local.values(), strict=True):
+            bindings[name] = type_
+        return made.block
 
-    def _check_block(
-        self,
-        wanted: s.BlockTypeDecl,
-        use: s.NamedType,
-        decl: s.ControlDecl | s.ParserDecl,
-        types: tuple[ir.Type, ...],
-        bindings: dict[str, ir.Type],
-        named: s.NamedType,
+    def _infer_generic(
+        self, wanted: s.BlockTypeDecl, plan: Plan, local: dict[str, ir.Type]
     ) -> None:
-        """The block's parameters must be those of the architecture, with H and M bound."""
-        if len(types) != len(wanted.params):
-            raise error(
-                named.loc,
-                f"'{decl.name}' has {len(types)} parameters, {wanted.name} of v1model has "
-                f"{len(wanted.params)}",
-            )
-        outer = [a.name for a in use.arguments if isinstance(a, s.NamedType)]
-        local = {n: bindings[o] for n, o in zip(wanted.type_params, outer, strict=True)}
+        """Type arguments of a generic block from the architecture's types, as far as known."""
+        if all(not isinstance(t, ir.Void) for t in plan.types.values()):
+            return
+        for param, node in zip(wanted.params, plan.decl.params, strict=True):
+            with self.inner_scope():
+                self.bind_types(local.keys(), local.values(), node.loc)
+                type_ = self.resolve(param.type)
+            if not isinstance(type_, ir.Void):
+                self.infer(node.type, type_, plan.types, node.loc)
+
+    def _check_types(self, wanted: s.BlockTypeDecl, plan: Plan, local: dict[str, ir.Type]) -> None:
+        """The block's parameters must have the architecture's types; binds H and M in `local`."""
+        decl = plan.decl
+        with self.inside(plan):
+            types = [self.resolve(node.type) for node in decl.params]
         for param, node, actual in zip(wanted.params, decl.params, types, strict=True):
-            if node.direction != param.direction:
-                raise error(
-                    node.loc,
-                    f"parameter '{node.name}' of '{decl.name}' must be "
-                    f"'{param.direction or 'without direction'}' as in v1model's {wanted.name}",
-                )
             try:
                 self.infer(param.type, actual, local, node.loc)
                 with self.inner_scope():
@@ -210,8 +221,6 @@ class ProgramElaborator(BlockElaborator):
                     f"parameter '{node.name}' of '{decl.name}' has type {article(actual)}, which "
                     f"does not fit v1model's {wanted.name} and the other blocks",
                 )
-        for name, type_ in zip(outer, local.values(), strict=True):
-            bindings[name] = type_
 
     def _assemble(
         self,
@@ -245,7 +254,7 @@ class ProgramElaborator(BlockElaborator):
             metadata=metadata,
             standard_metadata=standard,
             errors=tuple(self.errors),
-            types=self.types,
+            types=dict(self.types),
             actions=tuple(self.unit.owner.actions),
             functions=tuple(self.functions),
             externs=tuple(self.unit.owner.externs),
@@ -271,6 +280,25 @@ class ProgramElaborator(BlockElaborator):
                     self._check_headers(field.type)
             case ir.HeaderStack():
                 self._check_headers(type_.element)
+
+
+def _check_directions(
+    wanted: s.BlockTypeDecl, decl: s.ControlDecl | s.ParserDecl, loc: ir.Loc
+) -> None:
+    """The block's parameters must be those of the architecture."""
+    if len(decl.params) != len(wanted.params):
+        raise error(
+            loc,
+            f"'{decl.name}' has {len(decl.params)} parameters, {wanted.name} of v1model has "
+            f"{len(wanted.params)}",
+        )
+    for param, node in zip(wanted.params, decl.params, strict=True):
+        if node.direction != param.direction:
+            raise error(
+                node.loc,
+                f"parameter '{node.name}' of '{decl.name}' must be "
+                f"'{param.direction or 'without direction'}' as in v1model's {wanted.name}",
+            )
 
 
 def _check_type_params(names: Sequence[str], loc: ir.Loc) -> None:

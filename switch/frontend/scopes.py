@@ -87,11 +87,33 @@ class ExternInstanceEntry(Entry):
 
 
 @dataclass(slots=True)
-class BlockInstanceEntry(Entry):
+class Plan:
+    """What an instance of a control or parser is made from."""
+
+    entry: BlockEntry
+    decl: s.ControlDecl | s.ParserDecl
+    types: dict[str, ir.Type]
+    """Of its type parameters."""
+    arguments: list[Entry]
+    """Of its constructor parameters."""
+    name: str
+    annotations: ir.Annotations
+
+
+@dataclass(frozen=True, slots=True)
+class MadeBlock:
+    """An instance with the types of its run-time parameters, unerased."""
+
     block: ir.Control | ir.Parser
     types: tuple[ir.Type, ...]
-    """Of the parameters, unerased."""
-    decl: s.ControlDecl | s.ParserDecl
+
+
+@dataclass(slots=True)
+class BlockInstanceEntry(Entry):
+    """`made` has one block for each choice of objects and constants that `apply` gives."""
+
+    plan: Plan
+    made: dict[tuple[object, ...], MadeBlock] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -7,12 +7,11 @@ from dataclasses import fields
 
 from switch import ir
 from switch.frontend import syntax as s
+from switch.frontend.arguments import CALLS
 from switch.frontend.calls import CallChecker
 from switch.frontend.errors import CompileError, error, unsupported
 from switch.frontend.scopes import ActionEntry, ConstEntry, Value, VarEntry
 from switch.frontend.type_rules import BOOL, article, erase, is_literal
-
-_CALLS = (ir.FunctionCall, ir.ExternCall, ir.MethodCall)
 
 
 class StatementChecker(CallChecker):
@@ -297,7 +296,7 @@ def _an(kind: str) -> str:
 
 def _calls(node: object) -> bool:
     """Whether evaluating an expression calls something."""
-    if isinstance(node, _CALLS):
+    if isinstance(node, CALLS):
         return True
     if isinstance(node, ir.Expression):
         return any(_calls(getattr(node, field.name)) for field in fields(node))

@@ -294,24 +294,20 @@ class TableChecker(KeysetChecker):
         self, node: s.PropertyNode, call: s.Call, table: ir.Table
     ) -> ir.ExternInstance | None:
         assert isinstance(call.callee, s.TypeName)
-        found = self.extern_type(call.callee.type)
-        if found is None:
-            return None
         notes = self.annotations(node.annotations)
         # the name of a property is global: what it makes belongs to no block
         named = ir.annotation(notes, "name")
         name = str(named.values[0]).removeprefix(".") if named and named.values else table.name
         label = Label(name, notes, call.loc)
-        instance = self.extern_instance(*found, call.arguments, label)
-        self.unit.owner.externs.append(instance)
-        return instance
+        found = self.extern_object(call.callee.type, call.arguments, label)
+        if found is None:
+            return None
+        self.unit.owner.externs.append(found.instance)
+        return found.instance
 
-    def extern_type(self, node: s.TypeNode) -> tuple[s.ExternDecl, ir.Extern] | None:
-        raise NotImplementedError
-
-    def extern_instance(
-        self, decl: s.ExternDecl, type_: ir.Extern, arguments: list[s.Argument], label: Label
-    ) -> ir.ExternInstance:
+    def extern_object(
+        self, node: s.TypeNode, arguments: list[s.Argument], label: Label
+    ) -> ExternInstanceEntry | None:
         raise NotImplementedError
 
     # entries (section 14.2.1.4)
