@@ -8,7 +8,7 @@ from rich.console import Console
 
 from bench import figures
 
-NAMES: Final = ("filters", "pipeline", "ports", "steady", "migration", "impact")
+NAMES: Final = ("filters", "pipeline", "tables", "ports", "steady", "migration", "impact")
 
 
 def main() -> int:

@@ -23,8 +23,7 @@ def routes(count: int, port: int, seed: int = 1) -> Iterator[Entry]:
     chooser = random.Random(seed)
     seen: set[Lpm] = set()
     while len(seen) < count:
-        # There are not enough short prefixes for an equal share of many routes.
-        length = LENGTHS[len(seen) % len(LENGTHS)] if len(seen) < 1000 else chooser.choice((24, 28))
+        length = chooser.choice(LENGTHS)
         prefix = Lpm(chooser.getrandbits(length) << 32 - length, length)
         if prefix not in seen:
             seen.add(prefix)
