@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from finsy.proto import p4r
+from google.protobuf.any_pb2 import Any
 
 from switch.p4runtime.errors import (
     ALREADY_EXISTS,
@@ -20,6 +21,9 @@ from switch.p4runtime.errors import (
     invalid,
     number,
 )
+from switch.p4runtime.roles import FULL, Scope
+
+ConfigRequest = p4r.SetForwardingPipelineConfigRequest
 
 MAX_WAITING = 10_000
 """Messages waiting to be sent to one controller before packets for it are dropped."""
@@ -62,6 +66,9 @@ class _Role:
     primary: Controller | None = None
     highest: int | None = None
     """The highest election id ever seen; it outlives its controller."""
+    config: Any | None = None
+    """What a primary sent last, and what it means."""
+    scope: Scope = FULL
 
 
 class Arbiter:
@@ -81,6 +88,7 @@ class Arbiter:
     def update(self, controller: Controller, message: p4r.MasterArbitrationUpdate) -> None:
         """Take a MasterArbitrationUpdate (spec 5.3); a Refused ends the controller's stream."""
         election_id = _election_id(message)
+        config, scope = _config(message.role)
         with self._changing:
             with self._lock:
                 role = self._admit(controller, message, election_id)
@@ -91,6 +99,7 @@ class Arbiter:
                 if wins:
                     role.primary = None  # no Write is accepted until the former ones are through
                     role.highest = election_id
+                    role.config, role.scope = config, scope
                     self._notify(role, [c for c in role.live if c is not controller], primary=True)
                 elif was_primary:
                     role.primary = None
@@ -115,8 +124,6 @@ class Arbiter:
                 FAILED_PRECONDITION,
                 f"this stream has role {controller.role!r}: open another for role {name!r}",
             )
-        if message.role.HasField("config"):
-            raise invalid("no scheme of role configs is agreed upon: leave role.config unset")
         role = self._roles.setdefault(name, _Role(name))
         if election_id is not None and any(
             other.election_id == election_id for other in role.live if other is not controller
@@ -147,6 +154,8 @@ class Arbiter:
             arbitration.device_id = self._device_id
             if role.name:
                 arbitration.role.name = role.name
+            if role.config is not None:
+                arbitration.role.config.CopyFrom(role.config)
             if role.highest is not None:
                 arbitration.election_id.high = role.highest >> 64
                 arbitration.election_id.low = role.highest & 0xFFFFFFFFFFFFFFFF
@@ -160,29 +169,42 @@ class Arbiter:
             arbitration.status.message = text
             controller.send(response)
 
-    def check_primary(self, role: str, election_id: p4r.Uint128) -> None:
-        """Refuse a Write that does not come from the role's primary (spec 12)."""
+    def check_primary(self, request: p4r.WriteRequest | ConfigRequest) -> Scope:
+        """Refuse what does not come from its role's primary (spec 12); what the role may do."""
+        election_id = _election_id(request)
         with self._lock:
-            known = self._roles.get(role)
-            if known is None:
-                raise Refused(NOT_FOUND, f"no controller has role {role!r}")
-            if known.primary is None:
+            role = self._known(request.role)
+            if role.primary is None:
                 raise Refused(PERMISSION_DENIED, "there is no primary controller")
-            if known.primary.election_id != _number(election_id):
-                raise Refused(
-                    PERMISSION_DENIED,
-                    f"election id {_number(election_id)} is not the primary's",
+            if election_id is None or role.primary.election_id != election_id:
+                shown = (
+                    "an unset election id" if election_id is None else f"election id {election_id}"
                 )
+                raise Refused(PERMISSION_DENIED, f"{shown} is not the primary's")
+            return role.scope
 
-    def is_primary(self, controller: Controller) -> bool:
+    def scope(self, name: str) -> Scope:
+        """What a role may do, whether it has a primary or not."""
+        with self._lock:
+            return self._known(name).scope
+
+    def _known(self, name: str) -> _Role:
+        try:
+            return self._roles[name]
+        except KeyError:
+            raise Refused(NOT_FOUND, f"no controller has role {name!r}") from None
+
+    def scope_of_primary(self, controller: Controller) -> Scope | None:
+        """None if the controller is not primary."""
         with self._lock:
             role = self._roles.get(controller.role) if controller.role is not None else None
-            return role is not None and role.primary is controller
+            return role.scope if role and role.primary is controller else None
 
-    def primaries(self) -> list[Controller]:
-        """The primary of every role that has one: each has full access to the pipeline."""
+    def primaries(self) -> list[tuple[Controller, Scope]]:
+        """The primary of every role that has one, and what it may do."""
         with self._lock:
-            return [role.primary for role in self._roles.values() if role.primary is not None]
+            roles = self._roles.values()
+            return [(role.primary, role.scope) for role in roles if role.primary is not None]
 
     def end_all(self) -> None:
         """Close every stream, for a shutdown."""
@@ -192,10 +214,21 @@ class Arbiter:
                     controller.end(Refused(UNAVAILABLE, "the switch stops"))
 
 
-def _number(election_id: p4r.Uint128) -> int:
-    return election_id.high << 64 | election_id.low
+def _election_id(
+    message: p4r.MasterArbitrationUpdate | p4r.WriteRequest | ConfigRequest,
+) -> int | None:
+    """Unset is lower than any: such a controller is never primary (spec 16.2.1)."""
+    if not message.HasField("election_id"):
+        return None
+    return message.election_id.high << 64 | message.election_id.low
 
 
-def _election_id(message: p4r.MasterArbitrationUpdate) -> int | None:
-    """Unset is lower than any: such a controller never becomes primary (spec 16.2.1)."""
-    return _number(message.election_id) if message.HasField("election_id") else None
+def _config(role: p4r.Role) -> tuple[Any | None, Scope]:
+    """Without a config a role has full access (spec 5.2)."""
+    if not role.HasField("config"):
+        return None, FULL
+    if not role.name:
+        raise invalid("the default role has full access: give a role with a config a name")
+    kept = Any()
+    kept.CopyFrom(role.config)
+    return kept, Scope.parse(kept)

@@ -12,6 +12,7 @@ from finsy.proto import p4r
 
 from switch.p4runtime import codec
 from switch.p4runtime.cookies import Cookie, EntryKey
+from switch.p4runtime.roles import Names, Scope
 from switch.p4runtime.schema import Schema
 from switch.runtime.entries import Entry
 from switch.runtime.pipeline import Pipeline
@@ -86,3 +87,16 @@ class IdleTimeouts:
             )
             for start in range(0, len(expired), LIST_LIMIT)
         ]
+
+
+def narrowed(
+    notification: p4r.IdleTimeoutNotification, scope: Scope, names: Names
+) -> p4r.IdleTimeoutNotification:
+    """The entries of tables that are in a role's scope (spec 5.2)."""
+    if scope.entities is None:
+        return notification
+    entries = notification.table_entry
+    return p4r.IdleTimeoutNotification(
+        table_entry=[entry for entry in entries if scope.covers(names, entry.table_id)],
+        timestamp=notification.timestamp,
+    )

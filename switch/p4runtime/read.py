@@ -19,6 +19,7 @@ from switch.p4runtime.errors import (
     invalid,
 )
 from switch.p4runtime.forwarding import Forwarding
+from switch.p4runtime.roles import FULL, Scope
 from switch.p4runtime.schema import Array, Register, Table
 from switch.runtime.entries import Entry, Match, NoSuchEntry, PipelineError
 
@@ -41,13 +42,13 @@ Messages = Iterator[bytes]
 
 
 def read(
-    forwarding: Forwarding, requests: Iterable[p4r.Entity]
+    forwarding: Forwarding, requests: Iterable[p4r.Entity], scope: Scope = FULL
 ) -> tuple[list[Messages], list[Refused | None]]:
-    """What was found at this moment, and an outcome for each request of the batch.
+    """What was found at this moment within the scope, and an outcome for each request of the batch.
 
     The state is copied before this returns; turning large copies into messages happens later.
     """
-    reader = _Reader(forwarding)
+    reader = _Reader(forwarding, scope)
     results: list[Messages] = []
     outcomes: list[Refused | None] = []
     found: list[p4r.Entity] = []  # of all requests that found few entities, to send together
@@ -73,8 +74,9 @@ def _messages(entities: list[p4r.Entity]) -> Messages:
 
 
 class _Reader:
-    def __init__(self, forwarding: Forwarding) -> None:
+    def __init__(self, forwarding: Forwarding, scope: Scope) -> None:
         self._forwarding = forwarding
+        self._scope = scope
         self._pipeline = forwarding.pipeline
         self._schema = forwarding.schema
         self._kinds: dict[str, Callable[[p4r.Entity], Iterable[p4r.Entity]]] = {
@@ -95,7 +97,8 @@ class _Reader:
         if kind == "register_entry":
             return self._register_cells(request.register_entry)
         if find := self._kinds.get(kind):
-            return list(find(request))
+            names = self._schema.names
+            return [entity for entity in find(request) if self._scope.allows(names, entity)]
         instances, identifier = NOT_SUPPORTED[kind]
         if getattr(self._schema.info, instances):
             raise Refused(UNIMPLEMENTED, f"reading a {kind} is not supported")
@@ -312,10 +315,14 @@ class _Reader:
         if not wanted.HasField("index"):
             return self._whole_register(register)
         index = codec.decode_index(wanted.index, register.size, f"register {register.name}")
+        if not self._scope.covers(self._schema.names, register.id):
+            return []
         value = self._pipeline.register(register.name, index)
         return [_register_cell(register, index, value)]
 
     def _whole_register(self, register: Register) -> Messages:
+        if not self._scope.covers(self._schema.names, register.id):
+            return iter(())
         if not register.kind:
             raise Refused(UNIMPLEMENTED, f"register {register.name} holds no plain numbers")
         values = self._pipeline.registers(register.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeVar
 
 from finsy.proto import p4i, p4t
@@ -134,6 +135,15 @@ class Schema:
         self.registers = _by_id(_register(register, info) for register in info.registers)
         self.value_sets = _by_id(map(_value_set, info.value_sets))
         self.action_ids = {action.name: action.id for action in self.actions.values()}
+        owners: tuple[Iterable[Any], ...] = (
+            info.tables, info.action_profiles, info.counters, info.meters, info.registers,
+            info.digests, info.value_sets,
+        )  # fmt: skip
+        self.names: dict[int, tuple[str, ...]] = {
+            thing.preamble.id: (thing.preamble.name, thing.preamble.alias)
+            for thing in chain.from_iterable(owners)
+        }
+        """What holds entities, for the scopes of roles."""
         headers = {header.preamble.name: header for header in info.controller_packet_metadata}
         self.packet_in = _packet_header(headers.get("packet_in"))
         self.packet_out = _packet_header(headers.get("packet_out"))

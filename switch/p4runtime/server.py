@@ -17,9 +17,10 @@ from switch.p4runtime.arbitration import Arbiter, Controller
 from switch.p4runtime.device_config import DeviceConfig
 from switch.p4runtime.errors import Refused
 from switch.p4runtime.forwarding import Forwarding
-from switch.p4runtime.idle import SCAN_SECONDS
+from switch.p4runtime.idle import SCAN_SECONDS, narrowed
 from switch.p4runtime.pipeline_config import PipelineConfigs, Request, realize
 from switch.p4runtime.read import read
+from switch.p4runtime.roles import Scope
 from switch.p4runtime.write import write
 from switch.ports import PortError, Ports
 
@@ -71,6 +72,10 @@ class Server:
             options=(
                 ("grpc.max_receive_message_length", MAX_MESSAGE),
                 ("grpc.so_reuseport", 0),  # or a second switch on the same port would not fail
+                # A primary that vanished without a word is found out, and clients may do likewise.
+                ("grpc.keepalive_time_ms", 30_000),
+                ("grpc.keepalive_timeout_ms", 10_000),
+                ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
             ),
         )
         self._grpc.add_generic_rpc_handlers((self._handlers(),))
@@ -166,8 +171,8 @@ class Server:
     def _write(self, request: p4r.WriteRequest, context: grpc.ServicerContext) -> p4r.WriteResponse:
         self._check_device(request.device_id)
         with self._state:
-            self._arbiter.check_primary(request.role, request.election_id)
-            outcomes = write(self._forwarding(), request.updates, request.atomicity)
+            scope = self._arbiter.check_primary(request)
+            outcomes = write(self._forwarding(), request.updates, request.atomicity, scope)
             if self._digests_enabled():
                 self._listening.set()
             if self._forwarding().idle.seconds() is not None:
@@ -180,7 +185,8 @@ class Server:
         try:
             self._check_device(request.device_id)
             with self._state:
-                results, outcomes = read(self._forwarding(), request.entities)
+                scope = self._arbiter.scope(request.role)
+                results, outcomes = read(self._forwarding(), request.entities, scope)
         except Refused as refused:
             context.abort(refused.code, refused.message)
         except Exception:
@@ -194,11 +200,12 @@ class Server:
         self, request: Request, _context: grpc.ServicerContext
     ) -> p4r.SetForwardingPipelineConfigResponse:
         self._check_device(request.device_id)
-        self._arbiter.check_primary(request.role, request.election_id)
+        if not self._arbiter.check_primary(request).pipeline:
+            raise Refused(errors.PERMISSION_DENIED, "the role may not set the pipeline config")
         prepared = self._configs.prepare(request)
         with self._state:
             # Compiling takes seconds: somebody else may have become primary meanwhile.
-            self._arbiter.check_primary(request.role, request.election_id)
+            self._arbiter.check_primary(request)
             if self._configs.apply(request.action, prepared):
                 self._put_in_force()
         return p4r.SetForwardingPipelineConfigResponse()
@@ -269,20 +276,25 @@ class Server:
                     controller.send_if_room(response)
             case "digest_ack":
                 try:
-                    with self._state:
-                        self._forwarding().digests.acknowledge(request.digest_ack)
+                    self._acknowledge(controller, request.digest_ack)
                 except Refused as refused:
                     response = _stream_error(refused)
                     response.error.digest_list_ack.digest_list_ack.CopyFrom(request.digest_ack)
                     controller.send_if_room(response)
+            case "other":
+                response = _stream_error(
+                    Refused(errors.UNIMPLEMENTED, "v1model has no messages of its own")
+                )
+                response.error.other.other.CopyFrom(request.other)
+                controller.send_if_room(response)
             case _:
                 response = _stream_error(errors.invalid("the message is of no known kind"))
                 response.error.other.SetInParent()
                 controller.send_if_room(response)
 
     def _packet_from(self, controller: Controller, message: p4r.PacketOut) -> None:
-        if not self._arbiter.is_primary(controller):
-            raise Refused(errors.PERMISSION_DENIED, "only a primary controller sends packets")
+        if not self._scope_of(controller).packet_out:
+            raise Refused(errors.PERMISSION_DENIED, "the role may not send packets")
         if self._packet_out is None or self._cpu_port is None:
             missing = "CPU port" if self._cpu_port is None else "forwarding pipeline config"
             raise Refused(errors.FAILED_PRECONDITION, f"the switch has no {missing}")
@@ -290,6 +302,20 @@ class Server:
             self._ports.inject(self._cpu_port, self._packet_out.pack(message))
         except PortError as error:
             raise errors.invalid(str(error)) from None
+
+    def _acknowledge(self, controller: Controller, message: p4r.DigestListAck) -> None:
+        self._scope_of(controller)
+        with self._state:
+            committed = self._configs.committed
+            if committed is None:
+                raise Refused(errors.FAILED_PRECONDITION, "no forwarding pipeline config is set")
+            committed.digests.acknowledge(message)
+
+    def _scope_of(self, controller: Controller) -> Scope:
+        scope = self._arbiter.scope_of_primary(controller)
+        if scope is None:
+            raise Refused(errors.PERMISSION_DENIED, "only a primary controller may send this")
+        return scope
 
     def _digests_enabled(self) -> bool:
         committed = self._configs.committed
@@ -304,9 +330,11 @@ class Server:
                     continue
                 assert self._configs.committed is not None
                 lists = self._configs.committed.digests.take()
+                names = self._configs.committed.schema.names
             for message in lists:
-                for controller in self._arbiter.primaries():
-                    controller.send_if_room(p4r.StreamMessageResponse(digest=message))
+                for controller, scope in self._arbiter.primaries():
+                    if scope.covers(names, message.digest_id):
+                        controller.send_if_room(p4r.StreamMessageResponse(digest=message))
 
     def _send_timeouts(self) -> None:
         """Tell of idle entries when one may have timed out, until the switch stops."""
@@ -319,10 +347,14 @@ class Server:
                 committed = self._configs.committed
                 notifications = committed.idle.take() if committed else []
                 wait = committed.idle.seconds() if committed else None
-            for message in notifications:
-                response = p4r.StreamMessageResponse(idle_timeout_notification=message)
-                for controller in self._arbiter.primaries():
-                    controller.send_if_room(response)
+            if not committed or not notifications:
+                continue
+            for controller, scope in self._arbiter.primaries():
+                for message in notifications:
+                    within = narrowed(message, scope, committed.schema.names)
+                    if within.table_entry:
+                        response = p4r.StreamMessageResponse(idle_timeout_notification=within)
+                        controller.send_if_room(response)
 
     def _send_packets(self) -> None:
         """Pass what reaches the CPU port on to the primaries, until the ports are stopped."""
@@ -332,8 +364,9 @@ class Server:
             if message is None:
                 continue
             response = p4r.StreamMessageResponse(packet=message)
-            for controller in self._arbiter.primaries():
-                controller.send_if_room(response)
+            for controller, scope in self._arbiter.primaries():
+                if scope.packet_in:
+                    controller.send_if_room(response)
 
 
 def _check_address(address: str) -> None:

@@ -11,6 +11,7 @@ from switch.p4runtime import codec
 from switch.p4runtime.errors import (
     ABORTED,
     ALREADY_EXISTS,
+    PERMISSION_DENIED,
     UNIMPLEMENTED,
     Refused,
     from_pipeline,
@@ -18,33 +19,34 @@ from switch.p4runtime.errors import (
 )
 from switch.p4runtime.forwarding import Forwarding
 from switch.p4runtime.replication import check_presence, write_replication
+from switch.p4runtime.roles import FULL, Scope
 from switch.p4runtime.schema import Array, Register
 from switch.p4runtime.write_tables import DELETE, INSERT, MODIFY, TableWriter, Undo, modify_only
 from switch.runtime.entries import MeterCounts, PipelineError
 
 
 def write(
-    forwarding: Forwarding, updates: Sequence[p4r.Update], atomicity: int
+    forwarding: Forwarding, updates: Sequence[p4r.Update], atomicity: int, scope: Scope = FULL
 ) -> list[Refused | None]:
     """Carry out a batch; one outcome for each update (None: done; spec 12.2)."""
     if atomicity == p4r.WriteRequest.CONTINUE_ON_ERROR:
-        writer = _Writer(forwarding, None)
+        writer = _Writer(forwarding, None, scope)
         outcomes = [writer.attempt(update) for update in updates]
         writer.flush()
         return outcomes
     if atomicity == p4r.WriteRequest.ROLLBACK_ON_ERROR:
-        return _write_or_roll_back(forwarding, updates)
+        return _write_or_roll_back(forwarding, updates, scope)
     if atomicity == p4r.WriteRequest.DATAPLANE_ATOMIC:
         with forwarding.pipeline.held():  # packets wait
-            return _write_or_roll_back(forwarding, updates)
+            return _write_or_roll_back(forwarding, updates, scope)
     raise invalid(f"{atomicity} is not an atomicity of batches")
 
 
 def _write_or_roll_back(
-    forwarding: Forwarding, updates: Sequence[p4r.Update]
+    forwarding: Forwarding, updates: Sequence[p4r.Update], scope: Scope
 ) -> list[Refused | None]:
     undo: list[Undo] = []
-    writer = _Writer(forwarding, undo)
+    writer = _Writer(forwarding, undo, scope)
     for position, update in enumerate(updates):
         outcome = writer.attempt(update)
         if outcome is None:
@@ -61,11 +63,12 @@ def _write_or_roll_back(
 class _Writer:
     """Applies updates one by one; with `undo` it also notes how to take each one back."""
 
-    def __init__(self, forwarding: Forwarding, undo: list[Undo] | None) -> None:
+    def __init__(self, forwarding: Forwarding, undo: list[Undo] | None, scope: Scope) -> None:
         self._forwarding = forwarding
         self._pipeline = forwarding.pipeline
         self._schema = forwarding.schema
         self._undo = undo
+        self._scope = scope
         tables = TableWriter(forwarding, undo)
         # Register cells side by side are written in one go: (register, first index, values).
         self._run: tuple[Register, int, list[int]] | None = None
@@ -99,6 +102,8 @@ class _Writer:
         apply = self._kinds.get(kind)
         if apply is None:
             raise Refused(UNIMPLEMENTED, f"writing a {kind} is not supported")
+        if not self._scope.allows(self._schema.names, update.entity):
+            raise Refused(PERMISSION_DENIED, f"the role may not write this {kind}")
         if kind != "register_entry":
             self.flush()
         apply(update)

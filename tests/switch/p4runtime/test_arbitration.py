@@ -129,16 +129,6 @@ def test_a_stream_keeps_its_device_and_role(connect: Connect, device: int, role:
         stream.receive()
 
 
-def test_role_configs_are_refused(connect: Connect) -> None:
-    stream = connect()
-    request = p4r.StreamMessageRequest()
-    request.arbitration.device_id = 1
-    request.arbitration.role.config.type_url = "example.org/role"
-    stream.send(request)
-    with pytest.raises(Failure, match="INVALID_ARGUMENT"):
-        stream.receive()
-
-
 def test_too_many_controllers(connect: Connect) -> None:
     streams = [connect() for _ in range(MAX_STREAMS)]
     for number, stream in enumerate(streams):
@@ -167,6 +157,39 @@ def test_only_the_primary_writes(server: Server) -> None:
     first.close()
 
 
+def test_an_unset_election_id_writes_nothing(empty_server: Server) -> None:
+    """It is no 0, which may be the primary's (16.2.1)."""
+    client = Client(empty_server.port, 0)
+    with pytest.raises(Failure, match="an unset election id is not"):
+        client.write(election_id=None)
+    with pytest.raises(Failure, match="FAILED_PRECONDITION"):
+        client.write(election_id=uint128(0))
+    client.close()
+
+
+def test_the_checks_of_a_write_come_in_order(empty_server: Server) -> None:
+    """12: device and role, then the primary, then the config."""
+    client = Client(empty_server.port, 5)
+    for code, options in (
+        ("NOT_FOUND", {"device_id": 9, "election_id": uint128(4)}),
+        ("NOT_FOUND", {"role": "nobody's", "election_id": uint128(4)}),
+        ("PERMISSION_DENIED", {"election_id": uint128(4)}),
+        ("FAILED_PRECONDITION", {}),
+    ):
+        with pytest.raises(Failure) as failure:
+            client.write(**options)
+        assert failure.value.code == code
+        assert failure.value.details == []
+    client.close()
+
+
+def test_backups_read(server: Server) -> None:
+    primary, backup = Client(server.port, 2), Client(server.port, None)
+    assert backup.read(p4r.Entity(table_entry=p4r.TableEntry()))
+    primary.close()
+    backup.close()
+
+
 def test_a_new_primary_waits_for_writes_under_way() -> None:
     writing = threading.Lock()
     arbiter = Arbiter(1, writing)
@@ -183,8 +206,8 @@ def test_a_new_primary_waits_for_writes_under_way() -> None:
     notice = old.next()  # the old primary learns of it at once
     assert isinstance(notice, p4r.StreamMessageResponse)
     assert notice.arbitration.election_id.low == 2
-    assert not arbiter.is_primary(old)
-    assert not arbiter.is_primary(new)
+    assert arbiter.scope_of_primary(old) is None
+    assert arbiter.scope_of_primary(new) is None
     writing.release()
     taking_over.join()
-    assert arbiter.is_primary(new)
+    assert arbiter.scope_of_primary(new) is not None

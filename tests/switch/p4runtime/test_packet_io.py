@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from finsy.proto import p4r, rpc_code
+from google.protobuf.any_pb2 import Any as AnyMessage
 
 from switch.p4runtime import Server
 from tests.switch.p4runtime.client import Client, Failure, Stream, insert, modify
@@ -74,6 +75,10 @@ def test_backups_send_and_receive_nothing(server: Server, stream: Stream) -> Non
     assert backup.standing() == ("ALREADY_EXISTS", 1)
     backup.send(p4r.StreamMessageRequest(packet=packet_out(b"\x00")))
     assert backup.receive().error.canonical_code == rpc_code.PERMISSION_DENIED
+    backup.send(p4r.StreamMessageRequest(digest_ack=p4r.DigestListAck(digest_id=1)))
+    error = backup.receive().error
+    assert error.canonical_code == rpc_code.PERMISSION_DENIED
+    assert error.digest_list_ack.digest_list_ack.digest_id == 1
     stream.send(p4r.StreamMessageRequest(packet=packet_out(b"\x00")))
     assert stream.receive().packet.payload == FRAME
     assert backup.quiet()
@@ -94,6 +99,11 @@ def test_messages_of_other_kinds_are_answered(stream: Stream) -> None:
     assert stream.receive().error.HasField("other")
     stream.send(p4r.StreamMessageRequest(digest_ack=p4r.DigestListAck(digest_id=1)))
     assert stream.receive().error.HasField("digest_list_ack")
+    other = AnyMessage(type_url="example.org/other", value=b"x")
+    stream.send(p4r.StreamMessageRequest(other=other))
+    error = stream.receive().error
+    assert error.canonical_code == rpc_code.UNIMPLEMENTED
+    assert error.other.other == other
 
 
 def test_packets_change_registers(client: Client, entities: Entities, stream: Stream) -> None:
