@@ -8,7 +8,17 @@ from rich.console import Console
 
 from bench import figures
 
-NAMES: Final = ("filters", "pipeline", "tables", "ports", "steady", "migration", "impact")
+NAMES: Final = (
+    "filters",
+    "compilation",
+    "pipeline",
+    "tables",
+    "ports",
+    "control",
+    "steady",
+    "migration",
+    "impact",
+)
 
 
 def main() -> int:
