@@ -5,6 +5,7 @@ from __future__ import annotations
 from switch import ir
 from switch.backend import analysis
 from switch.backend.text import Lines, Names
+from switch.backend.trace import Trace
 from switch.backend.types import Types
 from switch.frontend.errors import unsupported
 
@@ -18,8 +19,9 @@ def digest_type(node: analysis.Node) -> ir.Type | None:
 class Context:
     """One program on its way to C."""
 
-    def __init__(self, program: ir.Program) -> None:
+    def __init__(self, program: ir.Program, *, trace: bool = False) -> None:
         self.program = program
+        self.trace = Trace(trace)
         self.types = Types()
         self.names = Names()
         self.exits = analysis.Exits()

@@ -42,6 +42,12 @@ def _write_action(
     head = f"static inline void {context.function_name(action)}({signature})"
     context.prototypes.add(f"{head};")
     with context.functions.block(head):
+        data = [
+            (param.source_name or param.name, writer.variables[param], param.type)
+            for param in action.params
+            if rep.is_scalar(param.type) and param.direction != "out"
+        ]
+        writer.hook("action", action.name, action.loc, *data)
         writer.statements(action.body.statements)
 
 
@@ -146,19 +152,22 @@ class _TableWriter(StatementWriter):
         if not layout.fields:
             self.out.add("struct p4_entry *e = t->missed;")
             self.out.add("bool hit = false;")
+            self.context.trace.table(self.out, self.table, [])
             return
-        keys = [self._key_words(key.expression) for key in self.table.keys]
-        self.out.add(f"struct p4_entry *e = {self.find_entry('t', layout, keys)};")
+        keys = [(self._key(key.expression), key.expression.type) for key in self.table.keys]
+        words = [list(self.words(*key)) for key in keys]
+        self.out.add(f"struct p4_entry *e = {self.find_entry('t', layout, words)};")
         self.out.add("bool hit = e != NULL;")
         self.out.add("if (!hit) e = t->missed;")
+        self.context.trace.table(self.out, self.table, keys)
 
-    def _key_words(self, expression: ir.Expression) -> list[str]:
-        """A key as words; a field of an invalid header matches as 0, as in simple_switch."""
+    def _key(self, expression: ir.Expression) -> str:
+        """The value of a key; a field of an invalid header matches as 0, as in simple_switch."""
         value = self.value(expression)
         valid = self.validity(expression) if isinstance(expression, ir.Member) else None
         if valid is not None:
-            value = f"({valid} ? {value} : {self.types.zero(expression.type)})"
-        return list(self.words(value, expression.type))
+            return f"({valid} ? {value} : {self.types.zero(expression.type)})"
+        return value
 
     def _count(self) -> None:
         table = self.table

@@ -11,6 +11,7 @@ from switch.backend.analysis import has_effects
 from switch.backend.context import Context
 from switch.backend.layout import read_bits
 from switch.backend.text import Lines, identifier
+from switch.backend.trace import Datum, Kind
 from switch.backend.types import bit_width, flatten, is_flat, members
 from switch.frontend.errors import unsupported
 
@@ -62,6 +63,10 @@ class ExpressionWriter:
         """Stop the parser with an error when the condition holds."""
         number = self.context.error(error)
         self.out.add(f"if (P4_UNLIKELY({condition})) {{ c->p.error = {number}; goto reject; }}")
+
+    def hook(self, kind: Kind, name: str, loc: ir.Loc, *data: Datum) -> None:
+        """Let a trace tell of this place in the program."""
+        self.context.trace.hook(self.out, kind, name, loc, *data)
 
     # --- places -----------------------------------------------------------------------------------
 

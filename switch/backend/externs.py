@@ -11,6 +11,9 @@ from switch.backend.context import array_size
 from switch.backend.expressions import Place
 from switch.backend.keys import KeyLayout
 from switch.backend.layout import Piece, write_bits
+from switch.backend.source import source
+from switch.backend.text import p4_name
+from switch.backend.trace import Datum, Kind
 from switch.backend.types import flatten, is_flat, members
 from switch.frontend.errors import unsupported
 
@@ -48,6 +51,7 @@ class ExternWriter(CallWriter):
             case "mark_to_drop":
                 self.out.add("c->std.egress_spec_ = s->drop_port;")
                 self.out.add("c->std.mcast_grp_ = 0;")
+                self.hook("request", call.name, call.loc)
             case "hash":
                 self._hash(call)
             case "random":
@@ -55,29 +59,47 @@ class ExternWriter(CallWriter):
             case "digest":
                 self._digest(call)
             case "clone" | "clone_preserving_field_list":
-                session = self._word(arguments[1])
+                session = self.temporary(_WORD, self._word(arguments[1]))
+                self.hook("request", call.name, call.loc, ("session", session, ir.Bits(32)))
                 self.out.add("c->p.cloned = true;")
                 self.out.add(f"c->p.clone_session = (uint32_t){session} & 0x7fff;")
                 self.out.add(f"c->p.clone_list = {self._field_list(call, 2)};")
             case "resubmit_preserving_field_list":
+                self.hook("request", call.name, call.loc)
                 self.out.add("c->p.resubmitted = true;")
                 self.out.add(f"c->p.resubmit_list = {self._field_list(call, 0)};")
             case "recirculate_preserving_field_list":
+                self.hook("request", call.name, call.loc)
                 self.out.add("c->p.recirculated = true;")
                 self.out.add(f"c->p.recirculate_list = {self._field_list(call, 0)};")
             case "truncate":
                 length = self.temporary(_WORD, self._word(arguments[0]))
+                self.hook("request", call.name, call.loc, ("length", length, ir.Bits(32)))
                 self.out.add(f"if ({length} < c->p.truncate) c->p.truncate = (uint32_t){length};")
             case "verify_checksum" | "verify_checksum_with_payload":
                 self._verify_checksum(call)
             case "update_checksum" | "update_checksum_with_payload":
                 self._update_checksum(call)
             case "assert" | "assume":
-                self.out.add(f"if (!{self.value(arguments[0])}) c->p.failed = true;")
+                with self.out.block(f"if (P4_UNLIKELY(!{self.value(arguments[0])}))"):
+                    self.out.add("c->p.failed = true;")
+                    kind: Kind = "assert" if call.name == "assert" else "assume"
+                    self.hook(kind, source(arguments[0]), call.loc)
             case "log_msg":
-                self.values([a for a in arguments if not isinstance(a.type, ir.String)])
+                self._log(call)
             case _:
                 raise unsupported(call.loc, f"extern function '{call.name}'")
+
+    def _log(self, call: ir.ExternCall) -> None:
+        """The message and, when there are any, the values that it shows."""
+        text, *data = call.arguments
+        if not isinstance(text, ir.StringLiteral):
+            raise unsupported(text.loc, "a message that is not a constant")
+        values = [
+            (str(i), leaf.value, leaf.type)
+            for i, leaf in enumerate(leaf for each in data for leaf in self._leaves(each))
+        ]
+        self.hook("log_msg", text.value, call.loc, *values)
 
     def _word(self, expression: ir.Expression) -> str:
         bits = rep.bits_of(expression.type)
@@ -103,7 +125,7 @@ class ExternWriter(CallWriter):
 
     def _hash(self, call: ir.ExternCall) -> None:
         """result = base + hash % max, in 64 bits; max 0 counts as 1."""
-        result, algorithm, base, data, most = call.arguments
+        _, algorithm, base, data, most = call.arguments
         first = self.temporary(_WORD, self._word(base))
         digest = self.checksum(algorithm, data, payload=False)
         span = self._word(most)
@@ -112,13 +134,23 @@ class ExternWriter(CallWriter):
         else:
             span = self.temporary(_WORD, span)
             self.out.add(f"if ({span} == 0) {span} = 1;")
-        self.assign_word(result, f"({first} + {digest} % {span})")
+        self._assign_result(call, f"({first} + {digest} % {span})")
+
+    def _assign_result(self, call: ir.ExternCall, value: str) -> None:
+        """Assign to the first argument."""
+        target = call.arguments[0]
+        result = self.temporary(_WORD, value)
+        self.assign_word(target, result)
+        bits = rep.bits_of(target.type)
+        assert bits is not None
+        found = rep.convert(result, _WORD, ir.Bits(bits.width))
+        self.hook("result", call.name, call.loc, (source(target), found, target.type))
 
     def _random(self, call: ir.ExternCall) -> None:
         result, low, high = call.arguments
         a, b = (self.temporary(_WORD, self._word(e)) for e in (low, high))
         otherwise = "0" if isinstance(result, ir.DontCare) else self._word(result)
-        self.assign_word(result, f"p4_random_between(s, {a}, {b}, {otherwise})")
+        self._assign_result(call, f"p4_random_between(s, {a}, {b}, {otherwise})")
 
     def _digest(self, call: ir.ExternCall) -> None:
         data = call.arguments[1]
@@ -132,6 +164,9 @@ class ExternWriter(CallWriter):
                 self.out.add(f"c->digest_words[{word}] = {value};")
                 word += 1
         self.out.add(f"c->p.digest = {number + 1};")
+        names = [p4_name(path.removeprefix(".")) for path, _ in flatten(data.type)]
+        values = [(n, leaf.value, leaf.type) for n, leaf in zip(names, leaves, strict=True)]
+        self.hook("digest", str(data.type), call.loc, *values)
 
     def words(self, value: str, type_: ir.Type) -> Iterator[str]:
         """A scalar as 64-bit words, lowest first."""
@@ -172,14 +207,18 @@ class ExternWriter(CallWriter):
         valid = self.validity(checksum)
         with self.out.block(f"if ({guard}{f' && {valid}' if valid else ''})"):
             digest = self.checksum(algorithm, data, payload=call.name.endswith("payload"))
-            different = rep.compare("!=", digest, self._word(checksum), _WORD)
+            found = self.temporary(_WORD, self._word(checksum))
+            different = rep.compare("!=", digest, found, _WORD)
             self.out.add(f"if ({different}) c->p.checksum_error = true;")
+            values = [(source(checksum), found, _WORD), ("computed", digest, _WORD)]
+            self.hook("checksum", call.name, call.loc, *values)
 
     def _update_checksum(self, call: ir.ExternCall) -> None:
         condition, data, checksum, algorithm = call.arguments
         with self.out.block(f"if ({self.value(condition)})"):
             digest = self.checksum(algorithm, data, payload=call.name.endswith("payload"))
             self.assign_word(checksum, digest)
+            self.hook("checksum", call.name, call.loc, (source(checksum), digest, _WORD))
 
     def validity(self, expression: ir.Expression) -> str | None:
         """The validity bit that a header's field depends on."""
@@ -305,6 +344,7 @@ class ExternWriter(CallWriter):
                 number = self.context.counters[instance]
                 index = self._index(call.arguments[0])
                 self.out.add(f"p4_count(s, {number}, {index}, c->p.ingress_length);")
+                self.hook("counter", instance.name, call.loc, ("index", index, _WORD))
             case "meter", "execute_meter":
                 self._execute_meter(call)
             case "direct_counter", "count":
@@ -324,16 +364,25 @@ class ExternWriter(CallWriter):
         """Out of bounds the target keeps its value."""
         target, index = call.arguments
         at = self.temporary(_WORD, self._index(index))
+        element = call.instance.type.arguments[0]
+        cell, zero = self._cell(call.instance, at), self.types.zero(element)
+        seen = f"{at} < {array_size(call.instance)} ? {cell} : {zero}"
+        self.hook(
+            "read", call.instance.name, call.loc, ("index", at, _WORD), ("value", seen, element)
+        )
         if isinstance(target, ir.DontCare):
             return
         place = self.place(target)
         with self.out.block(f"if ({at} < {array_size(call.instance)})"):
-            self.store(place, self._cell(call.instance, at))
+            self.store(place, cell)
 
     def _register_write(self, call: ir.MethodCall) -> None:
         index, value = call.arguments
         at = self.temporary(_WORD, self._index(index))
         new = self.temporary(value.type, self.value(value))
+        self.hook(
+            "write", call.instance.name, call.loc, ("index", at, _WORD), ("value", new, value.type)
+        )
         with self.out.block(f"if ({at} < {array_size(call.instance)})"):
             self.out.add(f"{self._cell_place(call.instance, at)} = {new};")
 
@@ -355,16 +404,20 @@ class ExternWriter(CallWriter):
         index, target = call.arguments
         number = self.context.meters[call.instance]
         meter = self.fresh("m")
-        at = self._index(index)
+        at = self.temporary(_WORD, self._index(index))
         self.out.add(f"struct p4_meter *{meter} = p4_meter_at(s, {number}, {at});")
         amount = f"p4_program.meter_types[{number}].bytes, c->p.ingress_length"
         with self.out.block(f"if ({meter})"):
-            self.assign_word(target, f"(uint64_t)p4_meter_execute({meter}, {amount}, s->origin_ns)")
+            colour = self.temporary(_WORD, f"p4_meter_execute({meter}, {amount}, s->origin_ns)")
+            self.assign_word(target, colour)
+            seen: tuple[Datum, Datum] = ("index", at, _WORD), ("colour", colour, _WORD)
+            self.hook("meter", call.instance.name, call.loc, *seen)
 
     def _read_direct_meter(self, call: ir.MethodCall) -> None:
         """The colour that the table found when the entry was hit; a miss has none."""
         with self.out.block("if (c->colour != P4_NONE)"):
             self.assign_word(call.arguments[0], "(uint64_t)c->colour")
+            self.hook("meter", call.instance.name, call.loc, ("colour", "c->colour", _WORD))
 
 
 def _piece(leaf: _Datum) -> Piece:

@@ -9,7 +9,9 @@ from switch.backend import representation as rep
 from switch.backend.expressions import Place
 from switch.backend.externs import ExternWriter
 from switch.backend.layout import Piece, write_bits
-from switch.backend.text import identifier
+from switch.backend.source import source
+from switch.backend.text import identifier, p4_name
+from switch.backend.trace import Datum
 from switch.backend.types import bit_width, flatten, members, varbit_of
 from switch.frontend.errors import unsupported
 
@@ -116,6 +118,7 @@ class HeaderWriter(ExternWriter):
             self.out.add(f"const uint8_t *{pointer} = c->p.data + c->p.parsed;")
             self.out.add(f"c->p.parsed += {size};")
             self.read_fields(place, header, pointer, 0)
+        self.hook("extract", source(call.target), call.loc, *_fields(place, header))
         self.invalidate_others(call.target)
         if isinstance(call.target, ir.StackNext):
             self.out.add(f"{self.place(call.target.stack).c}.next++;")
@@ -158,26 +161,27 @@ class HeaderWriter(ExternWriter):
         self.fail("ParserInvalidArgument", f"{bits} % 8 != 0")
         self.fail("PacketTooShort", f"c->p.length - c->p.parsed < {bits} / 8")
         self.out.add(f"c->p.parsed += (uint32_t)({bits} / 8);")
+        self.hook("advance", "packet", call.loc, ("bits", bits, ir.Bits(32)))
 
     # --- emission ---------------------------------------------------------------------------------
 
     def emit(self, value: ir.Expression) -> None:
-        self._emit(self.place(value).c, value.type, value.loc)
+        self._emit(self.place(value).c, source(value), value.type, value.loc)
 
-    def _emit(self, place: str, type_: ir.Type, loc: ir.Loc) -> None:
+    def _emit(self, place: str, name: str, type_: ir.Type, loc: ir.Loc) -> None:
         match type_:
             case ir.Header():
-                self._emit_header(place, type_, loc)
+                self._emit_header(place, name, type_, loc)
             case ir.HeaderStack(element=element, size=size):
                 for i in range(size):
-                    self._emit(f"{place}.e[{i}]", element, loc)
+                    self._emit(f"{place}.e[{i}]", f"{name}[{i}]", element, loc)
             case ir.Composite() | ir.Tuple():
-                for name, member in members(type_):
-                    self._emit(f"{place}.{name}", member, loc)
+                for field, member in members(type_):
+                    self._emit(f"{place}.{field}", f"{name}.{p4_name(field)}", member, loc)
             case _:
                 raise unsupported(loc, f"emit of {type_}")
 
-    def _emit_header(self, place: str, header: ir.Header, loc: ir.Loc) -> None:
+    def _emit_header(self, place: str, name: str, header: ir.Header, loc: ir.Loc) -> None:
         size = header_bytes(header, loc)
         length = self._length(place, header, loc)
         with self.out.block(f"if ({place}.valid)"):
@@ -204,7 +208,14 @@ class HeaderWriter(ExternWriter):
                     pieces.append(Piece(value, ir.Bits(bits.width)))
             self._write(pointer, pieces)
             self.out.add(f"c->p.out_length += {length if varbit_of(header) else size};")
+            self.hook("emit", name, loc, *_fields(place, header))
 
     def _write(self, pointer: str, pieces: list[Piece]) -> None:
         for line in write_bits(pointer, pieces):
             self.out.add(line)
+
+
+def _fields(place: str, header: ir.Header) -> Iterator[Datum]:
+    """All fields, for a trace."""
+    for path, leaf in flatten(header):
+        yield p4_name(path.removeprefix(".")), f"{place}{path}", leaf

@@ -53,6 +53,8 @@ class _ParserWriter(StatementWriter):
     def _state(self, state: ir.State) -> None:
         self.out.add(f"{self._label(state.name)}: P4_UNUSED;")
         with self.out.block():
+            top = self.parser is self.context.program.parser
+            self.hook("state", state.name if top else f"{self.parser.name}.{state.name}", state.loc)
             if self.loop:
                 self.fail("ParserTimeout", f"++c->p.steps > {MOST_STEPS}")
             self.statements(state.body)

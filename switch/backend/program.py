@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from switch import ir
 from switch.backend import analysis
@@ -15,17 +16,31 @@ from switch.backend.literals import constant, entry_match
 from switch.backend.matches import pack_match
 from switch.backend.parsers import write_parser
 from switch.backend.text import Lines, identifier
+from switch.backend.trace import Site
 from switch.runtime.entries import Entry
 
 
-def generate(program: ir.Program) -> str:
-    """C for one program; raises CompileError for what is not supported."""
-    context = Context(program)
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A program in C, and the places that its trace tells of."""
+
+    text: str
+    sites: tuple[Site, ...]
+
+
+def generate(program: ir.Program, *, trace: bool = False) -> Code:
+    """C for one program; raises CompileError for what is not supported.
+
+    With `trace` it tells of each packet what happens to it; the sites are the same without.
+    """
+    context = Context(program, trace=trace)
     context.names.of("reserved", "frame")
     _write_code(context)
     packet = _packet(context)
     head = Lines()
     head.add(f"#define P4_BIG_LIMBS {analysis.big_limbs(program)}")
+    if trace:
+        head.add("#define P4_TRACE")
     used = analysis.fields_read(program)
     for field, macro in (
         ("ingress_global_timestamp", "P4_USES_INGRESS_TIME"),
@@ -40,7 +55,8 @@ def generate(program: ir.Program) -> str:
     description = _description(context)
     parts = [head, context.types.definitions, packet, context.frames, context.prototypes]
     parts += [context.functions, blocks, description]
-    return "\n".join(map(str, parts)) + '\n#include "simple_switch.h"\n'
+    text = "\n".join(map(str, parts)) + '\n#include "simple_switch.h"\n'
+    return Code(text, tuple(context.trace.sites))
 
 
 def _places(params: Sequence[ir.Param], *places: str) -> dict[ir.Variable, str]:

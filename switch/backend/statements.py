@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from switch import ir
+from switch.backend import representation as rep
 from switch.backend.context import Context
 from switch.backend.headers import HeaderWriter
+from switch.backend.source import source
 from switch.backend.text import Lines
 from switch.frontend.errors import unsupported
 
@@ -37,7 +39,9 @@ class StatementWriter(HeaderWriter):
             case ir.CallStatement(call=call):
                 self.call(call)
             case ir.If(condition=condition, then=then, otherwise=otherwise):
-                with self.out.block(f"if ({self.value(condition)})"):
+                holds = self.value(condition)
+                self.hook("condition", source(condition), statement.loc, ("", holds, ir.Bool()))
+                with self.out.block(f"if ({holds})"):
                     self.statement(then)
                 if otherwise is not None:
                     self.out.lines[-1] += " else {"
@@ -58,6 +62,7 @@ class StatementWriter(HeaderWriter):
             case ir.Return(value=value):
                 self.out.add(self.leave if value is None else f"return {self.value(value)};")
             case ir.Exit():
+                self.hook("exit", "exit", statement.loc)
                 self.out.add("c->p.exited = true;")
                 self.out.add(self.leave)
             case _:
@@ -65,6 +70,8 @@ class StatementWriter(HeaderWriter):
 
     def _declare(self, variable: ir.Variable, value: ir.Expression | None) -> None:
         initial = self.types.zero(variable.type) if value is None else self.value(value)
+        if value is not None:
+            self._assigned(ir.Var(variable.type, variable.loc, variable), initial, value)
         if variable in self.variables:
             self.out.add(f"{self.variables[variable]} = {initial};")
             return
@@ -84,10 +91,18 @@ class StatementWriter(HeaderWriter):
                 self.out.add(f"{stack}.e[{i}] = {element};")
             return
         place = self.place(target)
-        self.store(place, self.value(value))
+        new = self.value(value)
+        self._assigned(target, new, value)
+        self.store(place, new)
         if isinstance(target.type, ir.Header):
             for other in self._others(target):
                 self.out.add(f"if ({place.c}.valid) {other}.valid = false;")
+
+    def _assigned(self, target: ir.Expression, new: str, value: ir.Expression) -> None:
+        if rep.is_scalar(target.type):
+            self.hook("assign", source(target), target.loc, ("", new, target.type))
+        else:
+            self.hook("assign", f"{source(target)} = {source(value)}", target.loc)
 
     # --- branches and loops -----------------------------------------------------------------------
 
@@ -104,6 +119,7 @@ class StatementWriter(HeaderWriter):
     def _switch_value(self, statement: ir.SwitchValue) -> None:
         type_ = statement.expression.type
         value = self.temporary(type_, self.value(statement.expression))
+        self.hook("switch", source(statement.expression), statement.loc, ("", value, type_))
         conditions = [
             None
             if labels is None
@@ -154,12 +170,16 @@ class StatementWriter(HeaderWriter):
     def call(self, expression: ir.Expression) -> str:
         match expression:
             case ir.SetValid(header=header):
+                self.hook("request", f"{source(header)}.setValid", expression.loc)
                 self.set_valid(header)
             case ir.SetInvalid(header=header):
+                self.hook("request", f"{source(header)}.setInvalid", expression.loc)
                 self.set_invalid(header)
             case ir.PushFront(stack=stack, count=count):
+                self.hook("request", f"{source(stack)}.push_front", expression.loc)
                 self.push_front(stack, count)
             case ir.PopFront(stack=stack, count=count):
+                self.hook("request", f"{source(stack)}.pop_front", expression.loc)
                 self.pop_front(stack, count)
             case ir.Extract():
                 self.extract(expression)

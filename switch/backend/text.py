@@ -34,6 +34,11 @@ def identifier(name: str) -> str:
     return re.sub(r"\W", "_", name) + "_"
 
 
+def p4_name(path: str) -> str:
+    """The field names of a C path of identifiers."""
+    return ".".join(name.removesuffix("_") for name in path.split("."))
+
+
 class Names:
     """One C name per object, unique in its scope."""
 

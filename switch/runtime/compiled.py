@@ -12,17 +12,26 @@ from pathlib import Path
 from switch import frontend, ir
 from switch.backend.build import build, cache_directory, content_hash, store
 from switch.backend.program import generate
+from switch.backend.trace import Site
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
     program: ir.Program
     library: Path
+    sites: tuple[Site, ...]
+    sanitize: bool
 
 
 def compile_program(program: ir.Program, *, sanitize: bool = False) -> Compiled:
     """Back end and C compiler only."""
-    return Compiled(program, build(generate(program), sanitize=sanitize))
+    code = generate(program)
+    return Compiled(program, build(code.text, sanitize=sanitize), code.sites, sanitize)
+
+
+def tracing_library(compiled: Compiled) -> Path:
+    """The same program built for tracing: it runs on the state that the plain build has made."""
+    return build(generate(compiled.program, trace=True).text, sanitize=compiled.sanitize)
 
 
 def compile_source(

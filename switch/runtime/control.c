@@ -49,10 +49,16 @@ static uint64_t *put(uint64_t *to, const uint64_t *words, uint32_t count)
     return to + count;
 }
 
-static uint64_t *put_row(const struct p4_table *t, struct p4_entry *e, const uint64_t *mask,
-                         uint64_t *to)
+uint32_t p4_row_words(const struct p4_table_type *type)
+{
+    return P4_ROW_HEAD + type->key_words * (type->ranges ? 4 : 2) + type->data_words;
+}
+
+uint64_t *p4_put_row(const struct p4_table *t, struct p4_entry *e, uint64_t *to)
 {
     uint32_t words = t->type->key_words;
+    /* A default entry has no mask: its (zero) key stands in. */
+    const uint64_t *mask = e == t->missed ? e->words : p4_entry_mask(t, e);
     *to++ = (uint64_t)e->priority;
     *to++ = e->action;
     *to++ = e->flags;
@@ -72,7 +78,7 @@ int p4s_table_get(struct p4s *s, uint32_t table, const struct p4_match *match, u
     p4s_lock(s);
     struct p4_entry *e = p4_table_find(t, match);
     if (e)
-        put_row(t, e, p4_entry_mask(t, e), row);
+        p4_put_row(t, e, row);
     p4s_unlock(s);
     return e ? P4_OK : P4_NO_ENTRY;
 }
@@ -85,7 +91,7 @@ uint32_t p4s_table_read(struct p4s *s, uint32_t table, uint64_t *out, uint32_t r
     for (uint32_t i = 0; seen < rows && i < t->pool_used; i++) {
         struct p4_entry *e = p4_entry_at(t, i);
         if (e->in_use) {
-            out = put_row(t, e, p4_entry_mask(t, e), out);
+            out = p4_put_row(t, e, out);
             seen++;
         }
     }
@@ -110,8 +116,7 @@ void p4s_default_reset(struct p4s *s, uint32_t table)
 void p4s_default_get(struct p4s *s, uint32_t table, uint64_t *row)
 {
     p4s_lock(s);
-    /* A default entry has no mask: its (zero) key stands in. */
-    put_row(&s->tables[table], s->tables[table].missed, s->tables[table].missed->words, row);
+    p4_put_row(&s->tables[table], s->tables[table].missed, row);
     p4s_unlock(s);
 }
 
@@ -360,15 +365,13 @@ static void collect(void *ctx, uint32_t port, const uint8_t *data, uint32_t leng
     c->size = needed;
 }
 
-uint8_t *p4s_collect(struct p4s *s, uint32_t port, const uint8_t *data, uint32_t length,
-                     uint64_t *size)
+uint8_t *p4_collect(struct p4s *s, uint32_t port, const uint8_t *data, uint32_t length,
+                    uint64_t *size)
 {
     struct collection c = {.records = malloc(2048), .capacity = 2048};
     if (!c.records)
         return NULL;
-    p4s_lock(s);
     p4s_process(s, port, data, length, collect, &c);
-    p4s_unlock(s);
     if (c.failed) {
         free(c.records);
         return NULL;
@@ -377,7 +380,16 @@ uint8_t *p4s_collect(struct p4s *s, uint32_t port, const uint8_t *data, uint32_t
     return c.records;
 }
 
-void p4s_release(uint8_t *records)
+uint8_t *p4s_collect(struct p4s *s, uint32_t port, const uint8_t *data, uint32_t length,
+                     uint64_t *size)
+{
+    p4s_lock(s);
+    uint8_t *records = p4_collect(s, port, data, length, size);
+    p4s_unlock(s);
+    return records;
+}
+
+void p4s_release(void *records)
 {
     free(records);
 }

@@ -10,6 +10,10 @@
 
 enum { P4_ROW_HEAD = 6 };
 
+uint32_t p4_row_words(const struct p4_table_type *type);
+/* Write one row; the result is what comes after it. The caller holds the lock. */
+uint64_t *p4_put_row(const struct p4_table *t, struct p4_entry *e, uint64_t *to);
+
 bool p4s_reset(struct p4s *s);
 
 int p4s_table_insert(struct p4s *s, uint32_t table, const struct p4_match *match, uint32_t action,
@@ -70,7 +74,20 @@ uint32_t p4s_digest_take(struct p4s *s, uint32_t *digest, uint64_t *data, uint32
  * that p4s_release frees. NULL when memory is out. */
 uint8_t *p4s_collect(struct p4s *s, uint32_t port, const uint8_t *data, uint32_t length,
                      uint64_t *size);
-void p4s_release(uint8_t *records);
+void p4s_release(void *records);
+/* The same for a caller that holds the lock. */
+uint8_t *p4_collect(struct p4s *s, uint32_t port, const uint8_t *data, uint32_t length,
+                    uint64_t *size);
+
+/* Trace packets that come in on these ports (a bit each of 8 words), up to `most` of them. Only a
+ * program built for tracing traces; what messages there are is kept in any case. */
+void p4s_trace_start(struct p4s *s, const uint64_t *ports, uint64_t most);
+/* All records so far, in memory that p4s_release frees, and how many words; NULL when there is
+ * none. *lost is how many were left out for want of room. */
+uint64_t *p4s_trace_take(struct p4s *s, uint64_t *count, uint64_t *lost);
+/* As p4s_collect, with the packet's own record; *count is 0 if that did not fit. */
+uint8_t *p4s_trace_one(struct p4s *s, uint32_t port, const uint8_t *data, uint32_t length,
+                       uint64_t *size, uint64_t **words, uint64_t *count);
 
 /* `repeat` rounds over `count` packets of one buffer; nanoseconds. totals: packets, bytes out. */
 uint64_t p4s_benchmark(struct p4s *s, uint32_t port, const uint8_t *data, const uint32_t *lengths,

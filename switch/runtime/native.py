@@ -75,6 +75,12 @@ _SIGNATURES: Final[dict[str, tuple[object, tuple[object, ...]]]] = {
     "p4s_digest_take": (U32, (Pointer, Pointer, Pointer, U32)),
     "p4s_collect": (Pointer, (Pointer, U32, ctypes.c_char_p, U32, Pointer)),
     "p4s_release": (None, (Pointer,)),
+    "p4s_trace_start": (None, (Pointer, Pointer, U64)),
+    "p4s_trace_take": (Pointer, (Pointer, Pointer, Pointer)),
+    "p4s_trace_one": (
+        Pointer,
+        (Pointer, U32, ctypes.c_char_p, U32, Pointer, Pointer, Pointer),
+    ),
     "p4s_benchmark": (U64, (Pointer, U32, ctypes.c_char_p, Pointer, U32, U32, Pointer)),
     "p4s_statistics": (None, (Pointer, Pointer)),
 }

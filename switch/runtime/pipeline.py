@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from switch import ir
 from switch.runtime import native
-from switch.runtime.compiled import Compiled, compile_source
+from switch.runtime.compiled import Compiled, compile_source, tracing_library
 from switch.runtime.entries import (
     ConstTable,
     Digest,
@@ -35,6 +36,7 @@ from switch.runtime.entries import (
     UnknownName,
 )
 from switch.runtime.objects import Array, Objects, Table, look_up
+from switch.runtime.trace import Decoder, Trace
 
 __all__ = [
     "ConstTable",
@@ -74,7 +76,11 @@ class Pipeline:
         self.program: ir.Program = compiled.program
         self.cpu_port = cpu_port
         self._objects = Objects(compiled.program)
+        self._compiled = compiled
         self._library = native.load(compiled.library)
+        self._tracing: ctypes.CDLL | None = None  # once a packet is traced
+        self._traced = False
+        self._decoder = Decoder(compiled.program, compiled.sites, self._objects)
         self._c: int | None = self._library.p4s_new(drop_port)
         if not self._c:
             raise MemoryError("no memory for the state of the P4 program")
@@ -118,7 +124,8 @@ class Pipeline:
     @property
     def process_function(self) -> int:
         """Address of the C function `p4s_process`."""
-        return native.address(self._library, "p4s_process")
+        library = self._tracing if self._traced else None
+        return native.address(library or self._library, "p4s_process")
 
     @property
     def lock_function(self) -> int:
@@ -156,18 +163,77 @@ class Pipeline:
         )
         if not records:
             raise MemoryError("no memory for what the pipeline sent")
+        return _packets(self._taken(records, size.value))
+
+    def _taken(self, memory: int | None, size: int) -> bytes:
+        """Bytes that the C side has made for us; they are freed there."""
+        if not memory:
+            return b""
         try:
-            data = ctypes.string_at(records, size.value)
+            return ctypes.string_at(memory, size)
         finally:
-            self._library.p4s_release(records)
-        out: list[tuple[int, bytes]] = []
-        at = 0
-        while at < len(data):
-            out_port, length = struct.unpack_from("=II", data, at)
-            at += 8
-            out.append((out_port, data[at : at + length]))
-            at += length
-        return out
+            self._library.p4s_release(memory)
+
+    # --- traces -----------------------------------------------------------------------------------
+
+    def _load_tracing(self) -> ctypes.CDLL:
+        """A second build of the program, with hooks; it works on the same state."""
+        if self._tracing is None:
+            self._tracing = native.load(tracing_library(self._compiled))
+        return self._tracing
+
+    def trace(self, port: int, packet: bytes) -> Trace:
+        """One packet in, as `process` does it: what happens to it step by step, and what comes out.
+
+        The first time takes as long as compiling the program.
+        """
+        self._check_port(port)
+        library = self._load_tracing()
+        size, count, words = native.U64(), native.U64(), native.Pointer()
+        records = library.p4s_trace_one(
+            self.handle,
+            port,
+            packet,
+            len(packet),
+            ctypes.byref(size),
+            ctypes.byref(words),
+            ctypes.byref(count),
+        )
+        if not records:
+            raise MemoryError("no memory for what the pipeline sent")
+        out = _packets(self._taken(records, size.value))
+        traces = list(self._decoder.traces(self._taken(words.value, 8 * count.value)))
+        if not traces:
+            raise MemoryError("no memory for the trace of this packet")
+        return replace(traces[0], out=tuple(out))
+
+    def start_trace(self, ports: Iterable[int] = (), most: int | None = None) -> None:
+        """Keep traces of what comes in on these ports (none: all), of up to `most` packets.
+
+        It holds for packets that go through `process_function` as it is from now on.
+        """
+        self._load_tracing()
+        self._traced = True
+        self._keep(sum(1 << port for port in ports) or (1 << 512) - 1, most)
+
+    def stop_trace(self) -> None:
+        """Keep messages only, as before; `process_function` is the plain one again."""
+        self._traced = False
+        self.keep_messages()
+
+    def keep_messages(self) -> None:
+        """Keep what the program says by itself: log_msg, and assertions that fail."""
+        self._keep(0, 0)
+
+    def _keep(self, ports: int, most: int | None) -> None:
+        bits = native.words(ports >> 64 * i & (1 << 64) - 1 for i in range(8))
+        self._library.p4s_trace_start(self.handle, bits, (1 << 64) - 1 if most is None else most)
+
+    def take_traces(self) -> tuple[list[Trace], int]:
+        """What was kept since the last call, and of how many packets there was no room for more."""
+        count, lost = native.U64(), native.U64()
+        words = self._library.p4s_trace_take(self.handle, ctypes.byref(count), ctypes.byref(lost))
+        return list(self._decoder.traces(self._taken(words, 8 * count.value))), lost.value
 
     def benchmark(self, port: int, packets: Sequence[bytes], repeat: int) -> float:
         """Seconds for `repeat` rounds over the packets, inside C, outputs counted and dropped."""
@@ -541,6 +607,18 @@ class Pipeline:
         self._library.p4s_statistics(self.handle, values)
         names = ("endless_packets", "failed_assertions", "dropped_digests")
         return dict(zip(names, values, strict=True))
+
+
+def _packets(records: bytes) -> list[tuple[int, bytes]]:
+    """What p4s_collect gave."""
+    out: list[tuple[int, bytes]] = []
+    at = 0
+    while at < len(records):
+        out_port, length = struct.unpack_from("=II", records, at)
+        at += 8
+        out.append((out_port, records[at : at + length]))
+        at += length
+    return out
 
 
 def _meter_config(words: native.Words) -> MeterConfig | None:

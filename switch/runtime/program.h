@@ -8,6 +8,7 @@
 #include "p4s.h"
 #include "replication.h"
 #include "table.h"
+#include "trace.h"
 
 #include <pthread.h>
 
@@ -57,6 +58,7 @@ struct p4s {
     struct packet *spare;        /* free packets */
     uint64_t endless;            /* dropped: went round more often than P4_MOST_PASSES */
     uint64_t failed_asserts;
+    struct p4_trace trace;
     pthread_mutex_t lock;
 };
 
@@ -82,6 +84,7 @@ struct p4_packet {
     bool exited, failed; /* exit was called; an assertion failed */
     bool checksum_error;
     bool cloned, resubmitted, recirculated;
+    uint16_t copy; /* numbers a trace's packets: 0 is the one that came in */
     uint32_t clone_session;
     uint32_t clone_list, resubmit_list, recirculate_list;
     uint32_t digest; /* index + 1 of the digest to send after ingress */

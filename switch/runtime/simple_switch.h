@@ -48,6 +48,7 @@ static void p4_parse(struct p4s *s, struct packet *c)
     c->p.parsed = c->p.error = c->p.steps = 0;
     c->p.checksum_error = false;
     program_parse(s, c);
+    P4_TRACE_EVENT(s, c, P4_TRACE_PARSED, c->p.error, c->p.parsed);
 }
 
 /* --- copies ----------------------------------------------------------------------------------- */
@@ -104,6 +105,8 @@ static void p4_wait(struct p4s *s, struct packet *c)
 static void p4_clone_egress(struct p4s *s, const struct packet *c)
 {
     const struct p4_replicas *replicas = p4_clone_session(&s->replication, c->p.clone_session);
+    if (!replicas || !replicas->count)
+        P4_TRACE_EVENT(s, c, P4_TRACE_NO_SESSION, c->p.clone_session);
     for (uint32_t i = 0; replicas && i < replicas->count; i++) {
         struct packet *copy = p4_copy_packet(s, c);
         if (!copy)
@@ -114,6 +117,8 @@ static void p4_clone_egress(struct p4s *s, const struct packet *c)
         copy->std.egress_rid_ = replicas->list[i].instance & 0xffff;
         copy->p.truncate = replicas->truncate ? replicas->truncate : UINT32_MAX;
         copy->p.egress = replicas->list[i].port;
+        P4_TRACE_COPY(s, c, copy, P4_TRACE_CLONE, c->p.clone_session, replicas->list[i].port,
+                      copy->std.egress_rid_);
         p4_wait(s, copy);
     }
 }
@@ -133,6 +138,7 @@ static void p4_recirculate(struct p4s *s, const struct packet *c)
     program_preserve(again, c, c->p.recirculate_list);
     again->std.instance_type_ = P4_RECIRCULATED;
     again->std.packet_length_ = c->p.out_length;
+    P4_TRACE_COPY(s, c, again, P4_TRACE_RECIRCULATE, c->p.out_length);
     p4_wait(s, again);
 }
 
@@ -150,18 +156,22 @@ static void p4_run_egress(struct p4s *s, struct packet *c, uint32_t port, p4s_em
     c->std.egress_global_timestamp_ = (p4_now_ns() - s->origin_ns) / 1000 & 0xffffffffffffull;
 #endif
     c->p.exited = false;
+    P4_TRACE_EVENT(s, c, P4_TRACE_EGRESS, port, c->std.egress_rid_);
     program_egress(s, c);
     if (P4_UNLIKELY(c->p.cloned)) {
         p4_clone_egress(s, c);
         c->p.cloned = false;
     }
-    if (c->std.egress_spec_ == s->drop_port)
+    if (c->std.egress_spec_ == s->drop_port) {
+        P4_TRACE_EVENT(s, c, P4_TRACE_DROPPED);
         return;
+    }
     program_compute(s, c);
     c->p.out_length = 0;
     program_deparse(s, c);
     if (P4_UNLIKELY(c->p.failed)) {
         s->failed_asserts++;
+        P4_TRACE_EVENT(s, c, P4_TRACE_FAILED);
         return;
     }
     uint32_t payload = c->p.length - c->p.parsed;
@@ -170,11 +180,13 @@ static void p4_run_egress(struct p4s *s, struct packet *c, uint32_t port, p4s_em
     if (payload)
         memcpy(s->out + c->p.out_length, c->p.data + c->p.parsed, payload);
     c->p.out_length += payload;
-    if (P4_UNLIKELY(c->p.recirculated))
+    if (P4_UNLIKELY(c->p.recirculated)) {
         p4_recirculate(s, c);
-    else
-        emit(ctx, port, s->out,
-             c->p.out_length < c->p.truncate ? c->p.out_length : c->p.truncate);
+    } else {
+        uint32_t sent = c->p.out_length < c->p.truncate ? c->p.out_length : c->p.truncate;
+        P4_TRACE_EVENT(s, c, P4_TRACE_OUT, port, sent, c->p.out_length);
+        emit(ctx, port, s->out, sent);
+    }
 }
 
 /* --- ingress ---------------------------------------------------------------------------------- */
@@ -184,10 +196,17 @@ static void p4_clone_ingress(struct p4s *s, const struct packet *c, uint32_t ing
                              p4s_emit emit, void *ctx)
 {
     const struct p4_replicas *replicas = p4_clone_session(&s->replication, c->p.clone_session);
-    struct packet *clone = replicas && replicas->count ? p4_take_packet(s) : NULL;
+    if (!replicas || !replicas->count) {
+        P4_TRACE_EVENT(s, c, P4_TRACE_NO_SESSION, c->p.clone_session);
+        return;
+    }
+    struct packet *clone = p4_take_packet(s);
     if (!clone)
         return;
+    const struct p4_replica *last = &replicas->list[replicas->count - 1];
     p4_start_packet(clone, c->p.data, c->p.length);
+    P4_TRACE_COPY(s, c, clone, P4_TRACE_CLONE, c->p.clone_session, last->port,
+                  last->instance & 0xffff);
     clone->p.ingress_length = c->p.ingress_length;
     clone->std.ingress_port_ = ingress_port & 0x1ff;
     p4_parse(s, clone);
@@ -204,10 +223,11 @@ static void p4_clone_ingress(struct p4s *s, const struct packet *c, uint32_t ing
             break;
         copy->p.truncate = clone->p.truncate;
         copy->std.egress_rid_ = replicas->list[i].instance & 0xffff;
+        P4_TRACE_COPY(s, c, copy, P4_TRACE_CLONE, c->p.clone_session, replicas->list[i].port,
+                      copy->std.egress_rid_);
         p4_run_egress(s, copy, replicas->list[i].port, emit, ctx);
         p4_give_packet(s, copy);
     }
-    const struct p4_replica *last = &replicas->list[replicas->count - 1];
     clone->std.egress_rid_ = last->instance & 0xffff;
     p4_run_egress(s, clone, last->port, emit, ctx);
     p4_give_packet(s, clone);
@@ -217,11 +237,15 @@ static void p4_multicast(struct p4s *s, struct packet *c, p4s_emit emit, void *c
 {
     const struct p4_replicas *replicas = p4_multicast_group(&s->replication, c->std.mcast_grp_);
     c->std.instance_type_ = P4_REPLICATED;
+    if (!replicas || !replicas->count)
+        P4_TRACE_EVENT(s, c, P4_TRACE_NO_GROUP, c->std.mcast_grp_);
     for (uint32_t i = 0; replicas && i < replicas->count; i++) {
         struct packet *copy = p4_copy_packet(s, c);
         if (!copy)
             return;
         copy->std.egress_rid_ = replicas->list[i].instance & 0xffff;
+        P4_TRACE_COPY(s, c, copy, P4_TRACE_MULTICAST, c->std.mcast_grp_, replicas->list[i].port,
+                      copy->std.egress_rid_);
         p4_run_egress(s, copy, replicas->list[i].port, emit, ctx);
         p4_give_packet(s, copy);
     }
@@ -239,6 +263,7 @@ static void p4_resubmit(struct p4s *s, const struct packet *c)
     program_preserve(again, c, c->p.resubmit_list);
     again->std.instance_type_ = P4_RESUBMITTED;
     again->std.packet_length_ = c->p.length;
+    P4_TRACE_COPY(s, c, again, P4_TRACE_RESUBMIT);
     p4_wait(s, again);
 }
 
@@ -251,9 +276,11 @@ static void p4_run_ingress(struct p4s *s, struct packet *c, p4s_emit emit, void 
     c->std.parser_error_ = c->p.error;
     c->std.checksum_error_ = c->p.checksum_error;
     c->p.exited = false;
+    P4_TRACE_EVENT(s, c, P4_TRACE_INGRESS, ingress_port, c->std.instance_type_);
     program_ingress(s, c);
     if (P4_UNLIKELY(c->p.failed)) {
         s->failed_asserts++;
+        P4_TRACE_EVENT(s, c, P4_TRACE_FAILED);
         return;
     }
     if (P4_UNLIKELY(c->p.cloned)) {
@@ -269,6 +296,8 @@ static void p4_run_ingress(struct p4s *s, struct packet *c, p4s_emit emit, void 
     } else if (c->std.egress_spec_ != s->drop_port) {
         c->std.instance_type_ = P4_NORMAL;
         p4_run_egress(s, c, c->std.egress_spec_, emit, ctx);
+    } else {
+        P4_TRACE_EVENT(s, c, P4_TRACE_DROPPED);
     }
 }
 
@@ -283,6 +312,7 @@ static P4_COLD void p4_run_waiting(struct p4s *s, p4s_emit emit, void *ctx)
             s->last = NULL;
         if (passes >= P4_MOST_PASSES) {
             s->endless++;
+            P4_TRACE_EVENT(s, c, P4_TRACE_ENDLESS);
         } else if (c->p.egress != P4_NONE) {
             p4_run_egress(s, c, c->p.egress, emit, ctx);
         } else {
@@ -296,6 +326,7 @@ void p4s_process(struct p4s *s, uint32_t port, const uint8_t *data, uint32_t len
                  void *ctx)
 {
     struct packet *c = s->main;
+    P4_TRACE_BEGIN(s, port, length);
     p4_start_packet(c, data, length);
     c->std.ingress_port_ = port & 0x1ff;
     c->std.packet_length_ = length;
@@ -305,4 +336,5 @@ void p4s_process(struct p4s *s, uint32_t port, const uint8_t *data, uint32_t len
     p4_run_ingress(s, c, emit, ctx);
     if (P4_UNLIKELY(s->first != NULL))
         p4_run_waiting(s, emit, ctx);
+    P4_TRACE_END(s);
 }

@@ -115,6 +115,7 @@ void p4s_free(struct p4s *s)
     free(s->main);
     free(s->out);
     free(s->scratch);
+    free(s->trace.words);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
