@@ -365,28 +365,21 @@ static void collect(void *ctx, uint32_t port, const uint8_t *data, uint32_t leng
     c->size = needed;
 }
 
-uint8_t *p4_collect(struct p4s *s, uint32_t port, const uint8_t *data, uint32_t length,
-                    uint64_t *size)
+uint8_t *p4s_collect(struct p4s *s, uint32_t port, const uint8_t *data, uint32_t length,
+                     uint64_t *size)
 {
     struct collection c = {.records = malloc(2048), .capacity = 2048};
     if (!c.records)
         return NULL;
+    p4s_lock(s);
     p4s_process(s, port, data, length, collect, &c);
+    p4s_unlock(s);
     if (c.failed) {
         free(c.records);
         return NULL;
     }
     *size = c.size;
     return c.records;
-}
-
-uint8_t *p4s_collect(struct p4s *s, uint32_t port, const uint8_t *data, uint32_t length,
-                     uint64_t *size)
-{
-    p4s_lock(s);
-    uint8_t *records = p4_collect(s, port, data, length, size);
-    p4s_unlock(s);
-    return records;
 }
 
 void p4s_release(void *records)

@@ -75,9 +75,6 @@ uint32_t p4s_digest_take(struct p4s *s, uint32_t *digest, uint64_t *data, uint32
 uint8_t *p4s_collect(struct p4s *s, uint32_t port, const uint8_t *data, uint32_t length,
                      uint64_t *size);
 void p4s_release(void *records);
-/* The same for a caller that holds the lock. */
-uint8_t *p4_collect(struct p4s *s, uint32_t port, const uint8_t *data, uint32_t length,
-                    uint64_t *size);
 
 /* Trace packets that come in on these ports (a bit each of 8 words), up to `most` of them. Only a
  * program built for tracing traces; what messages there are is kept in any case. */

@@ -171,7 +171,7 @@ uint8_t *p4s_trace_one(struct p4s *s, uint32_t port, const uint8_t *data, uint32
     t->words = NULL;
     t->used = t->size = 0;
     t->alone = true;
-    uint8_t *records = p4_collect(s, port, data, length, size);
+    uint8_t *records = p4s_collect(s, port, data, length, size);
     end_record(t);
     *words = t->words;
     *count = t->full ? 0 : t->used;
