@@ -7,20 +7,24 @@ import os
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
+from weakref import WeakSet
 
 import numpy as np
 
 from hosts.agent import frames, store
 from hosts.agent._core import BATCH, Core, Query
 from hosts.agent.channel import Incoming, Server
+from hosts.agent.copies import Copies
 from hosts.agent.counters import Counters
 from hosts.agent.emigration import MAX_LANES, Emigration
 from hosts.agent.frames import Kind
 from hosts.agent.immigration import Immigrations, Packet
-from hosts.agent.mover import FINAL
+from hosts.agent.mover import FINAL, Mover, Protocol
 from hosts.agent.node import Node, address
+from hosts.agent.precopy import Precopy
 from hosts.agent.sweep import Sweeper
 from hosts.agent.table import State, Table
 from hosts.wire import GROUPS, Flags, Op
@@ -79,7 +83,7 @@ class Agent:
             self._socket.close()
             raise StartError(str(error)) from None
         self.counters = Counters(self.core)
-        self.emigrations: dict[int, Emigration] = {}
+        self.emigrations: dict[int, Mover] = {}
         self.node = Node(
             own,
             self.table,
@@ -90,8 +94,10 @@ class Agent:
             self._writable,
         )
         self.immigrations = Immigrations(self.node)
+        self.copies = Copies(self.node, self.immigrations)
         self._sweeper = Sweeper(self.node)
         self._server: asyncio.Server | None = None
+        self._incoming: WeakSet[Incoming] = WeakSet()
         self._housekeeping: asyncio.TimerHandle | None = None
         self._restore()
 
@@ -100,13 +106,7 @@ class Agent:
         own = self.settings.own
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(
-                lambda: Incoming(
-                    self._link_up, self._frame, lambda: self.counters.add("channel_malformed")
-                ),
-                own.ip,
-                own.channel_port,
-            )
+            self._server = await loop.create_server(self._accept, own.ip, own.channel_port)
         except OSError as error:
             self._socket.close()
             reason = os.strerror(error.errno) if error.errno else str(error)
@@ -117,6 +117,12 @@ class Agent:
         loop.add_reader(self._socket.fileno(), self._readable)
         self._housekeep()
         return self
+
+    def _accept(self) -> Incoming:
+        malformed = partial(self.counters.add, "channel_malformed")
+        incoming = Incoming(self._link_up, self._frame, malformed)
+        self._incoming.add(incoming)
+        return incoming
 
     def _housekeep(self) -> None:
         self.core.forget(_IDLE_SECONDS)
@@ -136,6 +142,8 @@ class Agent:
             link.close()
         if self._server is not None:
             self._server.close()
+        for incoming in self._incoming:
+            incoming.close()
         self._socket.close()
 
     # --- queries ----------------------------------------------------------------------------------
@@ -227,6 +235,8 @@ class Agent:
             self.core.learn(body)
         elif kind in (Kind.PREPARE, Kind.KEYS, Kind.PULLED):
             self.immigrations.handle(peer, kind, body)
+        elif kind in (Kind.CLEAR, Kind.COPY, Kind.TAKE):
+            self.copies.handle(peer, kind, body)
         else:
             number, body = frames.read_migration(body)
             emigration = self.emigrations.get(number)
@@ -300,10 +310,17 @@ class Agent:
             self.immigrations.accept(number, source, ranges)
         except ValueError as error:
             raise NotReadyError(str(error)) from None
+        self._sweeper.keep(ranges)
 
     def emigrate(
-        self, number: int, destination: Server, ranges: Sequence[range], lanes: int, throttle: int
-    ) -> Emigration:
+        self,
+        number: int,
+        destination: Server,
+        ranges: Sequence[range],
+        lanes: int,
+        throttle: int,
+        protocol: Protocol = Protocol.NETMIGRATE,
+    ) -> Mover:
         """Be the source of a migration. Idempotent while the migration is not over."""
         self._ready()
         _check(ranges)
@@ -329,12 +346,12 @@ class Agent:
                 group = groups.start + int(place)
                 raise NotReadyError(f"group {group} is {name} here, it cannot be sent")
         self.node.know(destination)
-        emigration = Emigration(
+        mover = partial(Emigration, lanes=lanes) if protocol is Protocol.NETMIGRATE else Precopy
+        emigration = mover(
             self.node,
             number=number,
             destination=destination,
             ranges=ranges,
-            lanes=lanes,
             throttle=throttle,
             emigrated=self._sweeper.add,
         )

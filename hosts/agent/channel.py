@@ -208,6 +208,10 @@ class Incoming(asyncio.Protocol):
         address = self._transport and self._transport.get_extra_info("peername")
         log.warning("channel from %s (server %d) closed: %s", address, self._peer, error)
         self._malformed()
+        self.close()
+
+    def close(self) -> None:
+        """Take nothing more."""
         self._queue.clear()
         self._queued = 0
         if self._transport is not None:

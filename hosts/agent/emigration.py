@@ -17,7 +17,7 @@ from hosts.agent.channel import Link, Server
 from hosts.agent.chunks import Chunks
 from hosts.agent.frames import Kind
 from hosts.agent.held import Held
-from hosts.agent.mover import FINAL, Mover, Status
+from hosts.agent.mover import FINAL, Mover, Protocol, Status
 from hosts.agent.node import Node, address
 from hosts.agent.store import keys_of
 from hosts.agent.table import State
@@ -51,6 +51,8 @@ class Lane:
 
 class Emigration(Mover):
     """Sends groups to a destination, a few at a time."""
+
+    protocol = Protocol.NETMIGRATE
 
     def __init__(
         self,

@@ -10,11 +10,14 @@ from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import Final, TypeAlias
 
+from hosts.wire import GROUPS
+
 MAGIC: Final = b"NMC1"
 LONGEST: Final = 1 << 30
 HEAD: Final = struct.Struct("!IB")
 _HELLO: Final = struct.Struct("!4sH")
 _MIGRATION: Final = struct.Struct("!H")
+_NUMBER: Final = struct.Struct("!Q")
 _GROUP_RECORDS: Final = struct.Struct("!HI")
 _HANDED: Final = struct.Struct("!IHBH")
 _KEY: Final = struct.Struct("!I")
@@ -33,6 +36,13 @@ class Kind(IntEnum):
     PULLED = 8  # migration, body as of KEYS
     HANDOVER = 9  # (client ip, client port, hops, datagram)*
     FAILED = 10  # migration, why
+    # of pre-copy; numbers grow, so what an earlier connection brings late is told apart
+    CLEAR = 11  # migration, number, group*: delete left-over copies of these
+    CLEARED = 12  # migration, group*
+    COPY = 13  # migration, number, body as of KEYS: replaces what the copy held
+    COPIED = 14  # migration, number
+    TAKE = 15  # migration, number, (group, completion records)*: every key of these is with you
+    TAKEN = 16  # migration, group*: the destination is the owner of these now
 
 
 class FrameError(ValueError):
@@ -76,32 +86,52 @@ def read_migration(body: memoryview) -> tuple[int, memoryview]:
     return _MIGRATION.unpack_from(body)[0], body[_MIGRATION.size :]
 
 
+def number(of: int) -> bytes:
+    """Return how CLEAR, COPY, COPIED and TAKE are numbered."""
+    return _NUMBER.pack(of)
+
+
+def read_number(body: memoryview) -> tuple[int, memoryview]:
+    """Return the number of CLEAR, COPY, COPIED or TAKE, and the rest."""
+    if len(body) < _NUMBER.size:
+        raise FrameError("a body too short for its number")
+    return _NUMBER.unpack_from(body)[0], body[_NUMBER.size :]
+
+
+def group_list(those: Iterable[int]) -> bytes:
+    """Return a list of groups."""
+    return b"".join(map(_MIGRATION.pack, those))
+
+
 def groups(number: int, those: Iterable[int]) -> bytes:
-    """Return the body of PREPARED and ARRIVED."""
-    return b"".join((_MIGRATION.pack(number), *map(_MIGRATION.pack, those)))
+    """Return the body of PREPARED, ARRIVED, CLEARED and TAKEN."""
+    return _MIGRATION.pack(number) + group_list(those)
 
 
 def read_groups(body: memoryview) -> list[int]:
-    """Return the groups of PREPARED and ARRIVED."""
+    """Return a list of groups."""
     if len(body) % 2:
         raise FrameError("a list of groups is cut short")
-    return [group for (group,) in _MIGRATION.iter_unpack(body)]
+    those = [group for (group,) in _MIGRATION.iter_unpack(body)]
+    if any(group >= GROUPS for group in those):
+        raise FrameError(f"group {max(those)}: 0 to {GROUPS - 1} exist")
+    return those
 
 
 def group_records(group: int, records: bytes) -> bytes:
-    """Return a group with its completion records, for PREPARE."""
+    """Return a group with its completion records, for PREPARE and TAKE."""
     return _GROUP_RECORDS.pack(group, len(records)) + records
 
 
 def read_group_records(body: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Return the groups and completion records of PREPARE."""
+    """Return the groups and completion records of PREPARE and TAKE."""
     while body:
         if len(body) < _GROUP_RECORDS.size:
             raise FrameError("PREPARE is cut short")
         group, length = _GROUP_RECORDS.unpack_from(body)
         body = body[_GROUP_RECORDS.size :]
-        if group >= 16384 or length > len(body):
-            raise FrameError("PREPARE is cut short or names a group beyond 16383")
+        if group >= GROUPS or length > len(body):
+            raise FrameError("PREPARE is cut short or names a group that does not exist")
         yield group, body[:length]
         body = body[length:]
 
@@ -147,7 +177,7 @@ def read_pull(body: memoryview) -> tuple[int, list[bytes]]:
             raise FrameError("PULL is cut short")
         keys.append(bytes(body[:length]))
         body = body[length:]
-    if group >= 16384:
+    if group >= GROUPS:
         raise FrameError(f"PULL of group {group}")
     return group, keys
 

@@ -62,6 +62,9 @@ class Immigration:
     peer: tuple[int, int]  # where its control packets come from
     here: dict[int, set[bytes]] = field(default_factory=dict)  # of its IMMIGRATING groups
     done: set[int] = field(default_factory=set)
+    # of pre-copy alone (hosts/agent/copies.py)
+    cleared: dict[int, None] = field(default_factory=dict)  # groups whose copies may be written
+    copied: int = 0  # the number of the last CLEAR, COPY or TAKE
 
     def covers(self, group: int) -> bool:
         """Whether the group is one of its own."""
@@ -75,7 +78,7 @@ class Immigrations:
         self._node = node
         self._migrations: dict[int, Immigration] = {}
         self._groups: dict[int, Group] = {}
-        self._purger = Purger(node)
+        self.purger = Purger(node)
 
     def accept(self, number: int, source: Server, ranges: Sequence[range]) -> None:
         """Be ready for a migration. Idempotent; ValueError where it contradicts."""
@@ -85,7 +88,7 @@ class Immigrations:
             same = known.source == source and known.ranges == list(ranges)
             if same and all(table.states[group] != State.ABSENT for group in known.done):
                 return
-            if known.here:
+            if known.here or known.cleared:
                 raise ValueError(f"migration {number} is known with other groups or source")
         for groups in ranges:
             states = table.states[groups.start : groups.stop]
@@ -102,7 +105,7 @@ class Immigrations:
         self._migrations[number] = Immigration(
             number, source, list(ranges), (address(source.ip), source.udp_port)
         )
-        over = [old for old in self._migrations.values() if not old.here]
+        over = [old for old in self._migrations.values() if not old.here and not old.cleared]
         for old in over[:-_REMEMBERED]:
             del self._migrations[old.number]
         self._node.know(source)
@@ -111,18 +114,41 @@ class Immigrations:
 
     def handle(self, peer: int, kind: Kind, body: memoryview) -> None:
         """Take PREPARE, KEYS or PULLED; ValueError if it is malformed."""
-        which, body = frames.read_migration(body)
-        migration = self._migrations.get(which)
-        if migration is None or migration.source.index != peer:
-            self._complain(peer, which, f"{self._node.own.name} has not accepted the migration")
-        elif kind is Kind.PREPARE:
+        migration, body = self.accepted(peer, body)
+        if migration is None:
+            return
+        if kind is Kind.PREPARE:
             self._prepare(migration, body)
         else:
             self._apply(migration, body)
 
-    def _complain(self, peer: int, number: int, why: str) -> None:
+    def accepted(self, peer: int, body: memoryview) -> tuple[Immigration | None, memoryview]:
+        """Return which migration from `peer` a frame is about, and the rest of its body. Of one
+        that has not been accepted the peer is told so."""
+        number, body = frames.read_migration(body)
+        migration = self._migrations.get(number)
+        if migration is not None and migration.source.index == peer:
+            return migration, body
         if peer in self._node.servers:
+            why = f"{self._node.own.name} has not accepted the migration"
             self._node.link(peer).send(Kind.FAILED, frames.migration(number), why.encode())
+        return None, body
+
+    def complain(self, migration: Immigration, why: str) -> None:
+        """Tell the source why its migration cannot go on."""
+        link = self._node.link(migration.source.index)
+        link.send(Kind.FAILED, frames.migration(migration.number), why.encode())
+
+    def acknowledge(self, migration: Immigration, kind: Kind, groups: Sequence[int]) -> None:
+        """Answer the source for some groups."""
+        if groups:
+            link = self._node.link(migration.source.index)
+            size = link.send(kind, frames.groups(migration.number, groups))
+            self._node.counters.add("channel_other_bytes", size)
+
+    def store_failed(self, migration: Immigration, error: object) -> None:
+        """Tell the source of a complaint of our store."""
+        self.complain(migration, f"the store of {self._node.own.name}: {error}")
 
     def _prepare(self, migration: Immigration, body: memoryview) -> None:
         """Step 2: become the owner. Left-over copies of the group must be gone first."""
@@ -137,15 +163,15 @@ class Immigrations:
             elif not migration.covers(group) or table.states[group] != State.ABSENT:
                 state = State(table.states[group]).name
                 why = f"group {group} is {state} at {self._node.own.name}, or not in the migration"
-                self._complain(migration.source.index, migration.number, why)
-            elif not self._purger.busy(group):
+                self.complain(migration, why)
+            elif not self.purger.busy(group):
                 self._node.core.add_records(group, records)
                 new.append(group)
-        self._acknowledge(migration, Kind.PREPARED, again)
+        self.acknowledge(migration, Kind.PREPARED, again)
         own = partial(self._own, migration)
-        failed = partial(self._store_failed, migration)
+        failed = partial(self.store_failed, migration)
         try:
-            own(self._purger.purge(new, own, failed))
+            own(self.purger.purge(new, own, failed))
         except (StoreError, ConnectionError) as error:
             failed(error)
 
@@ -155,17 +181,7 @@ class Immigrations:
             self._groups[number] = group
             migration.here[number] = group.here
             self._node.table.set(number, State.IMMIGRATING, self._node.own.index)
-        self._acknowledge(migration, Kind.PREPARED, groups)
-
-    def _acknowledge(self, migration: Immigration, kind: Kind, groups: Sequence[int]) -> None:
-        if groups:
-            link = self._node.link(migration.source.index)
-            size = link.send(kind, frames.groups(migration.number, groups))
-            self._node.counters.add("channel_other_bytes", size)
-
-    def _store_failed(self, migration: Immigration, error: object) -> None:
-        why = f"the store of {self._node.own.name}: {error}"
-        self._complain(migration.source.index, migration.number, why)
+        self.acknowledge(migration, Kind.PREPARED, groups)
 
     def _apply(self, migration: Immigration, body: memoryview) -> None:
         """Step 4, and the answers to priority pulls."""
@@ -173,11 +189,11 @@ class Immigrations:
         self._node.counters.add("keys_applied", applied)
         self._node.counters.add("keys_dropped", dropped)
         if error is not None:
-            self._store_failed(migration, error)
+            self.store_failed(migration, error)
         else:
             for number in ended:
                 self._groups[number].arrived = True
-            self._acknowledge(migration, Kind.ARRIVED, ended)
+            self.acknowledge(migration, Kind.ARRIVED, ended)
         for number in migration.here:
             group = self._groups[number]
             if group.waiting:
@@ -307,4 +323,4 @@ class Immigrations:
 
     def close(self) -> None:
         """The agent ends."""
-        self._purger.close()
+        self.purger.close()

@@ -31,11 +31,22 @@ class Status(IntEnum):
     FAILED = 6
 
 
+class Protocol(IntEnum):
+    """`Protocol` of agent.proto."""
+
+    NETMIGRATE = 0
+    SOURCE = 1
+
+
 FINAL: Final = frozenset({Status.STOPPED, Status.DONE})
 
 
 class Mover(ABC):
     """Sends groups to a destination."""
+
+    protocol: Protocol
+    rounds = 0  # of pre-copy
+    downtime = 0.0  # seconds in which nobody served the groups
 
     def __init__(
         self,

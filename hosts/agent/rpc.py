@@ -11,8 +11,7 @@ from hosts.agent import agent_pb2 as pb
 from hosts.agent import agent_pb2_grpc
 from hosts.agent.agent import Agent, NotReadyError
 from hosts.agent.channel import Server
-from hosts.agent.emigration import Emigration
-from hosts.agent.mover import FINAL, Status
+from hosts.agent.mover import FINAL, Mover, Protocol, Status
 from hosts.agent.store import fields_of
 from hosts.wire import GROUPS
 
@@ -29,7 +28,7 @@ def _ranges(messages: Iterable[pb.GroupRange]) -> list[range]:
     return [range(message.first, message.last + 1) for message in messages]
 
 
-def _progress(emigration: Emigration) -> pb.MigrationProgress:
+def _progress(emigration: Mover) -> pb.MigrationProgress:
     return pb.MigrationProgress(
         migration=emigration.number,
         state=pb.MigrationState.ValueType(emigration.status),
@@ -41,7 +40,10 @@ def _progress(emigration: Emigration) -> pb.MigrationProgress:
         seconds=emigration.seconds,
         throttle=emigration.throttle.rate,
         error=emigration.error,
-        lanes=len(emigration.lanes),
+        lanes=len(emigration.lane_sequences),
+        protocol=pb.Protocol.ValueType(emigration.protocol),
+        rounds=emigration.rounds,
+        downtime=emigration.downtime,
     )
 
 
@@ -66,7 +68,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
 
-    def _emigration(self, number: int) -> Emigration:
+    def _emigration(self, number: int) -> Mover:
         try:
             return self._agent.emigrations[number]
         except KeyError:
@@ -139,6 +141,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):
                     _ranges(request.groups),
                     request.lanes,
                     request.throttle,
+                    _protocol(request.protocol),
                 )
             )
 
@@ -227,6 +230,13 @@ class AgentService(agent_pb2_grpc.AgentServicer):
 def _check_number(number: int) -> None:
     if not 0 < number < 1 << 16:
         raise ValueError(f"migration {number}: 1 to 65535 are possible")
+
+
+def _protocol(number: int) -> Protocol:
+    try:
+        return Protocol(number)
+    except ValueError:
+        raise ValueError(f"protocol {number} is not known here") from None
 
 
 def _resident() -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Iterable
 from itertools import islice
 from time import monotonic
 from typing import Final
@@ -31,6 +32,11 @@ class Sweeper:
         """The group has gone."""
         self._queue.append((monotonic() + self._node.grace, group))
         self._schedule()
+
+    def keep(self, ranges: Iterable[range]) -> None:
+        """Copies of these groups will be wanted: do not delete them any more."""
+        groups = {group for those in ranges for group in those}
+        self._queue = deque((at, group) for at, group in self._queue if group not in groups)
 
     def _schedule(self) -> None:
         if self._timer is None and self._queue:

@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from hosts.agent.agent import Agent
+from hosts.agent.mover import Protocol
 from tests.agent.harness import (
     Client,
     Pair,
@@ -50,6 +51,13 @@ async def two(running: list[Store], tmp_path: Path) -> AsyncIterator[Pair]:
     """Two agents; the first owns every group."""
     async with pair(running, tmp_path) as found:
         yield found
+
+
+@pytest_asyncio.fixture(params=list(Protocol), ids=lambda protocol: protocol.name.lower())
+async def each_two(two: Pair, request: pytest.FixtureRequest) -> Pair:
+    """Two agents, for a test that holds for every protocol."""
+    two.protocol = request.param
+    return two
 
 
 @pytest_asyncio.fixture

@@ -20,6 +20,7 @@ from hosts.agent import frames
 from hosts.agent.agent import Agent, Settings
 from hosts.agent.channel import Server
 from hosts.agent.frames import Kind
+from hosts.agent.mover import Protocol
 from hosts.agent.table import State
 from hosts.wire import GROUPS, Flags, Header, Op, group_of
 
@@ -375,6 +376,7 @@ class Pair:
     agents: list[Agent]
     stores: list[Store]
     number: int = 0
+    protocol: Protocol = Protocol.NETMIGRATE
 
     def server(self, index: int) -> Server:
         """Return the server 0 or 1."""
@@ -395,12 +397,12 @@ class Pair:
         lanes: int = 16,
         throttle: int = 0,
     ) -> Any:
-        """Start a migration; return the source's Emigration."""
+        """Start a migration; return the source's Mover."""
         self.number += 1
         self.aim(source, destination)
         one, other = self.agents[source], self.agents[destination]
         other.accept(self.number, one.settings.own, ranges)
-        return one.emigrate(self.number, other.settings.own, ranges, lanes, throttle)
+        return one.emigrate(self.number, other.settings.own, ranges, lanes, throttle, self.protocol)
 
     async def migrate(
         self,

@@ -72,13 +72,13 @@ def contents(client: Any) -> dict[bytes, tuple[bytes, int]]:
     return {key: (client.dump(key), client.execute_command("PEXPIRETIME", key)) for key in keys}
 
 
-async def test_every_type_and_expiry(two: Pair) -> None:
+async def test_every_type_and_expiry(each_two: Pair) -> None:
     """Type-true, with the absolute expiry; nothing else changes; the copies are deleted."""
-    one, other = (store.client for store in two.stores)
-    two.agents[0].node.grace = 1.0
+    one, other = (store.client for store in each_two.stores)
+    each_two.agents[0].node.grace = 1.0
     expiries = fill_every_type(one)
     before = contents(one)
-    emigration = await two.migrate(0, 1)
+    emigration = await each_two.migrate(0, 1)
     assert emigration.keys_sent == len(before)
     after = contents(other)
     assert {key: expiry for key, (_, expiry) in after.items()} == {
@@ -92,47 +92,47 @@ async def test_every_type_and_expiry(two: Pair) -> None:
     assert other.xpending("ttl:stream", "readers")["pending"] == 1
     assert other.zscore("stay:zset", "b") == float("inf")
     assert other.pfcount("ttl:hyperloglog") == one.pfcount("ttl:hyperloglog")
-    assert two.agents[0].table.those(State.ABSENT) == list(EVERY)
-    assert two.agents[1].table.those(State.OWNED) == list(EVERY)
+    assert each_two.agents[0].table.those(State.ABSENT) == list(EVERY)
+    assert each_two.agents[1].table.those(State.OWNED) == list(EVERY)
     await until(lambda: one.dbsize() == 0)
 
 
-async def test_empty_partition(two: Pair) -> None:
+async def test_empty_partition(each_two: Pair) -> None:
     """All groups, no key."""
-    emigration = await two.migrate(0, 1, lanes=64)
+    emigration = await each_two.migrate(0, 1, lanes=64)
     assert (emigration.keys_sent, len(emigration.done)) == (0, GROUPS)
 
 
-async def test_part_of_the_groups(two: Pair, client: Client) -> None:
+async def test_part_of_the_groups(each_two: Pair, client: Client) -> None:
     """What is not in the migration stays; queries find their way from either agent."""
     for number in range(300):
-        two.stores[0].client.set(f"key{number}", number)
+        each_two.stores[0].client.set(f"key{number}", number)
     ranges = [range(1024), range(8192, 9216)]
-    await two.migrate(0, 1, ranges, lanes=8)
-    moved = two.stores[1].client.dbsize()
+    await each_two.migrate(0, 1, ranges, lanes=8)
+    moved = each_two.stores[1].client.dbsize()
     assert moved == sum(
         group_of(b"key%d" % number) in [*ranges[0], *ranges[1]] for number in range(300)
     )
     for number in range(300):
         for index in (0, 1):
-            answer = await client.ask(two.server(index), Op.READ, "GET", f"key{number}")
+            answer = await client.ask(each_two.server(index), Op.READ, "GET", f"key{number}")
             assert (answer.flags & AUTH, answer.payload) == (AUTH, bulk(b"%d" % number))
 
 
-async def test_there_and_back(two: Pair) -> None:
+async def test_there_and_back(each_two: Pair) -> None:
     """An abort is a migration in the other direction; three times, grace period or not."""
     names = named("key", 500)
     for name in names:
-        two.stores[0].client.set(name, "0")
+        each_two.stores[0].client.set(name, "0")
     for turn in range(3):
-        await two.migrate(0, 1, [PART])
-        two.stores[1].client.set(names[0], f"turn {turn}")
-        await two.migrate(1, 0, [PART])
-        assert two.stores[0].client.get(names[0]) == f"turn {turn}".encode()
-    assert two.stores[0].client.dbsize() == 500
-    await until(lambda: two.stores[1].client.dbsize() == 0)
+        await each_two.migrate(0, 1, [PART])
+        each_two.stores[1].client.set(names[0], f"turn {turn}")
+        await each_two.migrate(1, 0, [PART])
+        assert each_two.stores[0].client.get(names[0]) == f"turn {turn}".encode()
+    assert each_two.stores[0].client.dbsize() == 500
+    await until(lambda: each_two.stores[1].client.dbsize() == 0)
     await asyncio.sleep(0.5)
-    assert two.stores[0].client.dbsize() == 500
+    assert each_two.stores[0].client.dbsize() == 500
 
 
 async def test_abort_in_the_middle(two: Pair) -> None:
@@ -151,16 +151,16 @@ async def test_abort_in_the_middle(two: Pair) -> None:
     assert two.stores[0].client.dbsize() == 5000
 
 
-async def test_big_group(two: Pair) -> None:
+async def test_big_group(each_two: Pair) -> None:
     """All keys share one hash tag."""
-    pipe = two.stores[0].client.pipeline(transaction=False)
+    pipe = each_two.stores[0].client.pipeline(transaction=False)
     for number in range(20000):
         pipe.set(f"{{k}}{number}", number)
     pipe.execute()
     group = group_of(b"k")
-    await two.migrate(0, 1, [range(group, group + 1)])
-    assert two.stores[1].client.dbsize() == 20000
-    await until(lambda: two.stores[0].client.dbsize() == 0)
+    await each_two.migrate(0, 1, [range(group, group + 1)])
+    assert each_two.stores[1].client.dbsize() == 20000
+    await until(lambda: each_two.stores[0].client.dbsize() == 0)
 
 
 async def test_lost_repeated_and_late_control_packets(running: list[Store], tmp_path: Path) -> None:
@@ -202,20 +202,20 @@ def two_agents(running: list[Store], tmp_path: Path) -> Any:
     return both()
 
 
-async def test_channel_that_breaks(two: Pair) -> None:
+async def test_channel_that_breaks(each_two: Pair) -> None:
     """Again and again, at any moment; nothing is lost."""
     for number in range(3000):
-        two.stores[0].client.set(f"key{number}", number)
-    emigration = two.start(0, 1, throttle=20_000_000)
+        each_two.stores[0].client.set(f"key{number}", number)
+    emigration = each_two.start(0, 1, throttle=20_000_000)
     chance = random.Random(3)
     while emigration.status is Status.RUNNING:
         await asyncio.sleep(chance.uniform(0.02, 0.1))
-        breaker = two.agents[chance.randrange(2)]
+        breaker = each_two.agents[chance.randrange(2)]
         for link in breaker.node.links.values():
             if link._transport is not None:
                 link._transport.abort()
     assert emigration.status is Status.DONE, emigration.error
-    assert two.stores[1].client.dbsize() == 3000
+    assert each_two.stores[1].client.dbsize() == 3000
 
 
 async def test_throttle(two: Pair) -> None:
@@ -322,31 +322,32 @@ async def counting_client(
     return counts
 
 
-async def test_counters_are_exact(two: Pair) -> None:
+async def test_counters_are_exact(each_two: Pair) -> None:
     """Invariant 5: increments with resends and late duplicates, while everything goes there and
     back three times."""
     keys = named("counter", 20)
     finished = False
     clients = [
-        asyncio.create_task(counting_client(two, keys, lambda: finished, seed)) for seed in range(8)
+        asyncio.create_task(counting_client(each_two, keys, lambda: finished, seed))
+        for seed in range(8)
     ]
     for _ in range(3):
-        await two.migrate(0, 1, [PART])
-        await two.migrate(1, 0, [PART])
+        await each_two.migrate(0, 1, [PART])
+        await each_two.migrate(1, 0, [PART])
     finished = True
     totals = dict.fromkeys(keys, 0)
     for counts in await asyncio.gather(*clients):
         for key, count in counts.items():
             totals[key] += count
-    stored = {key: int(two.stores[0].client.get(key) or 0) for key in keys}
+    stored = {key: int(each_two.stores[0].client.get(key) or 0) for key in keys}
     assert stored == totals
     assert sum(totals.values()) > 100
-    assert sum(found.counters["handed_over"] for found in two.agents) > 0
-    assert sum(found.counters["late_duplicates"] for found in two.agents) > 0
+    assert sum(found.counters["handed_over"] for found in each_two.agents) > 0
+    assert sum(found.counters["late_duplicates"] for found in each_two.agents) > 0
 
 
 async def switched(
-    two: Pair, client: Client, moving: range, truth: Callable[[int], str]
+    each_two: Pair, client: Client, moving: range, truth: Callable[[int], str]
 ) -> Callable[..., Awaitable[bytes]]:
     """Return a function that asks as the switch would route it: by the group's state."""
 
@@ -357,8 +358,8 @@ async def switched(
             client.acked = client.seq
             client.seq += 1
             if state == "ONGOING" and op is Op.READ:
-                seq, number = client.seq, two.number
-                for to in (two.server(0), two.server(1)):
+                seq, number = client.seq, each_two.number
+                for to in (each_two.server(0), each_two.server(1)):
                     client.send(to, op, *words, flags=Flags.DOUBLE, seq=seq, migration=number)
                 answers = [await answer_of(client), await answer_of(client)]
                 for answer in answers:
@@ -368,7 +369,7 @@ async def switched(
                     if answer.flags & Flags.FROM_SOURCE:
                         return bytes(answer.payload)
                 continue
-            to = two.server(0 if state == "NOT_MIGRATED" else 1)
+            to = each_two.server(0 if state == "NOT_MIGRATED" else 1)
             answer = await client.ask(to, op, *words, seq=client.seq)
             assert answer.flags & AUTH, answer
             return bytes(answer.payload)
@@ -438,18 +439,18 @@ async def test_reads_see_the_newest_value(two: Pair) -> None:
 
 
 @pytest.mark.parametrize("flags", [Flags.NONE, Flags.DOUBLE])
-async def test_misrouted_queries_during_a_migration(two: Pair, flags: Flags) -> None:
+async def test_misrouted_queries_during_a_migration(each_two: Pair, flags: Flags) -> None:
     """The switch is soft state: whatever it says, plain queries are answered by the owner."""
     for number in range(2000):
-        two.stores[0].client.set(f"key{number}", number)
-    emigration = two.start(0, 1, throttle=2_000_000)
+        each_two.stores[0].client.set(f"key{number}", number)
+    emigration = each_two.start(0, 1, throttle=2_000_000)
     client = await Client.open()
     chance = random.Random(1)
     while emigration.status is Status.RUNNING:
         number = chance.randrange(2000)
-        to = two.server(chance.randrange(2))
+        to = each_two.server(chance.randrange(2))
         answer = await client.ask(
-            to, Op.READ, "GET", f"key{number}", flags=flags, migration=two.number
+            to, Op.READ, "GET", f"key{number}", flags=flags, migration=each_two.number
         )
         if answer.flags & (AUTH | Flags.FROM_SOURCE):
             assert answer.payload == bulk(b"%d" % number)

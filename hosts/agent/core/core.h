@@ -157,7 +157,8 @@ struct item {
     bool truncated, send, run;
     uint8_t outcome; /* see `outcome` */
     const struct command *command;
-    PyObject *keys; /* of a T_MOVABLE command, owned */
+    PyObject *keys; /* of a T_MOVABLE command, or of a Query; owned */
+    bool whole;     /* may touch any key of its group */
     uint16_t reply_flags;
     uint32_t reply_length; /* of the RESP reply, behind the header */
 };
@@ -176,6 +177,7 @@ typedef struct {
     bool absolute_expiry; /* the store has PEXPIRETIME */
     struct store store;
     struct sessions sessions;
+    PyObject *written[NM_GROUPS]; /* where the keys written in a group are noted; NULL: nowhere */
     uint64_t counters[C_COUNT];
     struct item *items;
     uint8_t *received; /* BATCH × RECEIVE */
@@ -196,6 +198,10 @@ __attribute__((format(printf, 4, 5))) void refuse(Core *core, struct item *item,
                                                   enum counter reason, const char *format, ...);
 bool check(Core *core, struct item *item);
 bool is_blind(const struct command *c, const uint8_t *p, const struct request *r);
+
+/* written.c: which keys were written meanwhile, for a protocol that copies before it hands over. */
+int written_track(Core *core, unsigned first, unsigned last, PyObject *written);
+void written_note(Core *core, const struct item *item);
 
 /* serve.c */
 PyObject *serve_received(Core *core);

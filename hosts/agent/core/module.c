@@ -52,6 +52,7 @@ static void core_dealloc(Core *core) {
     free(core->items);
     free(core->received);
     free(core->replies);
+    for (size_t group = 0; group < NM_GROUPS; group++) Py_CLEAR(core->written[group]);
     PyBuffer_Release(&core->states_view);
     PyBuffer_Release(&core->owners_view);
     PyBuffer_Release(&core->former_view);
@@ -224,6 +225,16 @@ static PyObject *core_drop_records(Core *core, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
+static PyObject *core_track(Core *core, PyObject *arguments) {
+    unsigned int first, last;
+    PyObject *written;
+    if (!PyArg_ParseTuple(arguments, "IIO", &first, &last, &written)) return NULL;
+    if (written != Py_None && !PyDict_Check(written))
+        return PyErr_Format(PyExc_TypeError, "expected a dict or None");
+    if (written_track(core, first, last, written) < 0) return NULL;
+    Py_RETURN_NONE;
+}
+
 static PyObject *core_watermarks(Core *core, PyObject *arguments) {
     unsigned long long since;
     struct buffer b = {0};
@@ -276,6 +287,7 @@ static PyMethodDef core_methods[] = {
     {"records", (PyCFunction)core_records, METH_VARARGS, "A group's completion records."},
     {"add_records", (PyCFunction)core_add_records, METH_VARARGS, "Take over such records."},
     {"drop_records", (PyCFunction)core_drop_records, METH_VARARGS, "Drop a group's records."},
+    {"track", (PyCFunction)core_track, METH_VARARGS, "Note the keys written in some groups."},
     {"watermarks", (PyCFunction)core_watermarks, METH_VARARGS, "Watermarks moved since then."},
     {"learn", (PyCFunction)core_learn, METH_VARARGS, "Take over watermarks."},
     {"forget", (PyCFunction)core_forget, METH_VARARGS, "Forget sessions idle that many seconds."},

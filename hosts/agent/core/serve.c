@@ -71,7 +71,7 @@ static Query *query_of(struct item *item) {
     q->hops = item->hops;
     q->write = item->h.op == NM_WRITE;
     q->blind = is_blind(item->command, p, &r);
-    q->whole = (item->command->traits & T_WHOLE) != 0;
+    q->whole = item->whole;
     if (!q->datagram || !q->keys) Py_CLEAR(q);
     return q;
 }
@@ -84,6 +84,7 @@ static int judge(Core *core, struct item *item, uint32_t now, PyObject *slow) {
      * earlier one would find this agent in another role, and two such answers prove nothing. It is
      * answered like any other read, by the owner. */
     bool write = item->h.op == NM_WRITE;
+    item->whole = item->command->traits & T_WHOLE;
     bool twice = !write && item->h.flags & NM_DOUBLE && item->h.migration == core->moving[group];
     core->counters[write ? C_WRITES : C_READS]++;
     if (write) { /* a reply once given stays true, whoever owns the group now */
@@ -169,11 +170,12 @@ static void run(Core *core, struct item *items, size_t count) {
         struct item *item = &items[i];
         if (!item->run) continue;
         struct capture c = {.data = reply_of(core, item), .room = REPLY_ROOM};
+        bool write = item->h.op == NM_WRITE;
+        if (write && started) written_note(core, item);
         if (!alive || !(alive = store_skip(&core->store, &c))) {
             lost(core, item, started);
             continue;
         }
-        bool write = item->h.op == NM_WRITE;
         item->outcome = c.error ? O_ERROR : O_DONE;
         if (c.length > REPLY_ROOM)
             refuse(core, item, C_TOO_LONG_REPLIES,
@@ -231,6 +233,10 @@ static PyObject *control_of(const struct item *item) {
                          ntohs(item->from.sin_port));
 }
 
+static void release(struct item *items, size_t count) {
+    for (size_t i = 0; i < count; i++) Py_CLEAR(items[i].keys);
+}
+
 /* Takes `count` datagrams through everything. Returns (slow queries, control packets). */
 static PyObject *serve(Core *core, struct item *items, size_t count) {
     PyObject *slow = PyList_New(0), *control = PyList_New(0);
@@ -240,7 +246,7 @@ static PyObject *serve(Core *core, struct item *items, size_t count) {
     core->counters[C_RECEIVED] += count;
     for (; judged < count && !failed; judged++) {
         struct item *item = &items[judged];
-        item->send = item->run = false;
+        item->send = item->run = item->whole = false;
         item->keys = NULL;
         if (nm_header_get(&item->h, item->datagram, item->length) || item->h.op == NM_REPLY) {
             core->counters[C_MALFORMED]++;
@@ -253,10 +259,10 @@ static PyObject *serve(Core *core, struct item *items, size_t count) {
             failed = !packet || PyList_Append(control, packet) < 0;
             Py_XDECREF(packet);
         }
-        Py_CLEAR(item->keys);
     }
     run(core, items, judged);
     send_all(core, items, judged);
+    release(items, judged);
     if (!failed) return Py_BuildValue("(NN)", slow, control);
     Py_XDECREF(slow);
     Py_XDECREF(control);
@@ -320,6 +326,8 @@ static void item_of(struct item *item, Query *q) {
         .datagram = (const uint8_t *)PyBytes_AS_STRING(q->datagram),
         .length = (uint32_t)PyBytes_GET_SIZE(q->datagram),
         .hops = q->hops,
+        .keys = Py_NewRef(q->keys),
+        .whole = q->whole,
         .outcome = O_NOT_RUN,
     };
 }
@@ -338,6 +346,7 @@ PyObject *serve_queries(Core *core, PyObject *queries, int flags) {
             struct item *item = &core->items[i];
             if (!Py_IS_TYPE(query, &QueryType)) {
                 PyErr_SetString(PyExc_TypeError, "expected queries");
+                release(core->items, (size_t)i);
                 Py_DECREF(outcomes);
                 return NULL;
             }
@@ -347,6 +356,7 @@ PyObject *serve_queries(Core *core, PyObject *queries, int flags) {
         }
         run(core, core->items, (size_t)count);
         send_all(core, core->items, (size_t)count);
+        release(core->items, (size_t)count);
         for (Py_ssize_t i = 0; i < count; i++)
             PyBytes_AS_STRING(outcomes)[first + i] = (char)core->items[i].outcome;
     }
@@ -357,6 +367,7 @@ int serve_refuse(Core *core, Query *query, const char *message) {
     item_of(core->items, query);
     refuse(core, core->items, C_REFUSED_OTHER, "%s", message);
     send_all(core, core->items, 1);
+    release(core->items, 1);
     return 0;
 }
 
@@ -364,5 +375,6 @@ int serve_empty(Core *core, Query *query, int flags) {
     item_of(core->items, query);
     answer(core->items, (uint16_t)flags, 0);
     send_all(core, core->items, 1);
+    release(core->items, 1);
     return 0;
 }

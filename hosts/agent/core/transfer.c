@@ -217,8 +217,16 @@ static int add_restore(struct buffer *b, const struct entry *e) {
                : 0;
 }
 
+static int add_unlink(struct buffer *b, const struct entry *e) {
+    return buffer_add(b, "*2\r\n$6\r\nUNLINK\r\n", 16) < 0 ||
+                   buffer_bulk(b, e->key, e->key_length) < 0
+               ? -1
+               : 0;
+}
+
 /* Applies a KEYS body. `here` maps each group that may be written to the set of keys whose truth
- * is here already; those are not touched (invariant 4), the others join it. Returns (applied,
+ * is here already; those are not touched (invariant 4), the others join it. None instead of a set:
+ * nothing of the group is the truth here, the body replaces what there is. Returns (applied,
  * dropped, groups ended, error or None). */
 PyObject *transfer_restore(Core *core, Py_buffer *body, PyObject *here) {
     const uint8_t *p = body->buf, *end = p + body->len;
@@ -238,20 +246,22 @@ PyObject *transfer_restore(Core *core, Py_buffer *body, PyObject *here) {
         if (!(ok = group != NULL)) break;
         if (e.tag == TAG_GROUP) {
             set = PyDict_GetItemWithError(here, group);
-            ok = !PyErr_Occurred() && (!set || PySet_Check(set));
+            ok = !PyErr_Occurred() && (!set || set == Py_None || PySet_Check(set));
         } else if (e.tag == TAG_END) {
             ok = !set || PyList_Append(ended, group) == 0;
         } else {
             PyObject *key = PyBytes_FromStringAndSize((const char *)e.key, e.key_length);
-            int known = !key ? -1 : set ? PySet_Contains(set, key) : 1;
+            bool replace = set == Py_None;
+            int known = !key ? -1 : !set ? 1 : replace ? 0 : PySet_Contains(set, key);
             ok = known >= 0;
             if (known == 1) {
                 dropped++;
-            } else if (ok && e.tag == TAG_ABSENT) {
+            } else if (ok && e.tag == TAG_ABSENT && !replace) {
                 ok = PySet_Add(set, key) == 0;
             } else if (ok) {
                 PyObject *pair = PyTuple_Pack(2, set, key);
-                ok = pair && PyList_Append(restored, pair) == 0 && add_restore(&commands, &e) == 0;
+                ok = pair && PyList_Append(restored, pair) == 0 &&
+                     (e.tag == TAG_KEY ? add_restore : add_unlink)(&commands, &e) == 0;
                 Py_XDECREF(pair);
             }
             Py_XDECREF(key);
@@ -267,9 +277,10 @@ PyObject *transfer_restore(Core *core, Py_buffer *body, PyObject *here) {
             size_t length;
             if (!(alive = store_line(&core->store, &type, &text, &length))) break;
             PyObject *pair = PyList_GET_ITEM(restored, i);
-            if (type == '+') {
+            if (type != '-') {
                 applied++;
-                ok = PySet_Add(PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1)) == 0;
+                ok = PyTuple_GET_ITEM(pair, 0) == Py_None ||
+                     PySet_Add(PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1)) == 0;
             } else if (error == Py_None) {
                 Py_SETREF(error, PyUnicode_DecodeUTF8((const char *)text, (Py_ssize_t)length,
                                                       "replace"));

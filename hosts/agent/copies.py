@@ -1,0 +1,101 @@
+"""The destination's side of pre-copy (docs/protocols.md): copies that are nobody's truth yet.
+
+The source owns every group until TAKE; until then what is here may be replaced or deleted freely.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from hosts.agent import frames
+from hosts.agent._core import StoreError
+from hosts.agent.frames import Kind
+from hosts.agent.immigration import Immigration, Immigrations
+from hosts.agent.node import Node
+from hosts.agent.table import State
+
+
+class Copies:
+    """Takes CLEAR, COPY and TAKE of the migrations that were accepted."""
+
+    def __init__(self, node: Node, immigrations: Immigrations) -> None:
+        self._node = node
+        self._immigrations = immigrations
+
+    def handle(self, peer: int, kind: Kind, body: memoryview) -> None:
+        """Take a frame of a source; ValueError if it is malformed."""
+        migration, body = self._immigrations.accepted(peer, body)
+        if migration is None:
+            return
+        number, body = frames.read_number(body)
+        if number <= migration.copied:
+            return  # from an earlier connection: its sender has begun anew
+        migration.copied = number
+        if kind is Kind.CLEAR:
+            self._clear(migration, frames.read_groups(body))
+        elif kind is Kind.COPY:
+            self._copy(migration, number, body)
+        else:
+            self._take(migration, body)
+
+    def _to_come(self, migration: Immigration, groups: Sequence[int]) -> Iterator[int]:
+        """Yield the groups that are to come, and tell the source of those that cannot."""
+        mine: list[int] = []
+        for group in groups:
+            state = State(self._node.table.states[group])
+            if group in migration.done and state is not State.ABSENT:
+                mine.append(group)
+            elif migration.covers(group) and state is State.ABSENT:
+                yield group
+            else:
+                self._immigrations.complain(
+                    migration,
+                    f"group {group} is {state.name} at {self._node.own.name}, "
+                    "or not in the migration",
+                )
+        self._immigrations.acknowledge(migration, Kind.TAKEN, mine)
+
+    def _clear(self, migration: Immigration, groups: Sequence[int]) -> None:
+        """Delete what an earlier migration left here of groups that will be copied."""
+        purger = self._immigrations.purger
+        those = [group for group in self._to_come(migration, groups) if not purger.busy(group)]
+        for group in those:
+            migration.cleared.pop(group, None)
+        clean = partial(self._cleared, migration)
+        failed = partial(self._immigrations.store_failed, migration)
+        try:
+            clean(purger.purge(those, clean, failed))
+        except (StoreError, ConnectionError) as error:
+            failed(error)
+
+    def _cleared(self, migration: Immigration, groups: Sequence[int]) -> None:
+        migration.cleared.update(dict.fromkeys(groups))
+        self._immigrations.acknowledge(migration, Kind.CLEARED, groups)
+
+    def _copy(self, migration: Immigration, number: int, body: memoryview) -> None:
+        """Replace what the copy holds of some keys."""
+        applied, dropped, _, error = self._node.core.restore(body, migration.cleared)
+        self._node.counters.add("keys_applied", applied)
+        self._node.counters.add("keys_dropped", dropped)
+        if error is not None:
+            self._immigrations.store_failed(migration, error)
+        elif dropped:
+            self._immigrations.complain(migration, "copies came of groups that were not cleared")
+        else:
+            answer = frames.migration(migration.number) + frames.number(number)
+            self._node.link(migration.source.index).send(Kind.COPIED, answer)
+
+    def _take(self, migration: Immigration, body: memoryview) -> None:
+        """Become the owner. The source has stopped, and every copy has been answered for."""
+        records = dict(frames.read_group_records(body))
+        taken: list[int] = []
+        for group in self._to_come(migration, list(records)):
+            if group not in migration.cleared:
+                self._immigrations.complain(migration, f"group {group} was not cleared")
+                continue
+            self._node.core.add_records(group, records[group])
+            self._node.table.set(group, State.OWNED, self._node.own.index)
+            migration.done.add(group)
+            del migration.cleared[group]
+            taken.append(group)
+        self._node.counters.add("groups_received", len(taken))
+        self._immigrations.acknowledge(migration, Kind.TAKEN, taken)

@@ -1,0 +1,317 @@
+"""Source-based migration, also called pre-copy (docs/protocols.md): the source serves everything,
+copies in rounds what is there and then what was written meanwhile, stops, copies the rest and hands
+all groups over at once.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from time import monotonic
+from typing import Final
+
+from hosts.agent import frames
+from hosts.agent._core import Query, StoreError
+from hosts.agent.channel import Link, Server
+from hosts.agent.chunks import Chunks
+from hosts.agent.frames import FrameError, Kind
+from hosts.agent.held import Held
+from hosts.agent.mover import FINAL, Mover, Protocol, Status
+from hosts.agent.node import Node
+from hosts.agent.store import keys_of
+from hosts.agent.table import State
+from hosts.agent.throttle import Throttle
+from hosts.wire import Flags
+
+_CLEARED_AHEAD: Final = 64
+_LISTED_AT_ONCE: Final = 16
+_TAKEN_AT_ONCE: Final = 512
+_UNANSWERED: Final = 64
+
+# When to stop and hand over: the rest is small, does not shrink any more, or there were enough.
+_SMALL_BYTES: Final = 64 * 1024
+_SHRINKS: Final = 0.8
+_ROUNDS: Final = 30
+
+
+class Precopy(Mover):
+    """Copies while it serves; `downtime` is how long it then did not serve, in seconds."""
+
+    protocol = Protocol.SOURCE
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        number: int,
+        destination: Server,
+        ranges: Sequence[range],
+        throttle: int,
+        emigrated: Callable[[int], None],
+    ) -> None:
+        super().__init__(
+            node, number=number, destination=destination, ranges=ranges, throttle=throttle
+        )
+        self._emigrated = emigrated
+        self._chunks = Chunks(self.throttle)
+        self._held = Held(node)
+        self._left = {group for groups in ranges for group in groups}
+        # numbers of frames only grow, even if this agent is started anew
+        self._number = time.time_ns() // 1000
+        self._written: dict[int, set[bytes] | None] = {}
+        self._stopped = 0.0
+        self.downtime = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        """Copy everything, from the start.
+
+        Started anew, or failed while handing over, the source cannot know what it has still. The
+        destination's answers to CLEAR say so: TAKEN, or CLEARED, and then it takes no earlier TAKE.
+        """
+        states = self._node.table.states
+        self._serving = all(states[group] == State.OWNED for group in self._left)
+        self._asking = not self._serving
+        self._taking = False  # TAKE was sent: the destination may be the owner
+        self._take_sent = False  # on this connection
+        self.rounds = 0
+        self._dirty = 0  # keys that the round before had to copy
+        self._to_clear = deque(sorted(self._left))
+        self._clearing: set[int] = set()
+        self._to_list: deque[int] = deque()
+        self._to_send: deque[tuple[int, list[bytes]]] = deque()
+        self._unanswered: dict[int, list[tuple[int, list[bytes], bool]]] = {}
+        self._written.clear()
+        self._track(self._written)
+        if self._asking:
+            self._stop_serving()
+        self._kick()
+
+    def _track(self, written: dict[int, set[bytes] | None] | None) -> None:
+        for groups in self.ranges:
+            self._node.core.track(groups.start, groups.stop - 1, written)
+
+    # --- what the controller asks -----------------------------------------------------------------
+
+    @property
+    def ongoing(self) -> list[int]:
+        """None: the switch steers by the partition as a whole."""
+        return []
+
+    def moves(self, group: int) -> bool:
+        """Whether the source has stopped serving the group and has it still."""
+        return not self._serving and group in self._left
+
+    def pending(self) -> Iterable[int]:
+        """The groups that are not the destination's yet."""
+        return () if self.status in FINAL else self._left
+
+    def _go_on(self) -> None:
+        if self.status is Status.FAILED:
+            self._begin()  # what the destination still has of the copies is not known
+        super()._go_on()
+
+    def fail(self, why: str) -> None:
+        """Stand still until someone helps and resumes; serve again unless it may be too late."""
+        super().fail(why)
+        if self.status is not Status.FAILED:
+            return
+        self._track(None)
+        if not self._serving and not self._taking and not self._asking:
+            self._serve_again()
+
+    def _serve_again(self) -> None:
+        for group in self._left:
+            self._node.table.set(group, State.OWNED, self._node.own.index)
+        self._serving = True
+        self._asking = False
+        self._node.core.execute(self._held.release(sorted(self._left)), Flags.AUTHORITATIVE)
+        self._kick()
+
+    def query(self, query: Query) -> None:
+        """Hold what comes while nobody serves the group."""
+        self._held.hold(query)
+
+    def close(self) -> None:
+        """The agent ends."""
+        super().close()
+        self._track(None)
+
+    # --- the passes -------------------------------------------------------------------------------
+
+    def _step(self) -> None:
+        link = self._node.link(self.destination.index)
+        if self._stopping and self._serving:
+            self._give_up(link)
+        elif link.ready:
+            try:
+                self._clear(link)
+                if not self._to_clear and not self._clearing and self._asking:
+                    self._serve_again()
+                self._list()
+                self._copy(link)
+                if not (self._to_clear or self._clearing or self._to_list or self._to_send):
+                    self._turn(link)
+            except (StoreError, ConnectionError) as error:
+                self.fail(f"the store of {self._node.own.name}: {error}")
+
+    def _give_up(self, link: Link) -> None:
+        """Nothing moves any more: have the copies deleted."""
+        self._send_clear(link, sorted(self._left))
+        self._end(Status.STOPPED)
+
+    def _end(self, status: Status) -> None:
+        self._track(None)
+        self._written.clear()
+        self._set(status)
+
+    def _send_clear(self, link: Link, groups: Sequence[int]) -> None:
+        self._number += 1
+        body = frames.number(self._number) + frames.group_list(groups)
+        size = link.send(Kind.CLEAR, frames.migration(self.number), body)
+        self._node.counters.add("channel_other_bytes", size)
+
+    def _clear(self, link: Link) -> None:
+        """Have left-over copies deleted, a little ahead of the first round."""
+        if not self._to_clear or len(self._clearing) > _CLEARED_AHEAD // 2:
+            return
+        groups = [self._to_clear.popleft() for _ in range(min(_CLEARED_AHEAD, len(self._to_clear)))]
+        self._clearing.update(groups)
+        self._send_clear(link, groups)
+
+    def _list(self) -> None:
+        if self._to_send:
+            return
+        groups = [self._to_list.popleft() for _ in range(min(_LISTED_AT_ONCE, len(self._to_list)))]
+        if groups:
+            listed = keys_of(self._node.core, groups)
+            self._to_send.extend((g, k) for g, k in zip(groups, listed, strict=True) if k)
+            self._kick()
+
+    def _copy(self, link: Link) -> None:
+        """One chunk of keys. Once nobody serves, the throttle does not count."""
+        if not self._to_send or len(self._unanswered) >= _UNANSWERED:
+            return
+        if self._serving and (wait := self.throttle.wait()):
+            self._kick_in(wait)
+            return
+        sections: list[tuple[int, list[bytes], bool]] = []
+        room = count = self._chunks.keys
+        while self._to_send and room:
+            group, keys = self._to_send.popleft()
+            sections.append((group, keys[:room], False))
+            if keys[room:]:
+                self._to_send.appendleft((group, keys[room:]))
+            room -= len(sections[-1][1])
+        count -= room
+        self._number += 1
+        self._unanswered[self._number] = sections
+        body = self._node.core.dump(sections)
+        head = frames.migration(self.number) + frames.number(self._number)
+        size = link.send(Kind.COPY, head, body)
+        self._chunks.learn(count, len(body))
+        self.keys_sent += count
+        self.bytes_sent += size
+        self.throttle.spend(size)
+        self._node.counters.add("keys_sent", count)
+        self._node.counters.add("channel_group_bytes", size)
+        self._kick()
+
+    def _turn(self, link: Link) -> None:
+        """All that was to copy is on its way: another round, or the end."""
+        if self._serving:
+            self._next_round()
+        elif not self._unanswered and not self._take_sent:
+            self._hand_over(link)
+
+    def _next_round(self) -> None:
+        if self._pausing:
+            self._check_end()
+            return
+        dirty = sum(1 if keys is None else len(keys) for keys in self._written.values())
+        before = self._dirty if self.rounds else self.keys_sent
+        size = dirty * self.bytes_sent / max(1, self.keys_sent)
+        self.rounds += 1
+        self._dirty = dirty
+        if size <= _SMALL_BYTES or dirty >= _SHRINKS * before or self.rounds >= _ROUNDS:
+            self._stop_serving()
+        for group, keys in self._written.items():
+            if keys is None:  # among what a script did there may be deletions
+                self._to_clear.append(group)
+            else:
+                self._to_send.append((group, list(keys)))
+        self._written.clear()
+        self._kick()
+
+    def _stop_serving(self) -> None:
+        self._serving = False
+        self._stopped = monotonic()
+        self._chunks = Chunks(Throttle(0))
+        for group in self._left:
+            self._node.table.set(group, State.EMIGRATING, self.destination.index)
+            self._node.table.moving[group] = self.number
+
+    def _hand_over(self, link: Link) -> None:
+        """Every key is at the destination, as it is here."""
+        self._taking = self._take_sent = True
+        core = self._node.core
+        _, marks = core.watermarks(0)
+        size = link.send(Kind.WATERMARKS, marks) if marks else 0
+        groups = sorted(self._left)
+        for first in range(0, len(groups), _TAKEN_AT_ONCE):
+            self._number += 1
+            bodies = [
+                frames.group_records(group, core.records(group))
+                for group in groups[first : first + _TAKEN_AT_ONCE]
+            ]
+            head = frames.migration(self.number) + frames.number(self._number)
+            size += link.send(Kind.TAKE, head, *bodies)
+        self._node.counters.add("channel_other_bytes", size)
+
+    # --- answers ----------------------------------------------------------------------------------
+
+    def frame(self, kind: Kind, body: memoryview) -> None:
+        """CLEARED, COPIED or TAKEN."""
+        if kind is Kind.CLEARED:
+            groups = [group for group in frames.read_groups(body) if group in self._clearing]
+            self._clearing.difference_update(groups)
+            self._to_list.extend(groups)
+        elif kind is Kind.COPIED:
+            number, _ = frames.read_number(body)
+            self._unanswered.pop(number, None)
+        elif kind is Kind.TAKEN:
+            self._taken([group for group in frames.read_groups(body) if group in self._left])
+        else:
+            raise FrameError(f"{kind.name} is not expected here")
+        self._kick()
+
+    def _taken(self, groups: Sequence[int]) -> None:
+        """The groups are the destination's: what was held for them, too."""
+        for group in groups:
+            self._node.table.set(group, State.ABSENT, self.destination.index, former=True)
+            self._node.core.drop_records(group)
+            self._emigrated(group)
+        self._left.difference_update(groups)
+        self._clearing.difference_update(groups)
+        self.done.update(groups)
+        self._node.counters.add("groups_sent", len(groups))
+        held = self._held.release(groups)
+        self._node.hand(self.destination.index, held, "handed_over")
+        if not self._left and self.status not in FINAL:
+            self.downtime = monotonic() - self._stopped
+            self._end(Status.DONE)
+
+    def resend(self) -> None:
+        """The channel is new: what was not answered is sent again, as it is now."""
+        if self.status in FINAL:
+            return
+        self._to_clear.extendleft(sorted(self._clearing, reverse=True))
+        self._clearing.clear()
+        for sections in self._unanswered.values():
+            self._to_send.extend((group, keys) for group, keys, _ in sections)
+        self._unanswered.clear()
+        self._take_sent = False
+        self._kick()
+
+    def _check_end(self) -> None:
+        if self._serving and self._pausing and self.status is Status.RUNNING:
+            self._set(Status.PAUSED)
