@@ -12,7 +12,7 @@ from switch import ir
 from switch.p4info.symbols import Kind, Symbols, member_ids
 from switch.p4info.types import Types, flattened, shown_width, width
 
-__all__ = ["p4info"]
+__all__ = ["digest_names", "p4info"]
 
 DEFAULT_TABLE_SIZE = 1024
 SHOWN_ELSEWHERE = {"name", "id", "brief", "description"}
@@ -45,6 +45,11 @@ METER_UNITS = {"packets": p4i.MeterSpec.PACKETS, "bytes": p4i.MeterSpec.BYTES}
 def p4info(program: ir.Program) -> p4i.P4Info:
     """Everything of the program that a controller may read or write."""
     return _Builder(program).build()
+
+
+def digest_names(program: ir.Program) -> dict[str, str]:
+    """What P4Info calls each digest, by the type it carries."""
+    return {str(type_): name for name, type_ in _Builder(program).digests.items()}
 
 
 def _hidden(annotations: ir.Annotations) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from finsy.proto import p4d, p4i, p4r
 
+from switch.p4runtime import p4data
 from switch.p4runtime.errors import (
     OUT_OF_RANGE,
     PERMISSION_DENIED,
@@ -29,7 +30,7 @@ from switch.runtime.entries import (
 
 def encode(value: int) -> bytes:
     """The shortest bytestring of an unsigned value (spec 8.4)."""
-    return value.to_bytes((value.bit_length() + 7) // 8 or 1, "big")
+    return p4data.shortest(value, 0, signed=False)
 
 
 def decode(value: bytes, width: int, what: str) -> int:
@@ -261,35 +262,10 @@ def encode_meter_counts(counts: MeterCounts, message: p4r.MeterCounterData) -> N
 
 
 def decode_cell(register: Register, data: p4d.P4Data) -> int:
-    """A register's value as the pipeline stores it: unsigned, two's complement if signed."""
-    kind = data.WhichOneof("data")
-    if not register.kind or kind != register.kind:
-        raise invalid(
-            f"register {register.name} takes {register.kind or 'no'} data, not {kind or 'none'}"
-        )
-    if kind == "bool":
-        return int(data.bool)
-    raw = data.bitstring if kind == "bitstring" else data.enum_value
-    value = int.from_bytes(raw, "big", signed=register.signed)
-    limit = 1 << register.width
-    fits = -limit // 2 <= value < limit // 2 if register.signed else value < limit
-    if not raw or not fits:
-        raise Refused(
-            OUT_OF_RANGE,
-            f"register {register.name}: 0x{raw.hex()} does not fit its {register.width} bits",
-        )
-    return value % limit
+    return p4data.decode(exchangeable(register), data, f"register {register.name}")
 
 
-def encode_cell(register: Register, value: int, message: p4d.P4Data) -> None:
-    if register.kind == "bool":
-        message.bool = bool(value)
-        return
-    if register.signed and value >> (register.width - 1):
-        value -= 1 << register.width
-        raw = value.to_bytes(((-value - 1).bit_length() + 8) // 8, "big", signed=True)
-    elif register.signed:
-        raw = value.to_bytes((value.bit_length() + 8) // 8, "big", signed=True)
-    else:
-        raw = encode(value)
-    setattr(message, register.kind, raw)
+def exchangeable(register: Register) -> p4data.Scalar:
+    if register.type is None:
+        raise Refused(UNIMPLEMENTED, f"register {register.name} holds no plain values")
+    return register.type

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from finsy.proto import p4d, p4r
+from finsy.proto import p4r
 
-from switch import ir
-from switch.p4info.types import width
-from switch.p4runtime import codec
+from switch.p4info import digest_names
+from switch.p4runtime import p4data
 from switch.p4runtime.errors import UNIMPLEMENTED, Refused, invalid
-from switch.p4runtime.schema import Register
 from switch.runtime.pipeline import Pipeline
 
 LIST_LIMIT = 1000
@@ -26,11 +24,18 @@ class _Digest:
     """One enabled digest: what waits to be sent, and what was sent but not acknowledged."""
 
     config: p4r.DigestEntry.Config
-    type: ir.Type
+    type: p4data.Type
     waiting: dict[Values, None] = field(default_factory=dict)  # a set in order of arrival
     since: int = 0
     sent: dict[int, tuple[int, frozenset[Values]]] = field(default_factory=dict)
     """By list id: when it was sent, and what was in it."""
+
+    @property
+    def limit(self) -> int:
+        """Messages in a list; without a delay each message is sent alone (spec 9.9)."""
+        if self.config.max_timeout_ns == 0:
+            return 1
+        return self.config.max_list_size or LIST_LIMIT
 
     def known(self, values: Values) -> bool:
         return values in self.waiting or any(values in old for _, old in self.sent.values())
@@ -44,10 +49,16 @@ class _Digest:
 class Digests:
     """The digests of one pipeline; the caller holds the switch's state."""
 
-    def __init__(self, pipeline: Pipeline, names: dict[int, str]) -> None:
+    def __init__(
+        self, pipeline: Pipeline, names: dict[int, str], types: Mapping[str, p4data.Type | None]
+    ) -> None:
         self._pipeline = pipeline
         self.names = names
-        self._ids = {name: number for number, name in names.items()}
+        self._types = types
+        ids = {name: number for number, name in names.items()}
+        shown = digest_names(pipeline.program)
+        self._ids = {carried: ids[name] for carried, name in shown.items() if name in ids}
+        """By the type that a message carries."""
         self._enabled: dict[int, _Digest] = {}
         self._next_list = 1
 
@@ -73,9 +84,9 @@ class Digests:
             return
         if min(config.max_timeout_ns, config.max_list_size, config.ack_timeout_ns) < 0:
             raise invalid(f"digest {self.names[number]}: times and sizes cannot be negative")
-        type_ = self._pipeline.program.types.get(self.names[number])
-        if type_ is None or not _is_plain(type_):
-            raise Refused(UNIMPLEMENTED, f"digest {self.names[number]} is not made of numbers")
+        type_ = self._types[self.names[number]]
+        if type_ is None:
+            raise Refused(UNIMPLEMENTED, f"digest {self.names[number]} is not made of plain values")
         if not self._enabled:
             self._pipeline.digests()  # what came before anybody listened
         kept = p4r.DigestEntry.Config()
@@ -105,7 +116,7 @@ class Digests:
             if not found.waiting:
                 found.since = now
             found.waiting[message.values] = None
-            if len(found.waiting) >= (found.config.max_list_size or LIST_LIMIT):
+            if len(found.waiting) >= found.limit:
                 lists.append(self._list(number, found, now))
         for number, digest in self._enabled.items():
             if digest.waiting and now - digest.since >= digest.config.max_timeout_ns:
@@ -113,31 +124,13 @@ class Digests:
         return lists
 
     def _list(self, number: int, digest: _Digest, now: int) -> p4r.DigestList:
-        data = [_data(digest.type, iter(values)) for values in digest.waiting]
         message = p4r.DigestList(
-            digest_id=number, list_id=self._next_list, data=data, timestamp=time.time_ns()
+            digest_id=number, list_id=self._next_list, timestamp=time.time_ns()
         )
+        for values in digest.waiting:
+            p4data.encode(digest.type, iter(values), message.data.add())
         if digest.config.ack_timeout_ns:
             digest.sent[self._next_list] = (now, frozenset(digest.waiting))
         digest.waiting.clear()
         self._next_list += 1
         return message
-
-
-def _is_plain(type_: ir.Type) -> bool:
-    if isinstance(type_, ir.Struct):
-        return all(_is_plain(member.type) for member in type_.fields)
-    return isinstance(type_, ir.Bits | ir.Bool | ir.SerializableEnum)
-
-
-def _data(type_: ir.Type, values: Iterator[int]) -> p4d.P4Data:
-    """Numbers as P4Data of their type, which is plain."""
-    message = p4d.P4Data()
-    if isinstance(type_, ir.Struct):
-        message.struct.members.extend(_data(member.type, values) for member in type_.fields)
-        return message
-    kinds = {ir.Bool: "bool", ir.SerializableEnum: "enum_value"}
-    signed = isinstance(type_, ir.Bits) and type_.signed
-    shape = Register(0, "", 0, kinds.get(type(type_), "bitstring"), width(type_), signed)
-    codec.encode_cell(shape, next(values), message)
-    return message

@@ -40,7 +40,8 @@ def forward(config: p4r.ForwardingPipelineConfig, pipeline: Pipeline) -> Forward
     schema = Schema(config.p4info)
     cookies: dict[EntryKey, Cookie] = {}
     idle = IdleTimeouts(pipeline, schema, cookies)
-    return Forwarding(config, pipeline, schema, Digests(pipeline, names), cookies, idle)
+    digests = Digests(pipeline, names, schema.digests)
+    return Forwarding(config, pipeline, schema, digests, cookies, idle)
 
 
 def replicas(entry: p4r.MulticastGroupEntry | p4r.CloneSessionEntry) -> list[tuple[int, int]]:

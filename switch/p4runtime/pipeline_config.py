@@ -8,10 +8,10 @@ from finsy.proto import p4r
 
 from switch.frontend.errors import CompileError
 from switch.p4info import p4info
+from switch.p4runtime.agreement import disagreement
 from switch.p4runtime.device_config import DeviceConfig
 from switch.p4runtime.errors import NOT_FOUND, Refused, invalid
 from switch.p4runtime.forwarding import Forwarding, carry_over, forward
-from switch.p4runtime.schema import missing_from
 
 Request = p4r.SetForwardingPipelineConfigRequest
 Query = p4r.GetForwardingPipelineConfigRequest
@@ -30,7 +30,7 @@ def realize(own: DeviceConfig, cpu_port: int | None, *, below: str = "") -> Forw
 def realize_config(config: p4r.ForwardingPipelineConfig, cpu_port: int | None) -> Forwarding:
     """A controller's program under the controller's P4Info, which must fit (spec 14)."""
     pipeline = DeviceConfig.parse(config.p4_device_config).compile(cpu_port)
-    difference = missing_from(config.p4info, p4info(pipeline.program))
+    difference = disagreement(config.p4info, p4info(pipeline.program))
     if difference:
         pipeline.close()
         raise invalid(f"p4info and p4_device_config do not belong together: {difference}")

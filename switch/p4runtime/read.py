@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from finsy.proto import p4r
 
-from switch.p4runtime import bulk, codec
+from switch.p4runtime import bulk, codec, p4data
 from switch.p4runtime.cookies import Cookie
 from switch.p4runtime.errors import (
     UNIMPLEMENTED,
@@ -323,10 +323,9 @@ class _Reader:
     def _whole_register(self, register: Register) -> Messages:
         if not self._scope.covers(self._schema.names, register.id):
             return iter(())
-        if not register.kind:
-            raise Refused(UNIMPLEMENTED, f"register {register.name} holds no plain numbers")
+        type_ = codec.exchangeable(register)
         values = self._pipeline.registers(register.name)
-        plain = register.kind == "bitstring" and not register.signed
+        plain = type_.kind == "bitstring" and not type_.signed
         if plain and isinstance(values, np.ndarray):
             return bulk.register_cells(register, values)
         return _messages([_register_cell(register, i, int(v)) for i, v in enumerate(values)])
@@ -394,5 +393,5 @@ def _register_cell(register: Register, index: int, value: int) -> p4r.Entity:
     entity = p4r.Entity()
     entity.register_entry.register_id = register.id
     entity.register_entry.index.index = index
-    codec.encode_cell(register, value, entity.register_entry.data)
+    p4data.encode(codec.exchangeable(register), iter((value,)), entity.register_entry.data)
     return entity

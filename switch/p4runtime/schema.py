@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeVar
 
-from finsy.proto import p4i, p4t
+from finsy.proto import p4i
 
 from switch.p4runtime.errors import Refused, invalid
+from switch.p4runtime.p4data import Scalar, Type, Types
 from switch.runtime.entries import Lpm, Match, Optional, Range, Ternary
 
 EXACT = p4i.MatchField.EXACT
@@ -105,10 +106,8 @@ class Register:
     id: int
     name: str
     size: int
-    kind: str
-    """The member of P4Data that holds its values: bitstring, bool or enum_value; "" for others."""
-    width: int
-    signed: bool
+    type: Scalar | None
+    """None: its values cannot be exchanged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,11 @@ class Schema:
         self.tables = _by_id(_table(table, direct_counters, direct_meters) for table in info.tables)
         self.counters = _by_id(map(_counter, info.counters))
         self.meters = _by_id(map(_meter, info.meters))
-        self.registers = _by_id(_register(register, info) for register in info.registers)
+        types = Types(info.type_info)
+        self.registers = _by_id(_register(register, types) for register in info.registers)
+        self.digests: dict[str, Type | None] = {
+            digest.preamble.name: types.described(digest.type_spec) for digest in info.digests
+        }
         self.value_sets = _by_id(map(_value_set, info.value_sets))
         self.action_ids = {action.name: action.id for action in self.actions.values()}
         owners: tuple[Iterable[Any], ...] = (
@@ -165,40 +168,6 @@ class Schema:
 
     def value_set(self, number: int) -> ValueSet:
         return _find(self.value_sets, number, "value set")
-
-
-def missing_from(theirs: p4i.P4Info, ours: p4i.P4Info) -> str | None:
-    """The first thing in a controller's P4Info that the program does not have, if any.
-
-    Ids are the controller's to choose; names, widths, match kinds and sizes are the program's.
-    """
-    for kind in ("tables", "actions", "counters", "direct_counters", "meters", "direct_meters",
-                 "registers", "digests", "action_profiles", "value_sets"):  # fmt: skip
-        known = {thing.preamble.name: thing for thing in getattr(ours, kind)}
-        for thing in getattr(theirs, kind):
-            name = thing.preamble.name
-            what = f"{kind.rstrip('s').replace('_', ' ')} {name!r}"
-            if name not in known:
-                return f"the program has no {what}"
-            if _shape(thing) != _shape(known[name]):
-                return f"{what} is not the program's: {_shape(thing)}, not {_shape(known[name])}"
-    return None
-
-
-def _shape(thing: Any) -> tuple[object, ...]:
-    match thing:
-        case p4i.Table():
-            return tuple((f.name, f.bitwidth, f.match_type) for f in thing.match_fields)
-        case p4i.Action():
-            return tuple((param.name, param.bitwidth) for param in thing.params)
-        case p4i.ValueSet():
-            fields = ((f.name, f.bitwidth, f.match_type) for f in thing.match)
-            return (thing.size, *fields)
-        case p4i.Register():
-            return (thing.size, thing.type_spec.SerializeToString(deterministic=True))
-        case p4i.Counter() | p4i.Meter():
-            return (thing.size,)
-    return ()
 
 
 def _by_id(objects: Iterable[Object]) -> dict[int, Object]:
@@ -273,22 +242,10 @@ def _meter(meter: p4i.Meter) -> Array:
     return Array(meter.preamble.id, meter.preamble.name, meter.size, meter.spec.type)
 
 
-def _register(register: p4i.Register, info: p4i.P4Info) -> Register:
-    spec: p4t.P4DataTypeSpec = register.type_spec
-    kind, width, signed = "", 0, False
-    match spec.WhichOneof("type_spec"):
-        case "bitstring" if not spec.bitstring.HasField("varbit"):
-            kind = "bitstring"
-            signed = spec.bitstring.HasField("int")
-            width = spec.bitstring.int.bitwidth if signed else spec.bitstring.bit.bitwidth
-        case "bool":
-            kind, width = "bool", 1
-        case "serializable_enum":
-            kind = "enum_value"
-            enum = info.type_info.serializable_enums[spec.serializable_enum.name]
-            width = enum.underlying_type.bitwidth
-    preamble = register.preamble
-    return Register(preamble.id, preamble.name, register.size, kind, width, signed)
+def _register(register: p4i.Register, types: Types) -> Register:
+    type_ = types.described(register.type_spec)
+    scalar = type_ if isinstance(type_, Scalar) else None
+    return Register(register.preamble.id, register.preamble.name, register.size, scalar)
 
 
 def _packet_header(header: p4i.ControllerPacketMetadata | None) -> PacketHeader:

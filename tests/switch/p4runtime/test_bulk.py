@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switch.p4runtime import bulk, codec
+from switch.p4runtime.p4data import Scalar
 from switch.p4runtime.schema import Register
 
 CELLS = st.lists(
@@ -14,7 +15,7 @@ CELLS = st.lists(
 
 
 def register(number: int, size: int) -> Register:
-    return Register(number, "r", size, "bitstring", 64, False)
+    return Register(number, "r", size, Scalar("bitstring", 64))
 
 
 def plainly(number: int, first: int, cells: list[int]) -> bytes:

@@ -6,9 +6,9 @@ from google.protobuf import text_format
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switch.p4runtime import codec
+from switch.p4runtime import codec, p4data
 from switch.p4runtime.errors import Refused
-from switch.p4runtime.schema import Register, Schema, Table
+from switch.p4runtime.schema import Schema, Table
 from switch.runtime.entries import Exact, Lpm, Match, Optional, Range, Ternary
 
 INFO = """
@@ -70,28 +70,28 @@ def test_bytestrings(width: int, given: bytes, value: int | None) -> None:
     ],
 )
 def test_signed_cells(width: int, given: bytes, value: int | None, code: str) -> None:
-    register = Register(1, "r", 1, "bitstring", width, True)
+    type_ = p4data.Scalar("bitstring", width, True)
     data = p4d.P4Data(bitstring=given)
     if value is None:
         with pytest.raises(Refused) as refused:
-            codec.decode_cell(register, data)
+            p4data.decode(type_, data, "x")
         assert refused.value.code.name == code
     else:
-        assert codec.decode_cell(register, data) == value % (1 << width)
+        assert p4data.decode(type_, data, "x") == value % (1 << width)
 
 
 @given(width=st.integers(1, 80), signed=st.booleans(), data=st.data())
 def test_cells_come_back_in_the_shortest_form(
     width: int, signed: bool, data: st.DataObject
 ) -> None:
-    register = Register(1, "r", 1, "bitstring", width, signed)
+    type_ = p4data.Scalar("bitstring", width, signed)
     stored = data.draw(st.integers(0, 2**width - 1))
     message = p4d.P4Data()
-    codec.encode_cell(register, stored, message)
-    assert codec.decode_cell(register, message) == stored
+    p4data.encode(type_, iter((stored,)), message)
+    assert p4data.decode(type_, message, "x") == stored
     shorter = message.bitstring[1:]
     if shorter:
-        assert codec.decode_cell(register, p4d.P4Data(bitstring=shorter)) != stored
+        assert p4data.decode(type_, p4d.P4Data(bitstring=shorter), "x") != stored
 
 
 def test_all_match_kinds() -> None:
