@@ -11,7 +11,7 @@ from switch.p4runtime.cookies import Cookie, EntryKey
 from switch.p4runtime.digests import Digests
 from switch.p4runtime.errors import INVALID_ARGUMENT, Refused
 from switch.p4runtime.idle import IdleTimeouts
-from switch.p4runtime.schema import Schema
+from switch.p4runtime.schema import Array, Register, Schema, Table
 from switch.runtime.entries import Entry, Match, MeterCounts, PipelineError
 from switch.runtime.pipeline import Pipeline
 
@@ -60,23 +60,35 @@ def carry_over(old: Forwarding, new: Forwarding) -> None:
         for value_set in old.schema.value_sets.values():
             members = old.pipeline.value_set(value_set.name)
             new.pipeline.set_value_set(value_set.name, members)
-        digests = {name: number for number, name in new.digests.names.items()}
-        for entry in old.digests.configs(0):
-            new.digests.configure(digests[old.digests.name(entry.digest_id)], entry.config)
+        _carry_digests(old, new)
         for number, group in old.multicast_groups.items():
             new.pipeline.set_multicast_group(number, replicas(group))
             new.multicast_groups[number] = group
         for number, session in old.clone_sessions.items():
             new.pipeline.set_clone_session(number, replicas(session), session.packet_length_bytes)
             new.clone_sessions[number] = session
-    except (PipelineError, KeyError) as error:
+    except PipelineError as error:
         raise Refused(
             INVALID_ARGUMENT, f"the forwarding state cannot be preserved: {error}"
         ) from None
 
 
+def _carry_digests(old: Forwarding, new: Forwarding) -> None:
+    known = {name: number for number, name in new.digests.names.items()}
+    for entry in old.digests.configs(0):
+        name = old.digests.name(entry.digest_id)
+        if name not in known:
+            raise PipelineError(f"digest {name} is missing")
+        new.digests.configure(known[name], entry.config)
+
+
+def _key(table: Table) -> list[tuple[str, int, int]]:
+    return [(field.name, field.width, field.kind) for field in table.fields]
+
+
 def _carry_tables(old: Forwarding, new: Forwarding) -> None:
     ids = {table.name: table.id for table in new.schema.tables.values()}
+    keys = {table.name: _key(table) for table in new.schema.tables.values()}
     for table in old.schema.tables.values():
         if table.implementation_id or table.is_const:
             continue
@@ -89,22 +101,29 @@ def _carry_tables(old: Forwarding, new: Forwarding) -> None:
         for entry in old.pipeline.entries(table.name):
             if (entry.match, entry.priority) in kept:
                 continue
+            if keys.get(table.name) != _key(table):
+                raise PipelineError(f"table {table.name} is missing or has another key")
             new.pipeline.insert(table.name, Entry(*_parts(entry)))
-            if table.counter_id:
-                counts = old.pipeline.direct_counter(table.name, entry)
-                new.pipeline.set_direct_counter(table.name, entry, *counts)
-            if table.meter_id:
-                meter = old.pipeline.direct_meter(table.name, entry)
-                new.pipeline.set_direct_meter(table.name, entry, meter)
-                colours = old.pipeline.direct_meter_counts(table.name, entry)
-                new.pipeline.set_direct_meter_counts(table.name, entry, colours)
+            _carry_direct(old, new, table, entry)
             cookie = old.cookies.get((table.id, entry.match, entry.priority))
             if cookie:
                 new.keep((ids[table.name], entry.match, entry.priority), cookie)
-        if not table.const_default:
+        if table.name in ids and not table.const_default:
+            _carry_direct(old, new, table, None)
             new.pipeline.set_default(table.name, *old.pipeline.default(table.name))
             if table.id in old.default_cookies:
                 new.default_cookies[ids[table.name]] = old.default_cookies[table.id]
+
+
+def _carry_direct(old: Forwarding, new: Forwarding, table: Table, entry: Entry | None) -> None:
+    """Entry None: the default entry."""
+    name = table.name
+    if table.counter_id:
+        new.pipeline.set_direct_counter(name, entry, *old.pipeline.direct_counter(name, entry))
+    if table.meter_id:
+        new.pipeline.set_direct_meter(name, entry, old.pipeline.direct_meter(name, entry))
+        colours = old.pipeline.direct_meter_counts(name, entry)
+        new.pipeline.set_direct_meter_counts(name, entry, colours)
 
 
 def _parts(entry: Entry) -> tuple[tuple[Match, ...], str, tuple[int, ...], int]:
@@ -117,19 +136,16 @@ def _carry_arrays(old: Forwarding, new: Forwarding) -> None:
         for arrays in (new.schema.registers, new.schema.counters, new.schema.meters)
         for array in arrays.values()
     }
+    arrays: list[Register | Array] = [*old.schema.registers.values()]
+    arrays += [*old.schema.counters.values(), *old.schema.meters.values()]
+    for array in arrays:
+        if sizes.get(array.name) != array.size:
+            raise PipelineError(f"{array.name} is missing or has another size")
     for register in old.schema.registers.values():
-        if sizes[register.name] != register.size:
-            raise KeyError(f"register {register.name} has another size")
         new.pipeline.set_registers(register.name, old.pipeline.registers(register.name))
     for counter in old.schema.counters.values():
-        if sizes[counter.name] != counter.size:
-            raise KeyError(f"counter {counter.name} has another size")
-        for index, (packets, count_bytes) in enumerate(old.pipeline.counters(counter.name)):
-            if packets or count_bytes:
-                new.pipeline.set_counter(counter.name, index, int(packets), int(count_bytes))
+        new.pipeline.set_counters(counter.name, old.pipeline.counters(counter.name))
     for meter in old.schema.meters.values():
-        if sizes[meter.name] != meter.size:
-            raise KeyError(f"meter {meter.name} has another size")
         for index in range(meter.size):
             if config := old.pipeline.meter(meter.name, index):
                 new.pipeline.set_meter(meter.name, index, config)

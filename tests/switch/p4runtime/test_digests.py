@@ -58,6 +58,17 @@ def test_a_list_is_sent_after_its_time(client: Client, stream: Stream, digest: i
     assert time.monotonic() - started > 0.09
 
 
+def test_without_a_delay_each_message_is_a_list(
+    client: Client, stream: Stream, digest: int
+) -> None:
+    """Whatever the size (9.9)."""
+    client.write(insert(learning(digest, max_list_size=100)))
+    send(stream, 1, 2, 3)
+    lists = [stream.receive() for _ in range(3)]
+    assert [stations(message) for message in lists] == [[1], [2], [3]]
+    assert len({message.digest.list_id for message in lists}) == 3
+
+
 def test_what_was_sent_is_not_sent_again(client: Client, stream: Stream, digest: int) -> None:
     client.write(insert(learning(digest, max_list_size=1, ack_timeout_ns=1000 * SECOND)))
     send(stream, 1)

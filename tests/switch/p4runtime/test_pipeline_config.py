@@ -126,11 +126,46 @@ def test_reconciling_keeps_the_forwarding_state(
     assert state() == before
 
 
+def test_reconciling_keeps_default_entries_whole(
+    client: Client, entities: Entities, example: p4r.ForwardingPipelineConfig
+) -> None:
+    default = entities.entry(
+        *("station", [], entities.action("drop")),
+        is_default_action=True,
+        metadata=b"m",
+        counter_data=p4r.CounterData(packet_count=3, byte_count=200),
+        meter_config=p4r.MeterConfig(cir=1, cburst=2, pir=3, pburst=4),
+    )
+    client.write(modify(default))
+    client.set_config("RECONCILE_AND_COMMIT", example)
+    asking = entities.entry(
+        "station",
+        is_default_action=True,
+        counter_data=p4r.CounterData(),
+        meter_config=p4r.MeterConfig(),
+    )
+    assert client.read(asking) == [default]
+
+
+def test_a_table_with_another_key_cannot_be_kept(
+    client: Client, entities: Entities, config: DeviceConfig
+) -> None:
+    """Only if there are entries in it."""
+    text = config.files["example.p4"]
+    swapped = text.replace("{ hdr.ethernet.src: lpm; }", "{ hdr.ethernet.dst: lpm; }")
+    other = config_of(replace(config, files={"example.p4": swapped}))
+    client.set_config("RECONCILE_AND_COMMIT", other)
+    client.write(insert(entities.entry("prefix", [], entities.action("NoAction"))))
+    with pytest.raises(Failure, match="prefix is missing or has another key") as failure:
+        client.set_config("RECONCILE_AND_COMMIT", config_of(config))
+    assert failure.value.code == "INVALID_ARGUMENT"
+
+
 def test_state_that_cannot_be_kept(
     client: Client, entities: Entities, smaller: p4r.ForwardingPipelineConfig
 ) -> None:
     client.write(insert(entities.station(1, 1)))
-    with pytest.raises(Failure, match="sums has another size"):
+    with pytest.raises(Failure, match="sums is missing or has another size"):
         client.set_config("RECONCILE_AND_COMMIT", smaller)
     assert client.read(entities.entry("station")) == [entities.station(1, 1)]
     client.set_config("VERIFY_AND_COMMIT", smaller)
@@ -152,6 +187,15 @@ def test_state_that_cannot_be_kept(
         ("VERIFY_AND_COMMIT", "syntax", "INVALID_ARGUMENT"),
         ("VERIFY_AND_COMMIT", "table", "INVALID_ARGUMENT"),
         ("VERIFY_AND_COMMIT", "width", "INVALID_ARGUMENT"),
+        ("VERIFY_AND_COMMIT", "zero", "INVALID_ARGUMENT"),
+        ("VERIFY_AND_COMMIT", "twice", "INVALID_ARGUMENT"),
+        ("VERIFY_AND_COMMIT", "field", "INVALID_ARGUMENT"),
+        ("VERIFY_AND_COMMIT", "param", "INVALID_ARGUMENT"),
+        ("VERIFY_AND_COMMIT", "action", "INVALID_ARGUMENT"),
+        ("VERIFY_AND_COMMIT", "ref", "INVALID_ARGUMENT"),
+        ("VERIFY_AND_COMMIT", "profile", "INVALID_ARGUMENT"),
+        ("VERIFY_AND_COMMIT", "register", "INVALID_ARGUMENT"),
+        ("VERIFY_AND_COMMIT", "digest", "INVALID_ARGUMENT"),
     ],
 )
 def test_bad_configs(
@@ -176,6 +220,25 @@ def test_bad_configs(
             config.p4info.tables[0].preamble.name = "MyIngress.other"
         case "width":
             config.p4info.tables[0].match_fields[0].bitwidth = 47
+        case "zero":
+            config.p4info.counters[0].preamble.id = 0
+        case "twice":
+            config.p4info.counters[0].preamble.id = config.p4info.tables[0].preamble.id
+        case "field":
+            config.p4info.tables[2].match_fields[1].id = 1
+        case "param":
+            (action_info,) = (each for each in config.p4info.actions if len(each.params) == 2)
+            action_info.params[1].id = action_info.params[0].id
+        case "action":
+            del config.p4info.actions[0]
+        case "ref":
+            del config.p4info.tables[0].action_refs[0]
+        case "profile":
+            config.p4info.tables[0].implementation_id = 5
+        case "register":
+            config.p4info.registers[0].type_spec.bool.SetInParent()
+        case "digest":
+            config.p4info.type_info.structs["learned_t"].members[0].type_spec.bool.SetInParent()
     with pytest.raises(Failure) as failure:
         client.set_config(action, config if spoil else None)
     assert failure.value.code == code
