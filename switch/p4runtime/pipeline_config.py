@@ -6,11 +6,12 @@ import threading
 
 from finsy.proto import p4r
 
+from switch.backend.build import BuildError
 from switch.frontend.errors import CompileError
 from switch.p4info import p4info
 from switch.p4runtime.agreement import disagreement
 from switch.p4runtime.device_config import DeviceConfig
-from switch.p4runtime.errors import NOT_FOUND, Refused, invalid
+from switch.p4runtime.errors import NOT_FOUND, RESOURCE_EXHAUSTED, Refused, invalid
 from switch.p4runtime.forwarding import Forwarding, carry_over, forward
 
 Request = p4r.SetForwardingPipelineConfigRequest
@@ -75,8 +76,10 @@ class PipelineConfigs:
         try:
             with self._compiling:
                 return realize_config(request.config, self._cpu_port)
-        except CompileError as error:
+        except (CompileError, BuildError) as error:
             raise invalid(f"the program does not compile: {error}") from None
+        except MemoryError:
+            raise Refused(RESOURCE_EXHAUSTED, "no memory for the state of the program") from None
 
     def apply(self, action: int, prepared: Forwarding | None) -> bool:
         """Carry the action out; True if another pipeline is in force now."""

@@ -24,6 +24,15 @@ from switch.p4runtime.schema import Array, Register, Table
 from switch.runtime.entries import Entry, Match, NoSuchEntry, PipelineError
 
 ENTITIES_PER_MESSAGE = 4096
+FILTERS = {
+    "match",
+    "action",
+    "priority",
+    "controller_metadata",
+    "metadata",
+    "is_default_action",
+}
+"""Fields of a TableEntry that filter the entries of one table."""
 NO_COOKIE = Cookie(0, b"")
 
 # For each of these entities: P4Info's list of the instances, and the entity's id in it.
@@ -111,13 +120,14 @@ class _Reader:
     def _table_entries(self, request: p4r.Entity) -> Iterator[p4r.Entity]:
         wanted = request.table_entry
         if wanted.table_id == 0:
+            _check_no_filter(wanted)
             for table in self._schema.tables.values():
                 yield from self._entries_of(table, wanted, ())
             return
         table = self._schema.table(wanted.table_id)
         codec.check_idle_timeout(table, wanted)
         if wanted.is_default_action:
-            yield self._default_entry(table, wanted)
+            yield from self._default_entry(table, wanted)
             return
         match = codec.decode_match(table, wanted.match) if wanted.match else ()
         yield from self._entries_of(table, wanted, match)
@@ -125,24 +135,14 @@ class _Reader:
     def _entries_of(
         self, table: Table, wanted: p4r.TableEntry, match: tuple[Match, ...]
     ) -> Iterator[p4r.Entity]:
-        if wanted.table_id and wanted.HasField("action"):
-            number = wanted.action.action.action_id
-            action = self._schema.action(number).name if number else ""
-        else:
-            action = ""
+        action = self._wanted_action(table, wanted)
         for entry, counts, idle in self._installed(table, match, wanted.priority):
             cookie = self._forwarding.cookies.get(
                 (table.id, entry.match, entry.priority), NO_COOKIE
             )
-            if wanted.table_id and (
-                (wanted.priority and entry.priority != wanted.priority)
-                or (action and entry.action != action)
-                or (wanted.metadata and cookie.metadata != wanted.metadata)
-                or (
-                    wanted.controller_metadata
-                    and cookie.controller_metadata != wanted.controller_metadata
-                )
-            ):
+            if wanted.priority and entry.priority != wanted.priority:
+                continue
+            if not _passes(entry.action, cookie, action, wanted):
                 continue
             entity = p4r.Entity()
             message = entity.table_entry
@@ -157,6 +157,16 @@ class _Reader:
                 if wanted.HasField("time_since_last_hit"):
                     message.time_since_last_hit.elapsed_ns = idle
             yield entity
+
+    def _wanted_action(self, table: Table, wanted: p4r.TableEntry) -> str:
+        """The action to filter by, if there is one; its parameters are no filter (spec 9.1.6)."""
+        if not wanted.HasField("action"):
+            return ""
+        kind = wanted.action.WhichOneof("type")
+        if kind not in ("action", None):
+            raise invalid(f"{table.what}: entries can be found by action id, not by {kind}")
+        number = wanted.action.action.action_id
+        return self._schema.action(number).name if number else ""
 
     def _installed(
         self, table: Table, match: tuple[Match, ...], priority: int
@@ -179,18 +189,21 @@ class _Reader:
             return (0, 0)
         return self._pipeline.direct_counter(table.name, entry)
 
-    def _default_entry(self, table: Table, wanted: p4r.TableEntry) -> p4r.Entity:
+    def _default_entry(self, table: Table, wanted: p4r.TableEntry) -> Iterator[p4r.Entity]:
         if wanted.match or wanted.priority:
             raise invalid(f"table {table.name}: the default entry has no match and no priority")
+        action, params = self._pipeline.default(table.name)
+        cookie = self._forwarding.default_cookies.get(table.id, NO_COOKIE)
+        if not _passes(action, cookie, self._wanted_action(table, wanted), wanted):
+            return
         entity = p4r.Entity()
         message = entity.table_entry
         message.table_id = table.id
         message.is_default_action = True
         message.is_const = table.const_default
-        codec.encode_action(self._schema, *self._pipeline.default(table.name), message.action)
-        cookie = self._forwarding.default_cookies.get(table.id, NO_COOKIE)
+        codec.encode_action(self._schema, action, params, message.action)
         self._fill(table, None, self._counts(table, None), cookie, wanted, message)
-        return entity
+        yield entity
 
     def _fill(
         self,
@@ -227,11 +240,14 @@ class _Reader:
             if not (table.counter_id if what == "counter" else table.meter_id):
                 raise invalid(f"table {table.name} has no direct {what}")
             if message.is_default_action:
+                if message.match or message.priority:
+                    raise invalid(f"{table.what}: the default entry has no match and no priority")
                 key = p4r.TableEntry(table_id=table.id, is_default_action=True)
                 yield table, None, self._counts(table, None), key
                 return
             tables: Iterable[Table] = (table,)
         else:
+            _check_no_filter(message)
             tables = [
                 table
                 for table in self._schema.tables.values()
@@ -244,6 +260,8 @@ class _Reader:
             else:
                 found = [(entry, counts) for entry, counts, _ in self._pipeline.rows(table.name)]
             for entry, counts in found:
+                if message.priority and entry.priority != message.priority:
+                    continue
                 key = p4r.TableEntry(table_id=table.id, priority=entry.priority)
                 codec.encode_match(table, entry.match, key)
                 yield table, entry, counts, key
@@ -372,6 +390,22 @@ class _Reader:
                     yield entity
             case _:
                 raise invalid("the packet replication entry is of no type")
+
+
+def _check_no_filter(wanted: p4r.TableEntry) -> None:
+    """Over all tables there is nothing to filter by (spec 9.1.6)."""
+    for field, _ in wanted.ListFields():
+        if field.name in FILTERS:
+            raise invalid(f"{field.name} takes a table_id: it is no filter over all tables")
+
+
+def _passes(action: str, cookie: Cookie, wanted_action: str, wanted: p4r.TableEntry) -> bool:
+    """What is left at its default filters nothing (spec 9.1.6)."""
+    return (
+        (not wanted_action or action == wanted_action)
+        and (not wanted.metadata or cookie.metadata == wanted.metadata)
+        and wanted.controller_metadata in (0, cookie.controller_metadata)
+    )
 
 
 def _chosen(known: dict[int, Stored], number: int) -> list[Stored]:

@@ -8,6 +8,7 @@ from finsy.proto import p4r
 
 from switch.p4runtime.errors import (
     ALREADY_EXISTS,
+    INVALID_ARGUMENT,
     NOT_FOUND,
     OUT_OF_RANGE,
     UNIMPLEMENTED,
@@ -19,6 +20,8 @@ from switch.p4runtime.forwarding import Forwarding, replicas
 INSERT, DELETE = p4r.Update.INSERT, p4r.Update.DELETE
 MAX_MULTICAST_GROUP = 0xFFFF  # standard_metadata.mcast_grp is bit<16>
 MAX_INSTANCE = 0xFFFF  # standard_metadata.egress_rid is bit<16>
+MAX_CLONE_SESSION = 0x7FFF  # as in BMv2
+MAX_CLASS_OF_SERVICE = 0xFF  # PSA's ClassOfService_t
 MAX_PORT = 0x1FF  # standard_metadata.egress_port is bit<9>
 
 
@@ -68,10 +71,17 @@ def _clone_session(
     number = message.session_id
     if number == 0:
         raise invalid("0 is not a clone session")
+    if number > MAX_CLONE_SESSION:
+        raise Refused(OUT_OF_RANGE, f"clone session {number} is over {MAX_CLONE_SESSION}")
     old = forwarding.clone_sessions.get(number)
     check_presence(update, old is not None, f"clone session {number}")
     if update != DELETE:
         _check_replicas(message, f"clone session {number}")
+        if message.class_of_service > MAX_CLASS_OF_SERVICE:
+            raise invalid(
+                f"clone session {number}: class_of_service {message.class_of_service} is over "
+                f"{MAX_CLASS_OF_SERVICE}"
+            )
         if message.packet_length_bytes < 0:
             raise invalid(f"clone session {number}: packet_length_bytes is negative")
     _set_clone_session(forwarding, number, None if update == DELETE else message)
@@ -106,9 +116,12 @@ def _check_replicas(message: p4r.MulticastGroupEntry | p4r.CloneSessionEntry, wh
         kind = item.WhichOneof("port_kind")
         if kind is None:
             raise invalid(f"{what}: a replica names no port")
+        if kind == "port" and not item.port:
+            raise Refused(OUT_OF_RANGE, f"{what}: a replica's port has no bytes")
         port = item.egress_port if kind == "egress_port" else int.from_bytes(item.port, "big")
-        if (kind == "port" and not item.port) or port > MAX_PORT:
-            raise invalid(f"{what}: replica port {port} is not within 0..{MAX_PORT}")
+        if port > MAX_PORT:
+            code = INVALID_ARGUMENT if kind == "egress_port" else OUT_OF_RANGE
+            raise Refused(code, f"{what}: replica port {port} is not within 0..{MAX_PORT}")
         if item.instance > MAX_INSTANCE:
             raise invalid(f"{what}: replica instance {item.instance} is over {MAX_INSTANCE}")
     pairs = replicas(message)

@@ -200,7 +200,9 @@ OTHER_ERRORS: list[tuple[str, Bad]] = [
     ("NOT_FOUND", lambda e: delete(group(1))),
     ("INVALID_ARGUMENT", lambda e: insert(group(1, (1, 1), (1, 1)))),
     ("INVALID_ARGUMENT", lambda e: insert(group(1, (1, 1 << 16)))),
-    ("INVALID_ARGUMENT", lambda e: insert(group(1, (512, 1)))),
+    ("OUT_OF_RANGE", lambda e: insert(group(1, (512, 1)))),
+    ("OUT_OF_RANGE", lambda e: insert(group(1, replicas=[p4r.Replica(port=b"")]))),
+    ("INVALID_ARGUMENT", lambda e: insert(group(1, replicas=[p4r.Replica(egress_port=512)]))),
     ("INVALID_ARGUMENT", lambda e: insert(group(1, replicas=[p4r.Replica(instance=1)]))),
     (
         "UNIMPLEMENTED",
@@ -210,7 +212,10 @@ OTHER_ERRORS: list[tuple[str, Bad]] = [
     ),
     ("INVALID_ARGUMENT", lambda e: insert(session(0))),
     ("NOT_FOUND", lambda e: delete(session(1))),
+    ("OUT_OF_RANGE", lambda e: insert(session(1 << 15))),
     ("ALREADY_EXISTS", lambda e: insert(session(100))),
+    ("INVALID_ARGUMENT", lambda e: insert(session(1, class_of_service=256))),
+    ("INVALID_ARGUMENT", lambda e: insert(session(1, (1, 1), (1, 1)))),
     ("INVALID_ARGUMENT", lambda e: insert(session(1, packet_length_bytes=-1))),
     (
         "INVALID_ARGUMENT",
@@ -276,6 +281,21 @@ BAD_READS: list[tuple[str, Callable[[Entities], p4r.Entity]]] = [
     ),
     ("INVALID_ARGUMENT", lambda e: e.entry("station", [exact(3, 1)])),
     ("INVALID_ARGUMENT", lambda e: e.station(1, is_default_action=True)),
+    ("INVALID_ARGUMENT", lambda e: e.station(1, time_since_last_hit={})),
+    (
+        "INVALID_ARGUMENT",
+        lambda e: e.entry("station", [], p4r.TableAction(action_profile_member_id=1)),
+    ),
+    ("INVALID_ARGUMENT", lambda e: p4r.Entity(table_entry=p4r.TableEntry(priority=1))),
+    ("INVALID_ARGUMENT", lambda e: p4r.Entity(table_entry=p4r.TableEntry(metadata=b"m"))),
+    (
+        "INVALID_ARGUMENT",
+        lambda e: p4r.Entity(table_entry=p4r.TableEntry(is_default_action=True)),
+    ),
+    (
+        "INVALID_ARGUMENT",
+        lambda e: p4r.Entity(table_entry=p4r.TableEntry(match=[exact(1, 1)])),
+    ),
     ("OUT_OF_RANGE", lambda e: e.cell("flags", 64)),
     ("INVALID_ARGUMENT", lambda e: e.cell("flags", -1)),
     ("OUT_OF_RANGE", lambda e: e.counter(4)),

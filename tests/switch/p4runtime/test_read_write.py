@@ -67,6 +67,18 @@ def test_filters_of_reads(client: Client, entities: Entities) -> None:
     assert len(read()) == 2
 
 
+def test_filters_of_default_entries(client: Client, entities: Entities) -> None:
+    drop = entities.action("drop")
+    default = entities.entry("station", [], drop, is_default_action=True, metadata=b"a")
+    client.write(modify(default))
+
+    def read(**options: Any) -> list[p4r.Entity]:
+        return client.read(entities.entry("station", is_default_action=True, **options))
+
+    assert read() == read(action=drop) == read(metadata=b"a") == [default]
+    assert read(action=entities.action("NoAction")) == read(metadata=b"b") == []
+
+
 def test_all_tables_at_once(client: Client, entities: Entities) -> None:
     client.write(insert(entities.station(2, 7)))
     everything = client.read(p4r.Entity(table_entry=p4r.TableEntry()))
