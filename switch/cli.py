@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TextIO
 
 import typer
 from finsy.proto import p4i
@@ -18,6 +18,7 @@ from switch.p4info import p4info
 from switch.p4runtime import Server, ServerError, device_config
 from switch.p4runtime.errors import Refused
 from switch.p4runtime.tls import TlsError, credentials
+from switch.packet_log import PacketLog
 from switch.ports import PortError, Ports
 from switch.stf import StfError, pairs, run_all
 
@@ -113,21 +114,53 @@ def run(
         Path | None,
         typer.Option(help="Admit only clients with a certificate of this CA.", metavar="PEM"),
     ] = None,
+    log_packets: Annotated[
+        bool,
+        typer.Option(
+            "--log-packets", help="Trace packets in the log; SIGUSR1 starts and ends it, too."
+        ),
+    ] = False,
+    log_port: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Trace only packets that come in on this port (may be repeated).",
+            metavar="PORT",
+            min=0,
+            max=511,
+        ),
+    ] = None,
+    log_count: Annotated[
+        int | None,
+        typer.Option(help="End the trace after so many packets.", metavar="N", min=1),
+    ] = None,
+    log_file: Annotated[
+        Path | None,
+        typer.Option(help="Write the log here, not to standard error.", metavar="FILE"),
+    ] = None,
     include: Include = None,
     define: Define = None,
 ) -> None:
     """Forward packets between interfaces until SIGTERM or SIGINT."""
-    stopped = _stop_signals()
+    signals = _hold_signals()
+    log = PacketLog(
+        _open_log(log_file) if log_file else sys.stderr,
+        tracing=log_packets,
+        ports=log_port or (),
+        most=log_count,
+    )
     tls = credentials(tls_cert, tls_key, tls_ca)
     program_config = device_config(program, include or (), _defines(define)) if program else None
     ports = Ports(cpu_port)
     for item in interface or ():
         ports.add(*_port(item))
-    server = Server(grpc, ports, device_id=device_id, cpu_port=cpu_port, credentials=tls)
+    server = Server(
+        grpc, ports, device_id=device_id, cpu_port=cpu_port, credentials=tls, packet_log=log
+    )
     if program_config:
         config, below = program_config
         server.load(config, below=below)
     server.start()
+    log.start()
     host = grpc.rpartition(":")[0]
     loaded = str(program) if program else "no program"
     print(
@@ -135,8 +168,13 @@ def run(
         f"{len(ports.interfaces)} ports",
         flush=True,
     )
-    signal.sigwait(stopped)
+    while signal.sigwait(signals) == signal.SIGUSR1:
+        try:
+            server.toggle_trace()
+        except BuildError as error:
+            print(f"p4switch: {error}", file=sys.stderr)
     server.stop()
+    log.stop()
     ports.close()
 
 
@@ -150,20 +188,25 @@ def stf(
         ),
     ],
     *,
+    log_packets: Annotated[
+        bool, typer.Option("--log-packets", help="Show the trace of a packet that went wrong.")
+    ] = False,
     include: Include = None,
     define: Define = None,
 ) -> None:
     """Run tests in the Simple Test Framework format; exit status 1 if one fails."""
-    status = run_all(pairs(files), include=include or (), defines=_defines(define))
+    status = run_all(
+        pairs(files), include=include or (), defines=_defines(define), log_packets=log_packets
+    )
     if status:
         raise typer.Exit(status)
 
 
-def _stop_signals() -> set[signal.Signals]:
-    """Hold SIGTERM and SIGINT back for sigwait; threads started from now on inherit that."""
-    stopping = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
-    return stopping
+def _hold_signals() -> set[signal.Signals]:
+    """Hold the signals we answer to back for sigwait; threads started from now on inherit that."""
+    held = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1}
+    signal.pthread_sigmask(signal.SIG_BLOCK, held)
+    return held
 
 
 def _port(text: str) -> tuple[int, str]:
@@ -184,6 +227,13 @@ def _serialize(info: p4i.P4Info, suffix: str) -> bytes:
     if suffix in (".bin", ".pb"):
         return info.SerializeToString()
     return text_format.MessageToString(info).encode()
+
+
+def _open_log(path: Path) -> TextIO:
+    try:
+        return path.open("a")
+    except OSError as error:
+        raise UsageError(f"cannot write the log {path}: {error.strerror}") from None
 
 
 def _write(path: Path, content: bytes) -> None:

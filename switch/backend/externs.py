@@ -210,15 +210,19 @@ class ExternWriter(CallWriter):
             found = self.temporary(_WORD, self._word(checksum))
             different = rep.compare("!=", digest, found, _WORD)
             self.out.add(f"if ({different}) c->p.checksum_error = true;")
-            values = [(source(checksum), found, _WORD), ("computed", digest, _WORD)]
-            self.hook("checksum", call.name, call.loc, *values)
+            computed = rep.convert(digest, _WORD, ir.Bits(bits.width))
+            values = [(source(checksum), found), ("computed", computed)]
+            self.hook("checksum", call.name, call.loc, *((n, v, checksum.type) for n, v in values))
 
     def _update_checksum(self, call: ir.ExternCall) -> None:
         condition, data, checksum, algorithm = call.arguments
         with self.out.block(f"if ({self.value(condition)})"):
             digest = self.checksum(algorithm, data, payload=call.name.endswith("payload"))
             self.assign_word(checksum, digest)
-            self.hook("checksum", call.name, call.loc, (source(checksum), digest, _WORD))
+            bits = rep.bits_of(checksum.type)
+            assert bits is not None
+            computed = rep.convert(digest, _WORD, ir.Bits(bits.width))
+            self.hook("checksum", call.name, call.loc, (source(checksum), computed, checksum.type))
 
     def validity(self, expression: ir.Expression) -> str | None:
         """The validity bit that a header's field depends on."""

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from switch import ir
 from switch.backend import representation as rep
+
+
+_LEVELS: Final = (
+    ("||",), ("&&",), ("|",), ("^",), ("&",), ("==", "!="), ("<", "<=", ">", ">="), ("<<", ">>"),
+    ("+", "-", "|+|", "|-|", "++"), ("*", "/", "%"),
+)  # fmt: skip
+"""Binary operators, those that bind least first."""
+_BINDING: Final = {op: 2 * level + 2 for level, ops in enumerate(_LEVELS) for op in ops}
+_TIGHTEST: Final = 2 * len(_LEVELS) + 2
 
 
 def source(expression: ir.Expression) -> str:
@@ -40,9 +51,9 @@ def source(expression: ir.Expression) -> str:
         case ir.Unary(op=op, operand=operand):
             return f"{op}{_operand(operand)}"
         case ir.Binary(op=op, left=left, right=right):
-            return f"{_operand(left)} {op} {_operand(right)}"
+            return f"{_operand(left, _BINDING[op] - 1)} {op} {_operand(right, _BINDING[op])}"
         case ir.Conditional(condition=condition, then=then, otherwise=otherwise):
-            return f"{_operand(condition)} ? {_operand(then)} : {_operand(otherwise)}"
+            return f"{_operand(condition, 0)} ? {_operand(then, 0)} : {_operand(otherwise, 0)}"
         case ir.Cast(operand=operand, type=type_):
             return f"({type_}) {_operand(operand)}"
         case ir.IsValid(header=header):
@@ -62,9 +73,19 @@ def source(expression: ir.Expression) -> str:
     return str(expression.type)
 
 
-def _operand(expression: ir.Expression) -> str:
+def _operand(expression: ir.Expression, binding: int = _TIGHTEST) -> str:
+    """In parentheses, unless it binds more tightly than that."""
     text = source(expression)
-    return f"({text})" if isinstance(expression, ir.Binary | ir.Conditional | ir.Cast) else text
+    match expression:
+        case ir.Binary(op=op):
+            own = _BINDING[op]
+        case ir.Conditional():
+            own = 0
+        case ir.Cast() | ir.Unary():
+            own = _TIGHTEST
+        case _:
+            return text
+    return text if own > binding else f"({text})"
 
 
 def number(value: int, type_: ir.Type) -> str:

@@ -22,7 +22,9 @@ from switch.p4runtime.pipeline_config import PipelineConfigs, Request, realize
 from switch.p4runtime.read import read
 from switch.p4runtime.roles import Scope
 from switch.p4runtime.write import write
+from switch.packet_log import PacketLog
 from switch.ports import PortError, Ports
+from switch.runtime.pipeline import Pipeline
 
 API_VERSION = "1.5.0"
 MAX_MESSAGE = 128 * 1024 * 1024
@@ -51,10 +53,12 @@ class Server:
         device_id: int = 1,
         cpu_port: int | None = None,
         credentials: grpc.ServerCredentials | None = None,
+        packet_log: PacketLog | None = None,
     ) -> None:
         self._device_id = device_id
         self._ports = ports
         self._cpu_port = cpu_port
+        self._packet_log = packet_log
         self._state = threading.Lock()  # held by every Read, Write and change of pipeline
         self._streams = threading.Semaphore(MAX_STREAMS)
         self._arbiter = Arbiter(device_id, self._state)
@@ -119,10 +123,27 @@ class Server:
         program, schema = committed.pipeline.program, committed.schema
         self._packet_in = packet_io.layout(program, "packet_in", schema.packet_in)
         self._packet_out = packet_io.layout(program, "packet_out", schema.packet_out)
-        self._ports.load(committed.pipeline)
+        self._load_pipeline(committed.pipeline)
         if committed.digests.enabled:
             self._listening.set()
         self._watching.set()
+
+    def _load_pipeline(self, pipeline: Pipeline) -> None:
+        if self._packet_log:
+            self._packet_log.follow(pipeline)
+        self._ports.load(pipeline)
+
+    def toggle_trace(self) -> None:
+        """Begin or end logging packets, between two of them."""
+        log, current = self._packet_log, self._configs.committed
+        if log is None:
+            return
+        log.tracing = not log.tracing
+        if current:
+            log.prepare(current.pipeline)
+        with self._state:
+            if self._configs.committed:
+                self._load_pipeline(self._configs.committed.pipeline)
 
     def _handlers(self) -> grpc.GenericRpcHandler:
         def serialize(message: Any) -> bytes:
@@ -203,6 +224,8 @@ class Server:
         if not self._arbiter.check_primary(request).pipeline:
             raise Refused(errors.PERMISSION_DENIED, "the role may not set the pipeline config")
         prepared = self._configs.prepare(request)
+        if self._packet_log and prepared:
+            self._packet_log.prepare(prepared.pipeline)
         with self._state:
             # Compiling takes seconds: somebody else may have become primary meanwhile.
             self._arbiter.check_primary(request)

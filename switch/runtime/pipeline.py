@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from switch import ir
+from switch.backend.trace import MESSAGES
 from switch.runtime import native
 from switch.runtime.compiled import Compiled, compile_source, tracing_library
 from switch.runtime.entries import (
@@ -207,6 +208,10 @@ class Pipeline:
             raise MemoryError("no memory for the trace of this packet")
         return replace(traces[0], out=tuple(out))
 
+    def prepare_trace(self) -> None:
+        """The slow part of `start_trace`."""
+        self._load_tracing()
+
     def start_trace(self, ports: Iterable[int] = (), most: int | None = None) -> None:
         """Keep traces of what comes in on these ports (none: all), of up to `most` packets.
 
@@ -217,13 +222,17 @@ class Pipeline:
         self._keep(sum(1 << port for port in ports) or (1 << 512) - 1, most)
 
     def stop_trace(self) -> None:
-        """Keep messages only, as before; `process_function` is the plain one again."""
-        self._traced = False
-        self.keep_messages()
+        """Keep only what the program says by itself: log_msg, and assertions that fail.
 
-    def keep_messages(self) -> None:
-        """Keep what the program says by itself: log_msg, and assertions that fail."""
+        Before the first call of this or of `start_trace` not even that is kept.
+        """
+        self._traced = False
         self._keep(0, 0)
+
+    @property
+    def has_messages(self) -> bool:
+        """Whether there is a log_msg, assert or assume in the program."""
+        return any(site.kind in MESSAGES for site in self._compiled.sites)
 
     def _keep(self, ports: int, most: int | None) -> None:
         bits = native.words(ports >> 64 * i & (1 << 64) - 1 for i in range(8))

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { FIRST_WORDS = 4096, MOST_WORDS = 4 << 20 };
+enum { FIRST_WORDS = 4096, MOST_WORDS = 1 << 20 };
 
 static uint64_t *reserve(struct p4_trace *t, size_t count)
 {

@@ -12,7 +12,7 @@ _ROW = 32
 
 
 def describe(test: Path, failure: Failure) -> str:
-    """The place, what is wrong, and the packets row by row with ^ under every wrong digit."""
+    """The place, what is wrong, the packets row by row with ^ under every wrong digit, a trace."""
     lines = [f"{test}:{failure.line}: {failure.what}"]
     seen = failure.seen.hex() if failure.seen is not None else None
     if failure.expected is None:
@@ -21,6 +21,8 @@ def describe(test: Path, failure: Failure) -> str:
         lines += _packet("expected", failure.expected.digits)
     else:
         lines += _difference(failure.expected.digits, failure.expected.exact, seen)
+    if failure.trace is not None:
+        lines += (f"  {line}" for line in failure.trace.lines())
     return "\n".join(lines)
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from switch.backend.context import array_size
 from switch.runtime.entries import Entry, InvalidEntry, MeterConfig, NoSuchEntry, PipelineError
 from switch.runtime.pipeline import Pipeline
+from switch.runtime.trace import Trace
 from switch.stf import names
 from switch.stf.parser import StfError, parse
 from switch.stf.statements import (
@@ -57,12 +58,14 @@ class Failure:
     what: str
     expected: Pattern | None = None
     seen: bytes | None = None
+    trace: Trace | None = None
+    """Of the packet that went wrong, as far as that is known."""
 
 
-def run(pipeline: Pipeline, test: Path) -> list[Failure]:
-    """What is not as the test says; raises StfError for a test that cannot be run."""
+def run(pipeline: Pipeline, test: Path, *, log_packets: bool = False) -> list[Failure]:
+    """What is not as the test says, with traces if wanted; raises StfError for a wrong test."""
     statements = parse(test)
-    runner = _Runner(pipeline)
+    runner = _Runner(pipeline, log_packets)
     for statement in statements:
         try:
             runner.execute(statement)
@@ -79,9 +82,11 @@ class _Node:
 
 
 class _Runner:
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, log_packets: bool) -> None:
         self.failures: list[Failure] = []
         self._pipeline = pipeline
+        self._log_packets = log_packets
+        self._traces: dict[int, Trace] = {}
         self._expected: dict[int, list[Expect]] = defaultdict(list)
         self._seen: dict[int, list[tuple[int, bytes]]] = defaultdict(list)
         self._last: tuple[int, Sequence[tuple[int, bytes]]] | None = None
@@ -101,7 +106,7 @@ class _Runner:
         pipeline = self._pipeline
         match statement:
             case Packet(line=line, port=port, data=data):
-                out = pipeline.process(port, data)
+                out = self._process(line, port, data)
                 self._last = line, out
                 for out_port, packet in out:
                     self._seen[out_port].append((line, packet))
@@ -139,13 +144,25 @@ class _Runner:
             case _:
                 self._replication.execute(statement)
 
+    def _process(self, line: int, port: int, data: bytes) -> Sequence[tuple[int, bytes]]:
+        if not self._log_packets:
+            return self._pipeline.process(port, data)
+        trace = self._pipeline.trace(port, data)
+        self._traces[line] = trace
+        return trace.out
+
+    def _near(self, line: int) -> Trace | None:
+        """Of the packet sent last before a line; of the first one if there is none."""
+        before = [sent for sent in self._traces if sent < line]
+        return self._traces.get(max(before) if before else min(self._traces, default=0))
+
     def _no_packet(self, line: int) -> None:
         if self._last is None:
             raise InvalidEntry("no_packet must stand after a packet")
         sent, out = self._last
         for port, packet in out:
             what = f"port {port}: the packet of line {sent} came out, expected was no packet"
-            self.failures.append(Failure(line, what, None, packet))
+            self.failures.append(Failure(line, what, None, packet, self._traces.get(sent)))
 
     def _add(self, add: Add) -> None:
         table = names.find_table(self._pipeline.program, add.table)
@@ -210,13 +227,14 @@ class _Runner:
             for want, (sent, packet) in zip(expected, seen, strict=False):
                 if not want.pattern.matches(packet):
                     what = f"port {port}: the packet of line {sent} is not as expected"
-                    failures.append(Failure(want.line, what, want.pattern, packet))
+                    trace = self._traces.get(sent)
+                    failures.append(Failure(want.line, what, want.pattern, packet, trace))
             for want in expected[len(seen) :]:
                 what = f"port {port}: no packet came out"
-                failures.append(Failure(want.line, what, want.pattern, None))
+                failures.append(Failure(want.line, what, want.pattern, trace=self._near(want.line)))
             for sent, packet in seen[len(expected) :]:
                 what = f"port {port}: a packet that nothing expects came out"
-                failures.append(Failure(sent, what, None, packet))
+                failures.append(Failure(sent, what, None, packet, self._traces.get(sent)))
         return failures
 
 

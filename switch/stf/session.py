@@ -21,22 +21,27 @@ def run_all(
     *,
     include: Sequence[Path] = (),
     defines: Mapping[str, str] | None = None,
+    log_packets: bool = False,
 ) -> int:
     """Print every test's outcome and a summary; a wrong file is one that failed, too.
 
+    With `log_packets` a failure shows the trace of the packet that went wrong.
+
     Returns 0 if all passed, 1 if a test failed, 2 if a program or a test could not be run.
     """
-    outcomes = [_run_one(pair, include, defines) for pair in pairs]
+    outcomes = [_run_one(pair, include, defines, log_packets) for pair in pairs]
     passed = outcomes.count(PASSED)
     print(f"{passed} passed, {len(outcomes) - passed} failed")
     return max(outcomes, default=PASSED)
 
 
-def _run_one(pair: Pair, include: Sequence[Path], defines: Mapping[str, str] | None) -> int:
+def _run_one(
+    pair: Pair, include: Sequence[Path], defines: Mapping[str, str] | None, log_packets: bool
+) -> int:
     try:
         pipeline = Pipeline.compile(pair.program, include=include, defines=defines)
         try:
-            failures = run(pipeline, pair.test)
+            failures = run(pipeline, pair.test, log_packets=log_packets)
         finally:
             pipeline.close()
     except (CompileError, BuildError, StfError) as error:
