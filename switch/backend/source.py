@@ -7,7 +7,6 @@ from typing import Final
 from switch import ir
 from switch.backend import representation as rep
 
-
 _LEVELS: Final = (
     ("||",), ("&&",), ("|",), ("^",), ("&",), ("==", "!="), ("<", "<=", ">", ">="), ("<<", ">>"),
     ("+", "-", "|+|", "|-|", "++"), ("*", "/", "%"),
