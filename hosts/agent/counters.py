@@ -14,6 +14,8 @@ CORE: Final = (
     "double_reads_from_source",
     "double_reads_not_here_yet",
     "double_reads_gone",
+    "immigrating_queries",  # queries of groups that are just arriving
+    "double_reads_authoritative",  # double reads answered by the destination
     "slow",
     "sent",
     "send_failed",
@@ -38,8 +40,6 @@ AGENT: Final = (
     "dropped_full",  # too many wait already; the client resends
     "dropped_unreachable",  # no channel to the owner; the client resends
     "dropped_hops",  # handed on too often: the agents' tables disagree for the moment
-    "immigrating_queries",  # queries of groups that are just arriving
-    "double_reads_authoritative",  # double reads answered by the destination
     "priority_pulls",  # keys pulled ahead of their group
     "keys_sent",
     "keys_applied",

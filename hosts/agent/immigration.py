@@ -29,7 +29,6 @@ log = logging.getLogger("netmigrate.agent")
 
 _REMEMBERED: Final = 64  # migrations of which no group is arriving
 _WAITING_PER_GROUP: Final = 4096
-_DONE = 0  # `enum outcome` of core/core.h: executed, and the store's reply is no error
 
 
 @dataclass(slots=True)
@@ -180,6 +179,7 @@ class Immigrations:
             group = Group(number, migration, set())
             self._groups[number] = group
             migration.here[number] = group.here
+            self._node.core.arriving(number, group.here)
             self._node.table.set(number, State.IMMIGRATING, self._node.own.index)
         self.acknowledge(migration, Kind.PREPARED, groups)
 
@@ -193,6 +193,7 @@ class Immigrations:
         else:
             for number in ended:
                 self._groups[number].arrived = True
+                self._node.core.arriving(number, True)
             self.acknowledge(migration, Kind.ARRIVED, ended)
         for number in migration.here:
             group = self._groups[number]
@@ -205,7 +206,6 @@ class Immigrations:
         """Answer, or wait for a priority pull (docs/protocol.md, IMMIGRATING)."""
         ready: list[Query] = []
         for query in queries:
-            self._node.counters.add("immigrating_queries")
             group = self._groups.get(query.group)
             if group is None:
                 self._node.core.refuse(
@@ -218,22 +218,12 @@ class Immigrations:
         self._execute(ready)
 
     def _judge(self, group: Group, query: Query, ready: list[Query]) -> None:
-        keys = frozenset(query.keys)
-        missing = keys - group.here
-        double = (
-            not query.write
-            and query.flags & Flags.DOUBLE
-            and query.migration == group.migration.number
-        )
-        if query.whole:
-            self._wait(group, query, None)
-        elif not missing or (query.write and query.blind):
-            ready.append(query)
-        elif double and missing == keys:
-            # the source's copy is the truth, all of it; had one key been written here, it were not
-            self._node.core.empty(query, Flags.NONE)
+        """What the core could not answer alone: some of the keys are not here yet."""
+        missing = frozenset(query.keys) - group.here
+        if query.whole or missing:
+            self._wait(group, query, None if query.whole else missing)
         else:
-            self._wait(group, query, missing)
+            ready.append(query)
 
     def _wait(self, group: Group, query: Query, missing: frozenset[bytes] | None) -> None:
         if len(group.waiting) >= _WAITING_PER_GROUP:
@@ -262,14 +252,7 @@ class Immigrations:
     def _execute(self, queries: list[Query]) -> None:
         if not queries:
             return
-        outcomes = self._node.core.execute(queries, Flags.AUTHORITATIVE)
-        for query, outcome in zip(queries, outcomes, strict=True):
-            if query.flags & Flags.DOUBLE and not query.write:
-                self._node.counters.add("double_reads_authoritative")
-            # A write that failed, or was a duplicate, has not made its keys newer.
-            group = self._groups.get(query.group)
-            if query.write and query.blind and outcome == _DONE and group is not None:
-                group.here.update(query.keys)
+        self._node.core.execute(queries, Flags.AUTHORITATIVE)
 
     # --- control packets --------------------------------------------------------------------------
 
@@ -312,6 +295,7 @@ class Immigrations:
         group.migration.done.add(group.number)
         del group.migration.here[group.number]
         del self._groups[group.number]
+        self._node.core.arriving(group.number, None)
         self._node.counters.add("groups_received")
 
     def resend(self, peer: int) -> None:

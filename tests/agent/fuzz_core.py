@@ -114,12 +114,13 @@ def main() -> None:
                 datagram = mutate(chance, datagram)
             sender.send(datagram[:60000])
         states[group] = chance.randrange(4)
+        core.arriving(group, chance.choice((None, True, set(), {b"k"})))
+        core.track(group, group, chance.choice((None, {}, {group: None}, {group: {b"k"}})))
         slow, _control = core.receive() or ([], [])
         states[group] = 1
         core.execute(slow, 4)
         for query in slow[:3]:
             core.refuse(query, "x" * 3000)
-            core.empty(query, 32)
         datagrams = [(1, 9, chance.randrange(9), mutate(chance, query.datagram)) for query in slow]
         core.given(datagrams[:256])
         body = core.dump([(group, [b"k", b"{k}2", b"missing"], chance.random() < 0.5)])
@@ -127,7 +128,7 @@ def main() -> None:
         core.restore(body, here)
         for _ in range(5):
             try:
-                core.restore(mutate(chance, body), {group: set()})
+                core.restore(mutate(chance, body), {group: chance.choice((None, set()))})
             except ValueError:
                 continue
         for _ in range(3):

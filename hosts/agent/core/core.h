@@ -34,7 +34,7 @@ enum group_state { ABSENT, OWNED, EMIGRATING, IMMIGRATING };
 /* Counted by the core; the names are in hosts/agent/counters.py, in this order. */
 enum counter {
     C_RECEIVED, C_READS, C_WRITES, C_DUPLICATES, C_LATE, C_DOUBLE_READS, C_NOT_HERE_YET, C_GONE,
-    C_SLOW, C_SENT, C_SEND_FAILED, C_STORE_LOST, C_TOO_LONG_REPLIES,
+    C_IMMIGRATING, C_DOUBLE_AUTHORITATIVE, C_SLOW, C_SENT, C_SEND_FAILED, C_STORE_LOST, C_TOO_LONG_REPLIES,
     C_MALFORMED, C_REFUSED_SERVICE, C_REFUSED_PAYLOAD, C_REFUSED_COMMAND, C_REFUSED_GROUP,
     C_REFUSED_OP, C_REFUSED_UNASSIGNED, C_REFUSED_SESSIONS, C_REFUSED_STORE, C_REFUSED_OTHER,
     C_COUNT,
@@ -159,6 +159,7 @@ struct item {
     const struct command *command;
     PyObject *keys; /* of a T_MOVABLE command, or of a Query; owned */
     bool whole;     /* may touch any key of its group */
+    bool newer;     /* a blind write in an IMMIGRATING group */
     uint16_t reply_flags;
     uint32_t reply_length; /* of the RESP reply, behind the header */
 };
@@ -177,6 +178,7 @@ typedef struct {
     bool absolute_expiry; /* the store has PEXPIRETIME */
     struct store store;
     struct sessions sessions;
+    PyObject *here[NM_GROUPS];    /* of IMMIGRATING groups (arriving.c); NULL: Python knows */
     PyObject *written[NM_GROUPS]; /* where the keys written in a group are noted; NULL: nowhere */
     uint64_t counters[C_COUNT];
     struct item *items;
@@ -199,6 +201,13 @@ __attribute__((format(printf, 4, 5))) void refuse(Core *core, struct item *item,
 bool check(Core *core, struct item *item);
 bool is_blind(const struct command *c, const uint8_t *p, const struct request *r);
 
+/* arriving.c */
+enum presence { HERE, NOT_HERE, UNKNOWN };
+int arriving_set(Core *core, unsigned group, PyObject *here);
+enum presence arriving_presence(Core *core, struct item *item);
+void arriving_newer(Core *core, const struct item *item);
+PyObject *keys_of_item(const struct item *item);
+
 /* written.c: which keys were written meanwhile, for a protocol that copies before it hands over. */
 int written_track(Core *core, unsigned first, unsigned last, PyObject *written);
 void written_note(Core *core, const struct item *item);
@@ -208,7 +217,6 @@ PyObject *serve_received(Core *core);
 PyObject *serve_given(Core *core, PyObject *datagrams);
 PyObject *serve_queries(Core *core, PyObject *queries, int flags);
 int serve_refuse(Core *core, Query *query, const char *message);
-int serve_empty(Core *core, Query *query, int flags);
 
 /* transfer.c */
 PyObject *transfer_call(Core *core, PyObject *commands);

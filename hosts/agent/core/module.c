@@ -52,7 +52,10 @@ static void core_dealloc(Core *core) {
     free(core->items);
     free(core->received);
     free(core->replies);
-    for (size_t group = 0; group < NM_GROUPS; group++) Py_CLEAR(core->written[group]);
+    for (size_t group = 0; group < NM_GROUPS; group++) {
+        Py_CLEAR(core->written[group]);
+        Py_CLEAR(core->here[group]);
+    }
     PyBuffer_Release(&core->states_view);
     PyBuffer_Release(&core->owners_view);
     PyBuffer_Release(&core->former_view);
@@ -131,14 +134,6 @@ static PyObject *core_refuse(Core *core, PyObject *arguments) {
     const char *message;
     if (!PyArg_ParseTuple(arguments, "O!s", &QueryType, &query, &message)) return NULL;
     serve_refuse(core, (Query *)query, message);
-    Py_RETURN_NONE;
-}
-
-static PyObject *core_empty(Core *core, PyObject *arguments) {
-    PyObject *query;
-    int flags;
-    if (!PyArg_ParseTuple(arguments, "O!i", &QueryType, &query, &flags)) return NULL;
-    serve_empty(core, (Query *)query, flags);
     Py_RETURN_NONE;
 }
 
@@ -225,6 +220,14 @@ static PyObject *core_drop_records(Core *core, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
+static PyObject *core_arriving(Core *core, PyObject *arguments) {
+    unsigned int group;
+    PyObject *here;
+    if (!PyArg_ParseTuple(arguments, "IO", &group, &here) || arriving_set(core, group, here) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
 static PyObject *core_track(Core *core, PyObject *arguments) {
     unsigned int first, last;
     PyObject *written;
@@ -279,7 +282,6 @@ static PyMethodDef core_methods[] = {
     {"given", (PyCFunction)core_given, METH_O, "Serve datagrams that were handed over."},
     {"execute", (PyCFunction)core_execute, METH_VARARGS, "Execute queries and answer them."},
     {"refuse", (PyCFunction)core_refuse, METH_VARARGS, "Answer a query with an error."},
-    {"empty", (PyCFunction)core_empty, METH_VARARGS, "Answer a query with flags only."},
     {"call", (PyCFunction)core_call, METH_O, "Run commands in one round trip."},
     {"dump", (PyCFunction)core_dump, METH_O, "Dump keys into the body of a KEYS frame."},
     {"restore", (PyCFunction)core_restore, METH_VARARGS, "Apply the body of a KEYS frame."},
@@ -287,6 +289,7 @@ static PyMethodDef core_methods[] = {
     {"records", (PyCFunction)core_records, METH_VARARGS, "A group's completion records."},
     {"add_records", (PyCFunction)core_add_records, METH_VARARGS, "Take over such records."},
     {"drop_records", (PyCFunction)core_drop_records, METH_VARARGS, "Drop a group's records."},
+    {"arriving", (PyCFunction)core_arriving, METH_VARARGS, "What an arriving group has here."},
     {"track", (PyCFunction)core_track, METH_VARARGS, "Note the keys written in some groups."},
     {"watermarks", (PyCFunction)core_watermarks, METH_VARARGS, "Watermarks moved since then."},
     {"learn", (PyCFunction)core_learn, METH_VARARGS, "Take over watermarks."},

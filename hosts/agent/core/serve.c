@@ -48,22 +48,10 @@ static Query *query_of(struct item *item) {
     Query *q = PyObject_New(Query, &QueryType);
     if (!q) return NULL;
     struct request r;
-    struct slice keys[ARGUMENTS];
     const uint8_t *p = item->datagram + NM_HEADER_LENGTH;
     request_parse(&r, p, item->length - NM_HEADER_LENGTH);
     q->datagram = PyBytes_FromStringAndSize((const char *)item->datagram, item->length);
-    q->keys = item->keys;
-    item->keys = NULL;
-    if (!q->keys) {
-        int count = command_keys(item->command, &r, keys);
-        q->keys = PyList_New(count);
-        for (int i = 0; q->keys && i < count; i++) {
-            PyObject *key = PyBytes_FromStringAndSize((const char *)p + keys[i].offset,
-                                                      keys[i].length);
-            if (!key) Py_CLEAR(q->keys);
-            else PyList_SET_ITEM(q->keys, i, key);
-        }
-    }
+    q->keys = keys_of_item(item);
     q->client = item->h.client, q->seq = item->h.seq, q->acked = item->h.acked;
     q->op = item->h.op, q->flags = item->h.flags, q->service = item->h.service;
     q->group = item->h.group, q->migration = item->h.migration;
@@ -113,6 +101,19 @@ static int judge(Core *core, struct item *item, uint32_t now, PyObject *slow) {
         answer(item, core->former[group] ? NM_GONE : 0, 0);
         return 0;
     case IMMIGRATING:
+        core->counters[C_IMMIGRATING]++;
+        switch (arriving_presence(core, item)) {
+        case HERE:
+            item->run = true, item->reply_flags = NM_AUTHORITATIVE;
+            return 0;
+        case NOT_HERE: /* the source's copy is the truth, all of it */
+            if (!twice) break;
+            core->counters[C_NOT_HERE_YET]++;
+            answer(item, 0, 0);
+            return 0;
+        case UNKNOWN:
+            break;
+        }
         break;
     }
     if (write) sessions_withdraw(&core->sessions, item->h.client, item->h.seq);
@@ -177,6 +178,9 @@ static void run(Core *core, struct item *items, size_t count) {
             continue;
         }
         item->outcome = c.error ? O_ERROR : O_DONE;
+        if (item->newer && !c.error) arriving_newer(core, item);
+        if (!write && item->h.flags & NM_DOUBLE && item->reply_flags & NM_AUTHORITATIVE)
+            core->counters[C_DOUBLE_AUTHORITATIVE]++;
         if (c.length > REPLY_ROOM)
             refuse(core, item, C_TOO_LONG_REPLIES,
                    "the reply of %zu bytes is longer than %d, the limit of a datagram%s", c.length,
@@ -246,7 +250,7 @@ static PyObject *serve(Core *core, struct item *items, size_t count) {
     core->counters[C_RECEIVED] += count;
     for (; judged < count && !failed; judged++) {
         struct item *item = &items[judged];
-        item->send = item->run = item->whole = false;
+        item->send = item->run = item->whole = item->newer = false;
         item->keys = NULL;
         if (nm_header_get(&item->h, item->datagram, item->length) || item->h.op == NM_REPLY) {
             core->counters[C_MALFORMED]++;
@@ -328,6 +332,7 @@ static void item_of(struct item *item, Query *q) {
         .hops = q->hops,
         .keys = Py_NewRef(q->keys),
         .whole = q->whole,
+        .newer = q->write && q->blind,
         .outcome = O_NOT_RUN,
     };
 }
@@ -366,14 +371,6 @@ PyObject *serve_queries(Core *core, PyObject *queries, int flags) {
 int serve_refuse(Core *core, Query *query, const char *message) {
     item_of(core->items, query);
     refuse(core, core->items, C_REFUSED_OTHER, "%s", message);
-    send_all(core, core->items, 1);
-    release(core->items, 1);
-    return 0;
-}
-
-int serve_empty(Core *core, Query *query, int flags) {
-    item_of(core->items, query);
-    answer(core->items, (uint16_t)flags, 0);
     send_all(core, core->items, 1);
     release(core->items, 1);
     return 0;

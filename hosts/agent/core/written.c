@@ -29,23 +29,12 @@ static PyObject *keys_of(PyObject *written, PyObject *group, bool whole) {
 static bool note(Core *core, const struct item *item, PyObject *group) {
     PyObject *keys = keys_of(core->written[item->h.group], group, item->whole);
     if (!keys || keys == Py_None) return keys != NULL;
-    if (item->keys) {
-        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(item->keys); i++)
-            if (PySet_Add(keys, PyList_GET_ITEM(item->keys, i)) < 0) return false;
-        return true;
-    }
-    const uint8_t *p = item->datagram + NM_HEADER_LENGTH;
-    struct request r;
-    struct slice slices[ARGUMENTS];
-    request_parse(&r, p, item->length - NM_HEADER_LENGTH);
-    int count = command_keys(item->command, &r, slices);
-    for (int i = 0; i < count; i++) {
-        PyObject *key = PyBytes_FromStringAndSize((const char *)p + slices[i].offset,
-                                                  slices[i].length);
-        if (!key || PySet_Add(keys, key) < 0) return false;
-        Py_DECREF(key);
-    }
-    return true;
+    PyObject *touched = keys_of_item(item);
+    bool ok = touched != NULL;
+    for (Py_ssize_t i = 0; ok && i < PyList_GET_SIZE(touched); i++)
+        ok = PySet_Add(keys, PyList_GET_ITEM(touched, i)) == 0;
+    Py_XDECREF(touched);
+    return ok;
 }
 
 /* Notes what an executed write has touched. A write that cannot be noted would be lost when its

@@ -1,0 +1,75 @@
+/* Queries of IMMIGRATING groups that need nobody else (docs/protocol.md).
+ *
+ * `here[g]` is the set of the group's keys whose truth is here, or True when all of it is. Invariant:
+ * it is the set that Python and RESTORE work with, and a key is added to it by whoever makes it so:
+ * RESTORE, a blind write that was executed, or the word that it does not exist. */
+#include "core.h"
+
+/* Lets the core answer for a group: a set, True, or None, which leaves its queries to Python. */
+int arriving_set(Core *core, unsigned group, PyObject *here) {
+    if (group >= NM_GROUPS) {
+        PyErr_SetString(PyExc_ValueError, "groups are 0 to 16383");
+        return -1;
+    }
+    if (here != Py_None && here != Py_True && !PySet_Check(here)) {
+        PyErr_SetString(PyExc_TypeError, "expected a set, True or None");
+        return -1;
+    }
+    Py_XSETREF(core->here[group], here == Py_None ? NULL : Py_NewRef(here));
+    return 0;
+}
+
+/* The item's keys as a new list. */
+PyObject *keys_of_item(const struct item *item) {
+    if (item->keys) return Py_NewRef(item->keys);
+    const uint8_t *p = item->datagram + NM_HEADER_LENGTH;
+    struct request r;
+    struct slice slices[ARGUMENTS];
+    request_parse(&r, p, item->length - NM_HEADER_LENGTH);
+    int count = command_keys(item->command, &r, slices);
+    PyObject *keys = PyList_New(count);
+    for (int i = 0; keys && i < count; i++) {
+        PyObject *key = PyBytes_FromStringAndSize((const char *)p + slices[i].offset,
+                                                  slices[i].length);
+        if (!key) Py_CLEAR(keys);
+        else PyList_SET_ITEM(keys, i, key);
+    }
+    return keys;
+}
+
+/* Whether the item can be executed here and now; marks the keys that it makes newer. A Python error
+ * is the same as not knowing. */
+enum presence arriving_presence(Core *core, struct item *item) {
+    PyObject *here = core->here[item->h.group];
+    if (here == Py_True) return HERE;
+    if (!here || item->whole) return UNKNOWN;
+    const uint8_t *p = item->datagram + NM_HEADER_LENGTH;
+    struct request r;
+    request_parse(&r, p, item->length - NM_HEADER_LENGTH);
+    if (item->h.op == NM_WRITE && is_blind(item->command, p, &r)) {
+        item->newer = true;
+        return HERE;
+    }
+    PyObject *keys = keys_of_item(item);
+    Py_ssize_t count = keys ? PyList_GET_SIZE(keys) : 0, known = 0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        int found = PySet_Contains(here, PyList_GET_ITEM(keys, i));
+        known = found < 0 || known < 0 ? -1 : known + found;
+    }
+    Py_XDECREF(keys);
+    PyErr_Clear();
+    return !count || known < 0 ? UNKNOWN : known == count ? HERE : known ? UNKNOWN : NOT_HERE;
+}
+
+/* The keys of a blind write that was executed are newer than any copy (invariant 4). A key that
+ * cannot be remembered would be overwritten: then it is better to end here. */
+void arriving_newer(Core *core, const struct item *item) {
+    PyObject *here = core->here[item->h.group];
+    if (!here || here == Py_True) return;
+    PyObject *keys = keys_of_item(item);
+    if (!keys) Py_FatalError("no memory to remember a newer key");
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(keys); i++)
+        if (PySet_Add(here, PyList_GET_ITEM(keys, i)) < 0)
+            Py_FatalError("no memory to remember a newer key");
+    Py_DECREF(keys);
+}
