@@ -35,6 +35,7 @@ class PacketLog:
         self._ports = ports
         self._most = most
         self._pipelines: deque[Pipeline] = deque()  # the last one is in force
+        self._notes: deque[str] = deque()
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="packet-log", daemon=True)
@@ -52,6 +53,11 @@ class PacketLog:
             pipeline.stop_trace()
         if pipeline not in self._pipelines:
             self._pipelines.append(pipeline)
+        self._wake.set()
+
+    def note(self, text: str) -> None:
+        """Write a line of our own."""
+        self._notes.append(text)
         self._wake.set()
 
     def start(self) -> None:
@@ -79,10 +85,14 @@ class PacketLog:
         for pipeline in pipelines:
             traces, lost = pipeline.take_traces()
             for trace in traces:
-                self._stream.write(f"{trace}\n")
-                self._stream.flush()
+                self._line(str(trace))
             if lost:
-                self._stream.write(f"{lost} packets were not logged: the log is read too slowly\n")
-                self._stream.flush()
+                self._line(f"{lost} packets were not logged: the log is read too slowly")
         for _ in pipelines[:-1]:
             self._pipelines.popleft()
+        while self._notes:
+            self._line(self._notes.popleft())
+
+    def _line(self, text: str) -> None:
+        self._stream.write(f"{text}\n")
+        self._stream.flush()

@@ -144,6 +144,7 @@ class Server:
         with self._state:
             if self._configs.committed:
                 self._load_pipeline(self._configs.committed.pipeline)
+        log.note("packets are logged" if log.tracing else "packets are no longer logged")
 
     def _handlers(self) -> grpc.GenericRpcHandler:
         def serialize(message: Any) -> bytes:
