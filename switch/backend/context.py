@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from switch import ir
 from switch.backend import analysis
+from switch.backend.profiles import Profile, profiles
 from switch.backend.text import Lines, Names
 from switch.backend.trace import Trace
 from switch.backend.types import Types
@@ -35,12 +36,20 @@ class Context:
         self.registers = self._instances("register")
         self.counters = self._instances("counter")
         self.meters = self._instances("meter")
+        self.profiles = {profile.instance: profile for profile in profiles(program)}
         self.digests = analysis.collect(program, digest_type)
         self._errors = {name: i for i, name in enumerate(program.errors)}
 
     def _instances(self, kind: str) -> dict[ir.ExternInstance, int]:
         found = [i for i in self.program.extern_instances() if i.type.name == kind]
         return {instance: i for i, instance in enumerate(found)}
+
+    def profile(self, table: ir.Table) -> tuple[int, Profile] | None:
+        """The profile that a table's actions are in, and its number."""
+        if table.implementation is None:
+            return None
+        number = list(self.profiles).index(table.implementation)
+        return number, self.profiles[table.implementation]
 
     def error(self, name: str) -> int:
         return self._errors[name]

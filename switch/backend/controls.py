@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from switch import ir
 from switch.backend import representation as rep
+from switch.backend.analysis import has_effects
 from switch.backend.calls import is_packet, writes
 from switch.backend.context import Context, counts_bytes
-from switch.backend.keys import KeyLayout, data_offsets, key_layout
+from switch.backend.keys import KeyLayout, data_offsets, key_layout, matched_keys
+from switch.backend.profiles import Profile, selector_keys
 from switch.backend.statements import StatementWriter
 from switch.frontend.errors import unsupported
 
@@ -126,8 +128,6 @@ class _TableWriter(StatementWriter):
 
     def write(self) -> None:
         table = self.table
-        if table.implementation is not None:
-            raise unsupported(table.loc, f"the implementation of table '{table.name}'")
         layout = key_layout(table)
         name = self.context.function_name(table)
         frame = f"struct {self.frame_type} *f"
@@ -140,6 +140,7 @@ class _TableWriter(StatementWriter):
             words = layout.words * (3 if layout.ranges else 1)
             self.out.add(f"P4_UNUSED const uint64_t *d = e->words + {words};")
             self.out.add("uint32_t action = e->action;")
+            self._dereference()
             with self.out.block("switch (action)"):
                 for i, ref in enumerate(table.actions):
                     self.out.add(f"case {i}:")
@@ -154,7 +155,8 @@ class _TableWriter(StatementWriter):
             self.out.add("bool hit = false;")
             self.context.trace.table(self.out, self.table, [])
             return
-        keys = [(self._key(key.expression), key.expression.type) for key in self.table.keys]
+        matched = matched_keys(self.table)
+        keys = [(self._key(key.expression), key.expression.type) for key in matched]
         words = [list(self.words(*key)) for key in keys]
         self.out.add(f"struct p4_entry *e = {self.find_entry('t', layout, words)};")
         self.out.add("bool hit = e != NULL;")
@@ -181,6 +183,35 @@ class _TableWriter(StatementWriter):
             self.out.add("e->bytes += c->p.ingress_length;")
         if table.support_timeout:
             self.out.add("if (hit) e->used_ns = p4_now_ns();")
+
+    def _dereference(self) -> None:
+        """What an entry refers to in the table's action profile takes its place."""
+        found = self.context.profile(self.table)
+        if found is None:
+            return
+        _, profile = found
+        # The hash is only needed for a group, unless computing it has effects of its own.
+        keys = selector_keys(self.table)
+        early = any(has_effects(key.expression) for key in keys)
+        digest = self._selector_hash(profile, keys) if profile.selector and early else ""
+        with self.out.block("if (action >= P4_MEMBER)"):
+            self.out.add("const struct p4_member *m = (const struct p4_member *)(uintptr_t)d[0];")
+            if profile.selector:
+                with self.out.block("if (action != P4_MEMBER)"):
+                    digest = digest or self._selector_hash(profile, keys)
+                    group = "(const struct p4_action_group *)(uintptr_t)d[0]"
+                    self.out.add(f"m = p4_choose({group}, (uint32_t){digest});")
+            positions = ", ".join(map(str, profile.positions(self.table))) or "0"
+            self.out.add(f"static const uint32_t position[] = {{{positions}}};")
+            self.out.add("action = m ? position[m->action] : P4_NOTHING;")
+            self.out.add("if (m) d = m->data;")
+
+    def _selector_hash(self, profile: Profile, keys: Sequence[ir.Key]) -> str:
+        """BMv2 hashes the keys as `hash` does a list of them."""
+        elements = tuple(key.expression for key in keys)
+        type_ = ir.Tuple(tuple(element.type for element in elements))
+        data = ir.TupleValue(type_, self.table.loc, elements)
+        return self.checksum(profile.instance.arguments[0], data, payload=False)
 
     def _run(self, ref: ir.ActionRef) -> None:
         offsets, _ = data_offsets(ref.action)

@@ -67,8 +67,6 @@ def _layout(keys: Sequence[tuple[str, str, ir.Type]], loc: ir.Loc) -> KeyLayout:
         if match_kind not in ("exact", "lpm", "ternary", "range", "optional"):
             raise unsupported(loc, f"match kind '{match_kind}'")
         width = width_of(type_)
-        if match_kind == "range" and width > 64:
-            raise unsupported(loc, "a range key of more than 64 bits")
         room = -used % 64
         if width > room:
             used += room
@@ -78,8 +76,13 @@ def _layout(keys: Sequence[tuple[str, str, ir.Type]], loc: ir.Loc) -> KeyLayout:
     return KeyLayout(kind, tuple(fields), -(-used // 64) if fields else 0)
 
 
+def matched_keys(table: ir.Table) -> list[ir.Key]:
+    """Those that entries match; what a selector hashes is none of them."""
+    return [key for key in table.keys if key.match_kind != "selector"]
+
+
 def key_layout(table: ir.Table) -> KeyLayout:
-    keys = [(key.name, key.match_kind, key.expression.type) for key in table.keys]
+    keys = [(key.name, key.match_kind, key.expression.type) for key in matched_keys(table)]
     return _layout(keys, table.keys[0].loc if table.keys else table.loc)
 
 
@@ -103,7 +106,9 @@ def data_offsets(action: ir.Action) -> tuple[list[int], int]:
 
 
 def data_words(table: ir.Table) -> int:
-    return max(data_offsets(ref.action)[1] for ref in table.actions) if table.actions else 0
+    """Of an entry; one that refers to an action profile needs one."""
+    most = max((data_offsets(ref.action)[1] for ref in table.actions), default=0)
+    return max(most, 1) if table.implementation else most
 
 
 def pack_data(values: Sequence[int], params: Sequence[ir.Param], words: int) -> list[int]:

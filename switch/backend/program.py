@@ -166,7 +166,12 @@ def _bound_data(context: Context, table: ir.Table, bound: ir.BoundAction) -> lis
 
 def _const_row(context: Context, table: ir.Table, entry: ir.Entry) -> list[int]:
     layout = key_layout(table)
-    keys = zip(entry.keysets, layout.fields, strict=True)
+    matched = [
+        keyset
+        for keyset, key in zip(entry.keysets, table.keys, strict=True)
+        if key.match_kind != "selector"
+    ]
+    keys = zip(matched, layout.fields, strict=True)
     matches = tuple(entry_match(keyset, field, context.program.errors) for keyset, field in keys)
     priority = entry.priority if layout.kind == "ternary" else 0
     packed = pack_match(table.name, layout, Entry(matches, "", (), priority))
@@ -194,6 +199,7 @@ def _table_type(context: Context, lines: Lines, table: ir.Table) -> str:
         "range_fields": f"ranges_{number}",
         "meter": int(table.meter is not None),
         "meter_bytes": int(table.meter is not None and counts_bytes(table.meter)),
+        "profile": profile[0] + 1 if (profile := context.profile(table)) else 0,
         "default_action": _action_index(table, table.default_action),
         "default_data": f"default_{number}",
         "const_entries": len(rows),
@@ -234,17 +240,24 @@ def _description(context: Context) -> Lines:
     _array(lines, "uint32_t", "counter_sizes", counters)
     meters = [f"{{{array_size(i)}, {int(counts_bytes(i))}}}" for i in context.meters]
     _array(lines, "struct p4_meter_type", "meter_types", meters)
+    profiles = [
+        f"{{{profile.size}, {profile.data_words}, {int(profile.by_weight)}}}"
+        for profile in context.profiles.values()
+    ]
+    _array(lines, "struct p4_profile_type", "profile_types", profiles)
     with lines.block("const struct p4_program p4_program =", "};"):
         for name, values in (
             ("table", tables),
             ("register", registers),
             ("counter", counters),
             ("meter", meters),
+            ("profile", profiles),
         ):
             lines.add(f".{name}s = {len(values)},")
         lines.add(".table_types = table_types,")
         lines.add(".register_types = register_types,")
         lines.add(".counter_sizes = counter_sizes,")
         lines.add(".meter_types = meter_types,")
+        lines.add(".profile_types = profile_types,")
         lines.add(".packet_size = sizeof(struct packet),")
     return lines

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from switch import ir
 from switch.backend import representation as rep
+from switch.backend.keys import matched_keys
 from switch.backend.text import Lines
 
 FIRST_SITE: Final = 32
@@ -68,7 +69,7 @@ class Trace:
 
     def table(self, out: Lines, table: ir.Table, keys: Sequence[tuple[str, ir.Type]]) -> None:
         """What a table with these keys has found, as `t`, `e` and `hit` say."""
-        data = [(key.name, *item) for key, item in zip(table.keys, keys, strict=True)]
+        data = [(key.name, *item) for key, item in zip(matched_keys(table), keys, strict=True)]
         number = self._site("table", table.name, table.loc, data)
         words = [word for value, type_ in keys for word in words_of(value, type_)]
         if self.active:

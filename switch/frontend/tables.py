@@ -148,8 +148,10 @@ class TableChecker(KeysetChecker):
         prefixes = [key for key in keys if key.match_kind == "lpm"]
         if len(prefixes) > 1:
             raise error(prefixes[1].loc, f"table '{decl.name}' has more than one lpm key")
-        for index, key in enumerate(keys):
-            if any(key.name == k.name for k in keys[:index]):
+        # The control plane has no names for what a selector hashes.
+        named = [key for key in keys if key.match_kind != "selector"]
+        for index, key in enumerate(named):
+            if any(key.name == k.name for k in named[:index]):
                 raise error(key.loc, f"table '{decl.name}' has two keys named '{key.name}'")
 
     # actions

@@ -2,7 +2,9 @@
  * widths were checked by the caller, who knows the program; ids are indices into its lists.
  *
  * An entry is read as a row of words: priority, action, flags, packets, bytes, ns since the last
- * hit, key, mask, low and high (tables with ranges), data.
+ * hit, key, mask, low and high (tables with ranges), data. In tables with an action profile the
+ * action may be one of profile.h; the data is then an id, or for P4_ONE_SHOT what p4_target_take
+ * (profile.h) wants.
  */
 #pragma once
 
@@ -10,9 +12,8 @@
 
 enum { P4_ROW_HEAD = 6 };
 
-uint32_t p4_row_words(const struct p4_table_type *type);
-/* Write one row; the result is what comes after it. The caller holds the lock. */
-uint64_t *p4_put_row(const struct p4_table *t, struct p4_entry *e, uint64_t *to);
+/* Write one row; the result is its words. to NULL: only count them. The caller holds the lock. */
+uint32_t p4_put_row(struct p4s *s, const struct p4_table *t, struct p4_entry *e, uint64_t *to);
 
 bool p4s_reset(struct p4s *s);
 
@@ -21,12 +22,14 @@ int p4s_table_insert(struct p4s *s, uint32_t table, const struct p4_match *match
 int p4s_table_modify(struct p4s *s, uint32_t table, const struct p4_match *match, uint32_t action,
                      const uint64_t *data);
 int p4s_table_delete(struct p4s *s, uint32_t table, const struct p4_match *match);
-int p4s_table_get(struct p4s *s, uint32_t table, const struct p4_match *match, uint64_t *row);
-/* Up to `rows` rows; the result is how many there are. */
-uint32_t p4s_table_read(struct p4s *s, uint32_t table, uint64_t *out, uint32_t rows);
-void p4s_default_set(struct p4s *s, uint32_t table, uint32_t action, const uint64_t *data);
+/* The words of the row; 0: no such entry. Written only if there is room for them. match NULL: the
+ * default entry. */
+uint32_t p4s_table_get(struct p4s *s, uint32_t table, const struct p4_match *match, uint64_t *row,
+                       uint32_t room);
+/* All rows, one after the other, if there is room for so many words; the result says how many. */
+uint64_t p4s_table_read(struct p4s *s, uint32_t table, uint64_t *out, uint64_t room);
+int p4s_default_set(struct p4s *s, uint32_t table, uint32_t action, const uint64_t *data);
 void p4s_default_reset(struct p4s *s, uint32_t table);
-void p4s_default_get(struct p4s *s, uint32_t table, uint64_t *row);
 
 /* Make these, and only these, the members of a value set (a table without actions); of two equal
  * ones the second is left out. */
@@ -46,6 +49,21 @@ int p4s_direct_meter_counts_get(struct p4s *s, uint32_t table, const struct p4_m
                                 uint64_t *counts);
 int p4s_direct_meter_counts_set(struct p4s *s, uint32_t table, const struct p4_match *match,
                                 const uint64_t *counts);
+
+int p4s_member_set(struct p4s *s, uint32_t profile, uint32_t id, uint32_t action,
+                   const uint64_t *data, bool insert);
+int p4s_member_delete(struct p4s *s, uint32_t profile, uint32_t id);
+/* All members: id, action, data each. As p4s_table_read. */
+uint64_t p4s_members_read(struct p4s *s, uint32_t profile, uint64_t *out, uint64_t room);
+int p4s_group_set(struct p4s *s, uint32_t profile, uint32_t id, const struct p4_share *shares,
+                  uint32_t count, bool insert);
+int p4s_group_delete(struct p4s *s, uint32_t profile, uint32_t id);
+/* All groups: id, number of members and per member id, weight, watched port. */
+uint64_t p4s_groups_read(struct p4s *s, uint32_t profile, uint64_t *out, uint64_t room);
+/* counts: members, groups, entries with P4_ONE_SHOT. */
+void p4s_profile_counts(struct p4s *s, uint32_t profile, uint64_t *counts);
+/* Members of groups that watch a port are chosen only while it is up; it is until this says other. */
+void p4s_port_set(struct p4s *s, uint32_t port, bool up);
 
 void p4s_counters_read(struct p4s *s, uint32_t counter, uint32_t first, uint32_t count,
                        uint64_t *values);

@@ -29,6 +29,10 @@ class TableFull(PipelineError):
     """The table holds as many entries as its `size` allows."""
 
 
+class InUse(PipelineError):
+    """Entries or groups refer to it."""
+
+
 class ConstTable(PipelineError):
     """The entries (or the default action) are `const` in the program."""
 
@@ -64,15 +68,79 @@ class Optional:
 Match = Exact | Lpm | Ternary | Range | Optional
 
 
+@dataclass(frozen=True, slots=True)
+class ToMember:
+    """Do what a member of the table's action profile does."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToGroup:
+    """Do what the hash chooses of a group of the table's action profile."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Weighted:
+    """An action in a group of the entry's own; not chosen while its watched port is down."""
+
+    action: str
+    params: tuple[int, ...] = ()
+    weight: int = 1
+    watch_port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OneShot:
+    """Do what the hash chooses of these."""
+
+    actions: tuple[Weighted, ...]
+
+
+Target = ToMember | ToGroup | OneShot
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An action in an action profile, for entries and groups to refer to."""
+
+    id: int
+    action: str
+    params: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A member's part in a group; it is not chosen while its watched port is down."""
+
+    member: int
+    weight: int = 1
+    watch_port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Members of an action profile of which a hash chooses one; their order does not matter."""
+
+    id: int
+    shares: tuple[Share, ...]
+
+
 @dataclass(slots=True)
 class Entry:
-    """One table entry; `priority` in P4Runtime's sense: the larger wins, 0 without ternary keys."""
+    """One table entry; `priority` in P4Runtime's sense: the larger wins, 0 without ternary keys.
+
+    `target` stands in the place of action and parameters in tables with an action profile.
+    """
 
     match: tuple[Match, ...]
-    action: str
+    action: str = ""
     params: tuple[int, ...] = ()
     priority: int = 0
     is_const: bool = field(default=False, compare=False)
+    target: Target | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,9 +17,17 @@ NO_ENTRY: Final = 2
 FULL: Final = 3
 CONST: Final = 4
 NO_MEMORY: Final = 5
+IN_USE: Final = 6
+NO_TARGET: Final = 7
+NO_ROOM: Final = 8
 
 ROW_HEAD: Final = 6
 ENTRY_CONST: Final = 1
+
+MEMBER: Final = 0x7FFFFFF0
+GROUP: Final = MEMBER + 1
+ONE_SHOT: Final = MEMBER + 2
+NO_PORT: Final = 0xFFFFFFFF
 
 
 class Match(ctypes.Structure):
@@ -40,6 +48,12 @@ class Replica(ctypes.Structure):
     _fields_ = (("port", U32), ("instance", U32))
 
 
+class Share(ctypes.Structure):
+    """struct p4_share."""
+
+    _fields_ = (("member", U32), ("weight", U32), ("watch", U32))
+
+
 _SIGNATURES: Final[dict[str, tuple[object, tuple[object, ...]]]] = {
     "p4s_new": (Pointer, (U32,)),
     "p4s_free": (None, (Pointer,)),
@@ -49,11 +63,18 @@ _SIGNATURES: Final[dict[str, tuple[object, tuple[object, ...]]]] = {
     "p4s_table_insert": (ctypes.c_int, (Pointer, U32, Pointer, U32, Pointer)),
     "p4s_table_modify": (ctypes.c_int, (Pointer, U32, Pointer, U32, Pointer)),
     "p4s_table_delete": (ctypes.c_int, (Pointer, U32, Pointer)),
-    "p4s_table_get": (ctypes.c_int, (Pointer, U32, Pointer, Pointer)),
-    "p4s_table_read": (U32, (Pointer, U32, Pointer, U32)),
-    "p4s_default_set": (None, (Pointer, U32, U32, Pointer)),
+    "p4s_table_get": (U32, (Pointer, U32, Pointer, Pointer, U32)),
+    "p4s_table_read": (U64, (Pointer, U32, Pointer, U64)),
+    "p4s_default_set": (ctypes.c_int, (Pointer, U32, U32, Pointer)),
     "p4s_default_reset": (None, (Pointer, U32)),
-    "p4s_default_get": (None, (Pointer, U32, Pointer)),
+    "p4s_member_set": (ctypes.c_int, (Pointer, U32, U32, U32, Pointer, ctypes.c_bool)),
+    "p4s_member_delete": (ctypes.c_int, (Pointer, U32, U32)),
+    "p4s_members_read": (U64, (Pointer, U32, Pointer, U64)),
+    "p4s_group_set": (ctypes.c_int, (Pointer, U32, U32, Pointer, U32, ctypes.c_bool)),
+    "p4s_group_delete": (ctypes.c_int, (Pointer, U32, U32)),
+    "p4s_groups_read": (U64, (Pointer, U32, Pointer, U64)),
+    "p4s_profile_counts": (None, (Pointer, U32, Pointer)),
+    "p4s_port_set": (None, (Pointer, U32, ctypes.c_bool)),
     "p4s_value_set_write": (ctypes.c_int, (Pointer, U32, Pointer, U32)),
     "p4s_direct_counter_set": (ctypes.c_int, (Pointer, U32, Pointer, Pointer)),
     "p4s_direct_meter_get": (ctypes.c_int, (Pointer, U32, Pointer, Pointer)),
@@ -109,6 +130,16 @@ def words(values: Iterable[int]) -> Words:
     return (U64 * len(items))(*items)
 
 
+def read(function: Callable[[Words, int], int], room: int = 256) -> list[int]:
+    """All words of a call that writes them if there is room and always says how many there are."""
+    while True:
+        data = words([0] * room)
+        count = function(data, room)
+        if count <= room:
+            return data[:count]
+        room = count + count // 8
+
+
 def array(matches: Sequence[Match]) -> ctypes.Array[Match]:
     return (Match * max(1, len(matches)))(*matches)
 
@@ -121,6 +152,10 @@ def match(
     base = ctypes.addressof(memory)
     size = 8 * len(key)
     return Match(base, base + size, base + 2 * size, base + 3 * size, priority), memory
+
+
+def shares(items: Sequence[tuple[int, int, int]]) -> ctypes.Array[Share]:
+    return (Share * max(1, len(items)))(*(Share(*item) for item in items))
 
 
 def replicas(items: Sequence[tuple[int, int]]) -> ctypes.Array[Replica]:

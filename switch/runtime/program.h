@@ -6,6 +6,7 @@
 #include "hash.h"
 #include "meter.h"
 #include "p4s.h"
+#include "profile.h"
 #include "replication.h"
 #include "table.h"
 #include "trace.h"
@@ -23,11 +24,12 @@ struct p4_meter_type {
 };
 
 struct p4_program {
-    uint32_t tables, registers, counters, meters;
+    uint32_t tables, registers, counters, meters, profiles;
     const struct p4_table_type *table_types;
     const struct p4_register_type *register_types;
     const uint32_t *counter_sizes;
     const struct p4_meter_type *meter_types;
+    const struct p4_profile_type *profile_types;
     uint32_t packet_size; /* of the generated struct packet */
 };
 
@@ -45,6 +47,8 @@ struct p4s {
     uint8_t **registers;
     struct p4_counter **counters;
     struct p4_meter **meters;
+    struct p4_profile *profiles;
+    struct p4_ports ports;
     struct packet *main;  /* the packet being processed */
     uint8_t *out;         /* deparsed headers and payload */
     uint8_t *scratch;     /* what a checksum with payload is computed over */

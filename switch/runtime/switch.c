@@ -34,15 +34,37 @@ static bool init_state(struct p4s *s)
     for (uint32_t i = 0; i < p->meters; i++)
         if (!(s->meters[i] = calloc((size_t)p->meter_types[i].size + 1, sizeof **s->meters)))
             return false;
+    for (uint32_t i = 0; i < p->profiles; i++)
+        if (!p4_profile_init(&s->profiles[i], &p->profile_types[i]))
+            return false;
     s->origin_ns = p4_now_ns();
     return true;
+}
+
+/* Before a table goes: its one-shot groups are its own. */
+static void give_targets(struct p4s *s, struct p4_table *t)
+{
+    if (!t->type || !t->type->profile)
+        return;
+    struct p4_profile *p = &s->profiles[t->type->profile - 1];
+    for (uint32_t i = 0; i < t->pool_used; i++) {
+        struct p4_entry *e = p4_entry_at(t, i);
+        if (e->in_use)
+            p4_target_give(p, e->action, p4_entry_data(t, e));
+    }
+    if (t->missed)
+        p4_target_give(p, t->missed->action, p4_entry_data(t, t->missed));
 }
 
 static void drop_state(struct p4s *s)
 {
     const struct p4_program *p = &p4_program;
-    for (uint32_t i = 0; i < p->tables; i++)
+    for (uint32_t i = 0; i < p->tables; i++) {
+        give_targets(s, &s->tables[i]);
         p4_table_destroy(&s->tables[i]);
+    }
+    for (uint32_t i = 0; i < p->profiles; i++)
+        p4_profile_destroy(&s->profiles[i]);
     for (uint32_t i = 0; i < p->registers; i++)
         free(s->registers[i]);
     for (uint32_t i = 0; i < p->counters; i++)
@@ -86,12 +108,13 @@ struct p4s *p4s_new(uint32_t drop_port)
     s->registers = calloc(p->registers + 1, sizeof *s->registers);
     s->counters = calloc(p->counters + 1, sizeof *s->counters);
     s->meters = calloc(p->meters + 1, sizeof *s->meters);
+    s->profiles = calloc(p->profiles + 1, sizeof *s->profiles);
     s->main = calloc(1, p->packet_size);
     s->out = malloc(FIRST_OUT);
     s->out_size = FIRST_OUT;
     s->random = ((uint64_t)time(NULL) << 20 ^ p4_now_ns() ^ (uintptr_t)s) | 1;
-    if (!s->tables || !s->registers || !s->counters || !s->meters || !s->main || !s->out ||
-        !p4_replication_init(&s->replication) || !init_state(s)) {
+    if (!s->tables || !s->registers || !s->counters || !s->meters || !s->profiles || !s->main ||
+        !s->out || !p4_replication_init(&s->replication) || !init_state(s)) {
         p4s_free(s);
         return NULL;
     }
@@ -100,7 +123,7 @@ struct p4s *p4s_new(uint32_t drop_port)
 
 void p4s_free(struct p4s *s)
 {
-    if (s->tables && s->registers && s->counters && s->meters)
+    if (s->tables && s->registers && s->counters && s->meters && s->profiles)
         drop_state(s);
     p4_replication_destroy(&s->replication);
     while (s->spare) {
@@ -112,6 +135,7 @@ void p4s_free(struct p4s *s)
     free(s->registers);
     free(s->counters);
     free(s->meters);
+    free(s->profiles);
     free(s->main);
     free(s->out);
     free(s->scratch);

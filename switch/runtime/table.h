@@ -26,11 +26,15 @@ enum {
     P4_FULL = 3,
     P4_CONST = 4,
     P4_NO_MEMORY = 5,
+    P4_IN_USE = 6,    /* of action profiles: entries or groups refer to it */
+    P4_NO_TARGET = 7, /* no member or group of that id */
+    P4_NO_ROOM = 8,   /* groups together are at the profile's size */
 };
 
 #define P4_NONE UINT32_MAX
 
-/* One part of a key that matches a range: bits `shift`… of a word. */
+/* One part of a key that matches a range: bits `shift`… of a word and, beyond 64 bits, the words
+ * after it (`shift` is 0 then). */
 struct p4_range_field {
     uint16_t word, shift, width;
 };
@@ -42,6 +46,7 @@ struct p4_table_type {
     uint32_t ranges;
     const struct p4_range_field *range_fields;
     bool meter, meter_bytes; /* has a direct meter; it counts bytes */
+    uint32_t profile;        /* its number + 1; 0: actions are the entries' own */
     uint32_t default_action;
     const uint64_t *default_data;
     uint32_t const_entries;
@@ -139,15 +144,24 @@ P4_INLINE struct p4_entry *p4_lookup_exact(const struct p4_table *t, const uint6
     return p4_probe(t, key, words, 0);
 }
 
+P4_INLINE bool p4_less(const struct p4_range_field *f, const uint64_t *a, const uint64_t *b)
+{
+    for (uint32_t i = (f->width + 63u) / 64; i-- > 0;) {
+        uint64_t mask = p4_mask(f->width - 64 * i);
+        uint64_t x = a[f->word + i] >> f->shift & mask, y = b[f->word + i] >> f->shift & mask;
+        if (x != y)
+            return x < y;
+    }
+    return false;
+}
+
 P4_INLINE bool p4_in_ranges(const struct p4_table_type *type, const struct p4_entry *e,
                             const uint64_t *key, uint32_t words)
 {
     for (uint32_t i = 0; i < type->ranges; i++) {
         const struct p4_range_field *f = &type->range_fields[i];
-        uint64_t value = key[f->word] >> f->shift & p4_mask(f->width);
-        uint64_t low = e->words[words + f->word] >> f->shift & p4_mask(f->width);
-        uint64_t high = e->words[2 * words + f->word] >> f->shift & p4_mask(f->width);
-        if (value < low || value > high)
+        const uint64_t *low = e->words + words, *high = low + words;
+        if (p4_less(f, key, low) || p4_less(f, high, key))
             return false;
     }
     return true;

@@ -84,6 +84,7 @@ void p4_trace_end(struct p4s *s)
 
 static uint64_t *event(struct p4s *s, const struct p4_packet *p, uint32_t site, uint32_t count)
 {
+    s->trace.full |= count > UINT16_MAX; /* more than the head can say */
     uint64_t *to = reserve(&s->trace, 1 + (size_t)count);
     if (!to)
         return NULL;
@@ -112,13 +113,13 @@ void p4_trace_table(struct p4s *s, const struct p4_packet *p, uint32_t site,
 {
     if (!s->trace.active)
         return;
-    uint64_t *to = event(s, p, site, key_words + 1 + p4_row_words(t->type));
+    uint64_t *to = event(s, p, site, key_words + 1 + p4_put_row(s, t, e, NULL));
     if (!to)
         return;
     if (key_words)
         memcpy(to, keys, key_words * sizeof *keys);
     to[key_words] = hit;
-    p4_put_row(t, e, to + key_words + 1);
+    p4_put_row(s, t, e, to + key_words + 1);
 }
 
 void p4_trace_message(struct p4s *s, const struct p4_packet *p, uint32_t port, uint32_t site,

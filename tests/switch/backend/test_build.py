@@ -100,12 +100,6 @@ UNSUPPORTED = {
         "state start { packet.extract(hdr.h); transition accept; }",
         "Checksum16() sum; apply { hdr.h.a = (bit<8>)sum.get(hdr.h.a); }",
     ),
-    "implementation": (
-        "state start { packet.extract(hdr.h); transition accept; }",
-        """action a() { } action_profile(8) profile;
-           table t { key = { hdr.h.a : exact; } actions = { a; } implementation = profile; }
-           apply { t.apply(); }""",
-    ),
 }
 
 
