@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -197,7 +197,15 @@ def crc(data: bytes, polynomial: int, register: int) -> int:
     return register
 
 
-def csum(data: bytes) -> int:
+def crc16(data: bytes) -> int:
+    return crc(data, 0xA001, 0)
+
+
+def crc32(data: bytes) -> int:
+    return crc(data, 0xEDB88320, 0xFFFFFFFF) ^ 0xFFFFFFFF
+
+
+def csum16(data: bytes) -> int:
     data += b"\0" * (len(data) % 2)
     total = sum(int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2))
     while total >> 16:
@@ -205,11 +213,15 @@ def csum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-HASHES = {
-    "crc16": lambda data: crc(data, 0xA001, 0),
-    "crc32": lambda data: crc(data, 0xEDB88320, 0xFFFFFFFF) ^ 0xFFFFFFFF,
-    "csum16": csum,
-    "identity": lambda data: int.from_bytes(data[:8], "big") & 0xFFFFFFFF,
+def identity(data: bytes) -> int:
+    return int.from_bytes(data[:8], "big") & 0xFFFFFFFF
+
+
+HASHES: dict[str, Callable[[bytes], int]] = {
+    "crc16": crc16,
+    "crc32": crc32,
+    "csum16": csum16,
+    "identity": identity,
 }
 
 
@@ -255,7 +267,7 @@ def test_fields_of_invalid_headers_are_left_out() -> None:
     pipeline.insert(T, Entry((Exact(1),), target=OneShot(actions)))
     for x in range(40):
         data = (x << 4).to_bytes(3, "big")
-        assert out(pipeline, 1, 0, x) == crc(data, 0xA001, 0) % 7
+        assert out(pipeline, 1, 0, x) == crc16(data) % 7
 
 
 def test_a_selector_without_keys_chooses_always_the_same() -> None:
@@ -319,7 +331,7 @@ def test_groups_change_and_go() -> None:
     pipeline.delete_member(CHOSEN, 2)
     pipeline.delete(T, entry)
     pipeline.delete_member(CHOSEN, 3)
-    assert pipeline.members(CHOSEN) == pipeline.groups(CHOSEN) == pipeline.entries(T) == []
+    assert not (pipeline.members(CHOSEN) or pipeline.groups(CHOSEN) or pipeline.entries(T))
 
 
 @pytest.mark.parametrize(
