@@ -27,7 +27,10 @@ from topology.switches import PROGRAM
 
 _FRAMES: Final = 1024
 _TURNS: Final = 5
-_FLOOD_SECONDS: Final = 1.0
+# Packets per second that are offered; 0 is as many as can be sent. The best of them counts: past
+# what it can take, simple_switch spends its time on packets that it then drops.
+_OFFERED: Final = (20_000, 50_000, 100_000, 200_000, 0)
+_FLOOD_SECONDS: Final = 0.5
 _PINGS: Final = 1000
 _PING_GAP: Final = 200e-6
 _START_SECONDS: Final = 10.0
@@ -134,8 +137,10 @@ def _compare(name: str, subject: Subject) -> dict[str, Any]:
             _await_forwarding(generators[each], subject.frames[0])
         for _ in range(_TURNS):
             for each, generator in generators.items():
-                flood = generator.flood(subject.frames, _FLOOD_SECONDS)
-                found[each]["rates"].append(flood.received_rate)
+                floods = [
+                    generator.flood(subject.frames, _FLOOD_SECONDS, rate) for rate in _OFFERED
+                ]
+                found[each]["rates"].append(max(flood.received_rate for flood in floods))
             for each, generator in generators.items():
                 times = generator.ping(subject.frames[0], _PINGS, gap=_PING_GAP) * 1e6
                 found[each]["times"] += times.tolist()
