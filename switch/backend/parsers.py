@@ -86,7 +86,7 @@ class _ParserWriter(StatementWriter):
                 self.out.add(f"goto {target};")
                 return
             self.out.add(f"if ({' && '.join(conditions)}) goto {target};")
-        self.out.add(f"c->p.error = {self.context.error('NoMatch')};")
+        # simple_switch ends the parser here without an error: it never raises NoMatch.
         self.out.add("goto reject;")
 
     def _matches(self, value: str, keyset: ir.Keyset, type_: ir.Type) -> str:

@@ -33,7 +33,7 @@ parser MyParser(packet_in packet, out headers_t hdr, inout metadata_t meta,
 control MyIngress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t std) {
     apply {
         std.egress_spec = 2;
-        if (std.parser_error == error.NoMatch) {
+        if (std.parser_error != error.NoError) {
             hdr.first.value = 0xff;
         }
     }
