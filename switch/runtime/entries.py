@@ -41,11 +41,17 @@ class ConstTable(PipelineError):
 class Exact:
     value: int
 
+    def __str__(self) -> str:
+        return f"{self.value:#x}"
+
 
 @dataclass(frozen=True, slots=True)
 class Lpm:
     value: int
     prefix_len: int
+
+    def __str__(self) -> str:
+        return f"{self.value:#x}/{self.prefix_len}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +59,25 @@ class Ternary:
     value: int
     mask: int
 
+    def __str__(self) -> str:
+        return f"{self.value:#x}&&&{self.mask:#x}"
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
     low: int
     high: int
 
+    def __str__(self) -> str:
+        return f"{self.low:#x}..{self.high:#x}"
+
 
 @dataclass(frozen=True, slots=True)
 class Optional:
     value: int | None
+
+    def __str__(self) -> str:
+        return "*" if self.value is None else f"{self.value:#x}"
 
 
 Match = Exact | Lpm | Ternary | Range | Optional
@@ -141,6 +156,11 @@ class Entry:
     priority: int = 0
     is_const: bool = field(default=False, compare=False)
     target: Target | None = None
+
+    def __str__(self) -> str:
+        """The key."""
+        shown = f"({', '.join(map(str, self.match))})"
+        return f"{shown} with priority {self.priority}" if self.priority else shown
 
 
 @dataclass(frozen=True, slots=True)
