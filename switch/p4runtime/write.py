@@ -12,6 +12,7 @@ from switch.p4runtime.errors import (
     ABORTED,
     ALREADY_EXISTS,
     PERMISSION_DENIED,
+    RESOURCE_EXHAUSTED,
     UNIMPLEMENTED,
     Refused,
     from_pipeline,
@@ -91,6 +92,8 @@ class _Writer:
             return refused
         except PipelineError as error:
             return from_pipeline(error)
+        except MemoryError as error:
+            return Refused(RESOURCE_EXHAUSTED, str(error))
         return None
 
     def _apply(self, update: p4r.Update) -> None:

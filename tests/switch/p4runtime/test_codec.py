@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from switch.p4runtime import codec, p4data
 from switch.p4runtime.errors import Refused
 from switch.p4runtime.schema import Schema, Table
-from switch.runtime.entries import Exact, Lpm, Match, Optional, Range, Ternary
+from switch.runtime.entries import Exact, Lpm, Match, MeterConfig, Optional, Range, Ternary
 
 INFO = """
 tables {
@@ -92,6 +92,38 @@ def test_cells_come_back_in_the_shortest_form(
     shorter = message.bitstring[1:]
     if shorter:
         assert p4data.decode(type_, p4d.P4Data(bitstring=shorter), "x") != stored
+
+
+TWO_RATE = p4i.MeterSpec.TWO_RATE_THREE_COLOR
+ONE_RATE, ONE_RATE_TWO = p4i.MeterSpec.SINGLE_RATE_THREE_COLOR, p4i.MeterSpec.SINGLE_RATE_TWO_COLOR
+
+
+@pytest.mark.parametrize(
+    ("type_", "rates", "code"),
+    [
+        (TWO_RATE, (1, 2, 3, 4, 0), ""),
+        (TWO_RATE, (1, 2, 3, 4, 5), "INVALID_ARGUMENT"),
+        (TWO_RATE, (3, 2, 1, 4, 0), "INVALID_ARGUMENT"),
+        (TWO_RATE, (1, -2, 3, 4, 0), "INVALID_ARGUMENT"),
+        (ONE_RATE, (1, 2, 1, 2, 0), ""),
+        (ONE_RATE, (1, 2, 1, 2, 5), "UNIMPLEMENTED"),
+        (ONE_RATE, (1, 2, 1, 2, -5), "INVALID_ARGUMENT"),
+        (ONE_RATE, (1, 2, 3, 2, 0), "INVALID_ARGUMENT"),
+        (ONE_RATE_TWO, (1, 2, 1, 2, 0), ""),
+        (ONE_RATE_TWO, (1, 2, 1, 4, 0), "INVALID_ARGUMENT"),
+        (ONE_RATE_TWO, (1, 2, 1, 2, 5), "INVALID_ARGUMENT"),
+    ],
+)
+def test_meter_configs(type_: int, rates: tuple[int, ...], code: str) -> None:
+    """9.4, by the meter's type in P4Info."""
+    cir, cburst, pir, pburst, eburst = rates
+    config = p4r.MeterConfig(cir=cir, cburst=cburst, pir=pir, pburst=pburst, eburst=eburst)
+    if code:
+        with pytest.raises(Refused) as refused:
+            codec.decode_meter(config, type_, "x")
+        assert refused.value.code.name == code
+    else:
+        assert codec.decode_meter(config, type_, "x") == MeterConfig(*rates[:4])
 
 
 def test_all_match_kinds() -> None:
