@@ -7,7 +7,7 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 # Settings of `make run` and `make net`; an empty one takes its default from the program.
-SETTINGS = KEYS VALUE_SIZE WORKLOAD RATE SERVERS CLIENTS THROTTLE LANES SEED RDB SWITCH
+SETTINGS = KEYS VALUE_SIZE WORKLOAD RATE SERVERS CLIENTS THROTTLE LANES SEED RDB SWITCH LOG_PACKETS
 OPTIONS = $(foreach s,$(SETTINGS),$(if $($(s)),--$(subst _,-,$(shell tr A-Z a-z <<<$(s)))='$($(s))'))
 
 NATIVE := $(wildcard hosts/*/core/*.c hosts/*/core/*.h hosts/wire/*.h)
@@ -18,7 +18,7 @@ PROTOS := hosts/agent/agent.proto controller/controller.proto
 help:
 	@echo 'make run     set up, load a store, move its partition under live load, report (root)'
 	@echo 'make net     the same network, kept running, with the Mininet prompt (root)'
-	@echo 'make shell   p4runtime-shell on the switch of make net'
+	@echo 'make shell   p4runtime-shell on the switch of make net (or ARGS="ADDRESS:PORT DEVICE_ID FLAGS")'
 	@echo 'make test    all tests (root for those that build networks)'
 	@echo 'make bench   every benchmark; figures in out/bench/ (root)'
 	@echo 'make lint    ruff and mypy'
@@ -40,7 +40,7 @@ net: $(READY)
 	@$(PYTHON) -m topology net $(OPTIONS)
 
 shell: $(READY)
-	@bash switch/shell.sh
+	@bash switch/shell.sh $(ARGS)
 
 test: $(READY)
 	@$(PYTHON) -m pytest

@@ -18,6 +18,8 @@ Clients = Annotated[int, typer.Option(help="client hosts")]
 SwitchKind = Annotated[str, typer.Option(help=f"one of {', '.join(settings.SWITCHES)}")]
 Rdb = Annotated[Path | None, typer.Option(help="dump file the first server's store starts from")]
 
+LogPackets = Annotated[int, typer.Option(min=0, max=1, help="1: trace packets in switch.log")]
+
 
 @app.command()
 def run(
@@ -25,6 +27,7 @@ def run(
     clients: Clients = 1,
     switch: SwitchKind = "embedded",
     rdb: Rdb = None,
+    log_packets: LogPackets = 0,
     keys: Annotated[int, typer.Option(help="records to load")] = 200_000,
     value_size: Annotated[int, typer.Option(help="bytes of a value")] = 64,
     workload: Annotated[str, typer.Option(help="YCSB workload")] = "B",
@@ -38,7 +41,13 @@ def run(
 
     _exit_on_error(
         lambda: job.run(
-            settings.Network(servers=servers, clients=clients, switch=switch, rdb=rdb),
+            settings.Network(
+                servers=servers,
+                clients=clients,
+                switch=switch,
+                rdb=rdb,
+                log_packets=bool(log_packets),
+            ),
             settings.Run(
                 keys=keys,
                 value_size=value_size,
@@ -54,14 +63,24 @@ def run(
 
 @app.command()
 def net(
-    servers: Servers = 2, clients: Clients = 1, switch: SwitchKind = "embedded", rdb: Rdb = None
+    servers: Servers = 2,
+    clients: Clients = 1,
+    switch: SwitchKind = "embedded",
+    rdb: Rdb = None,
+    log_packets: LogPackets = 0,
 ) -> None:
     """Start the network, stores and controller, and stay with the Mininet prompt."""
     from topology import prompt
 
     _exit_on_error(
         lambda: prompt.run(
-            settings.Network(servers=servers, clients=clients, switch=switch, rdb=rdb)
+            settings.Network(
+                servers=servers,
+                clients=clients,
+                switch=switch,
+                rdb=rdb,
+                log_packets=bool(log_packets),
+            )
         )
     )
 

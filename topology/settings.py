@@ -23,6 +23,8 @@ class Network:
     switch_name: str = "tor"
     directory: Path = RUNTIME
     rdb: Path | None = None
+    log_packets: bool = False
+    """Whether the switch traces packets in its log, `switch.log` in the directory."""
     cpu_budgets: dict[str, float] = field(default_factory=dict)
     """Host name → share of one core, for hosts that get a CPU quota."""
 

@@ -30,11 +30,15 @@ class ToRSwitch(Switch):  # type: ignore[misc]
         return {number: str(interface) for number, interface in self.intfs.items() if number > 0}
 
 
-def start_embedded(children: Children, ports: dict[int, str], grpc: str, device: int) -> Child:
+def start_embedded(
+    children: Children, ports: dict[int, str], grpc: str, device: int, *, log_packets: bool = False
+) -> Child:
     """Start the project's own P4 switch with our program on `ports`."""
     argv = [sys.executable, "-m", "switch.cli", "run", str(PROGRAM)]
     argv += [f"--interface={number}@{name}" for number, name in sorted(ports.items())]
     argv += ["--grpc", grpc, "--device-id", str(device), "--cpu-port", str(CPU_PORT)]
+    if log_packets:
+        argv.append("--log-packets")
     return children.start("switch", argv, ready="ready:")
 
 

@@ -85,9 +85,14 @@ class System:
 
     def start_switch(self) -> Child:
         """Start the forwarding process on the links that Mininet made."""
-        start = switches.start_bmv2 if self.settings.switch == "bmv2" else switches.start_embedded
         (switch,) = self.net.switches
-        return start(self.children, switch.ports_by_number(), self.grpc, DEVICE_ID)
+        ports = switch.ports_by_number()
+        if self.settings.switch == "bmv2":  # it logs every packet in any case
+            return switches.start_bmv2(self.children, ports, self.grpc, DEVICE_ID)
+        log_packets = self.settings.log_packets
+        return switches.start_embedded(
+            self.children, ports, self.grpc, DEVICE_ID, log_packets=log_packets
+        )
 
     def start_store(self, number: int) -> Path:
         """Start the store of server `number`; the first one reads the user's RDB, if any."""

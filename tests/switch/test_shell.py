@@ -10,6 +10,7 @@ import pytest
 
 from tests.switch.p4runtime.client import Client, insert, modify
 from tests.switch.p4runtime.entities import Entities
+from tests.switch.pki import tls
 from tests.switch.test_cli import EXAMPLE, REPOSITORY, running
 
 SESSION = """
@@ -126,9 +127,9 @@ SESSIONS = [
 ]
 
 
-def shell(address: str, session: str = "") -> subprocess.CompletedProcess[str]:
+def shell(address: str, session: str = "", *flags: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["bash", REPOSITORY / "switch" / "shell.sh", address],
+        ["bash", REPOSITORY / "switch" / "shell.sh", address, *flags],
         input=session,
         capture_output=True,
         text=True,
@@ -178,6 +179,19 @@ def test_every_kind_of_entity(program: str, session: str, lines: list[str]) -> N
     assert done.returncode == 0, done.stderr
     for line in lines:
         assert line in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(360)
+@pytest.mark.usefixtures("installable")
+def test_a_session_over_tls(pki: Path) -> None:
+    with running(EXAMPLE, *tls(pki, mutual=True)) as (_, port):
+        session = "entry = table_entry['MyIngress.station']\nprint('opened', entry.name)\nexit\n"
+        known = ("--cert", pki / "client.pem", "--private-key", pki / "client.key")
+        trusting = ("--ssl", "--cacert", pki / "ca.pem")
+        done = shell(f"127.0.0.1:{port}", session, *trusting, *known)
+        assert "opened" in done.stdout, done.stderr
+        assert "opened" not in shell(f"127.0.0.1:{port}", session, *trusting).stdout
 
 
 @pytest.mark.parametrize(
