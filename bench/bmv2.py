@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from switch.runtime.pipeline import Exact, Lpm, Match, Pipeline
+from topology.switches import compile_for_bmv2, compiler
 
 SWITCHES: Final = ("simple_switch", "simple_switch_grpc")
 
 
 class Bmv2Error(RuntimeError):
-    """p4c or simple_switch did not do what was asked; the message has its output."""
+    """simple_switch did not do what was asked; the message has its output."""
 
 
 def switch() -> str | None:
@@ -28,28 +29,11 @@ def switch() -> str | None:
     return found if compiler() else None
 
 
-def compiler() -> list[str] | None:
-    """Return how p4c is called here, but for the output and the program."""
-    if shutil.which("p4c-bm2-ss"):
-        return ["p4c-bm2-ss"]
-    if shutil.which("p4c"):
-        return ["p4c", "--target", "bmv2", "--arch", "v1model"]
-    return None
-
-
 def compiled(program: Path) -> dict[str, Any]:
     """Return the JSON that p4c makes of a program."""
-    command = compiler()
-    assert command
     with tempfile.TemporaryDirectory() as directory:
-        # p4c writes PROGRAM.json into a directory, p4c-bm2-ss the very file that -o names.
-        target = Path(directory) / (f"{program.stem}.json" if command[0] == "p4c-bm2-ss" else "")
-        result = subprocess.run(
-            [*command, "-o", str(target), str(program)], capture_output=True, text=True, check=False
-        )
-        if result.returncode != 0:
-            raise Bmv2Error(f"{command[0]} refused {program}:\n{result.stderr}")
-        content: dict[str, Any] = json.loads((Path(directory) / f"{program.stem}.json").read_text())
+        target, _p4info = compile_for_bmv2(program, Path(directory))
+        content: dict[str, Any] = json.loads(target.read_text())
         return content
 
 

@@ -64,6 +64,16 @@ class Fields:
             raise InvalidError(f"{self.path(name)}: no file {path}")
         return path
 
+    def optional_endpoint(self, name: str) -> str | None:
+        """Return HOST:PORT, or None where the field is absent."""
+        if self._values.get(name) is None:
+            return None
+        value = self.text(name)
+        host, _, port = value.rpartition(":")
+        if not host or not port.isascii() or not port.isdecimal() or int(port) > _MAX_16:
+            raise InvalidError(f"{self.path(name)}: expected HOST:PORT, found {value!r}")
+        return value
+
     def ip(self, name: str) -> str:
         """Return an IPv4 address."""
         value = self.text(name)
@@ -108,12 +118,14 @@ class Device:
     program: str
     p4info: Path | None
     p4_device_config: Path | None
+    thrift: str | None
+    """Where BMv2 serves Thrift: its registers cannot be reached over P4Runtime."""
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """Read it from JSON."""
-        files = [fields.optional_file(name) for name in ("p4info", "p4_device_config")]
-        if files.count(None) == 1:
+        p4info, blob = (fields.optional_file(name) for name in ("p4info", "p4_device_config"))
+        if (p4info is None) != (blob is None):
             raise InvalidError(
                 f"{fields.path('p4info')} and {fields.path('p4_device_config')}: "
                 "one without the other loads nothing"
@@ -124,7 +136,9 @@ class Device:
             fields.integer("device_id", 1, (1 << 63) - 1),
             fields.text("target"),
             fields.text("program"),
-            *files,
+            p4info,
+            blob,
+            fields.optional_endpoint("thrift"),
         )
 
 

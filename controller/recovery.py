@@ -15,7 +15,7 @@ from controller.agents import Agents, UnknownMigrationError
 from controller.entries import Entity, Stage
 from controller.errors import ControllerError, RefusedError
 from controller.model import Migration, State
-from controller.registers import P4RuntimeRegisters
+from controller.registers import Registers
 from controller.store import Store
 from controller.switch import Found, Session, Switch
 
@@ -51,14 +51,14 @@ class Recovery:
         for number in list(self.frozen):
             await self._try_release(number)
 
-    async def _try_fill(self, registers: P4RuntimeRegisters, migration: Migration) -> None:
+    async def _try_fill(self, registers: Registers, migration: Migration) -> None:
         try:
             await self._fill(registers, migration)
         except ControllerError as error:
             log.warning("migration %d: registers not restored yet: %s", migration.id, error)
             self.pending.add(migration.id)
 
-    async def _fill(self, registers: P4RuntimeRegisters, migration: Migration) -> None:
+    async def _fill(self, registers: Registers, migration: Migration) -> None:
         """Freeze a migration and write its slice from what its source knows."""
         truth = None
         with contextlib.suppress(UnknownMigrationError):  # it was about to begin: nothing has moved

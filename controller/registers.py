@@ -1,11 +1,12 @@
-"""Access to the switch's register arrays.
+"""Access to the switch's register arrays. Nothing else in the controller knows how it is done.
 
-Over P4Runtime: one RegisterEntry per cell (P4Runtime spec, section 9.4). Nothing else in the
-controller knows how registers are reached.
+Over P4Runtime: one RegisterEntry per cell (P4Runtime spec, section 9.4). BMv2 refuses those, so
+its registers are reached over its Thrift port.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
-from typing import Final, Self
+from typing import Final, Self, cast
 
 import finsy as fy
 import numpy as np
@@ -13,6 +14,7 @@ from finsy.proto import p4r
 from numpy.typing import NDArray
 
 from controller.errors import UnknownNameError
+from controller.thrift import ThriftClient, read_all_call, read_call, write_call
 
 Cells = NDArray[np.int64]
 
@@ -20,22 +22,56 @@ Cells = NDArray[np.int64]
 _BATCH: Final = 2048
 # Asked for cell by cell, a cell costs about as much as this many in a read of the whole array.
 _WHOLE: Final = 16
+# Thrift calls under way at a time.
+_CALLS: Final = 256
 
 
-class P4RuntimeRegisters:
-    """Registers as P4Runtime entities; an async context, because it reads on a channel of its own.
-
-    finsy's own reading would turn every cell into an object: ten times slower.
-    """
+class Registers(ABC):
+    """The arrays of one switch; an async context, because they need a connection of their own."""
 
     def __init__(self, switch: fy.Switch) -> None:
         self._switch = switch
-        self._reader = fy.P4Client(switch.address)
         registers = list(switch.p4info.registers)
         self.sizes: dict[str, int] = {each.alias: each.size for each in registers}
         self.bits: dict[str, int] = {
             each.alias: each.pbuf.type_spec.bitstring.bit.bitwidth for each in registers
         }
+
+    @abstractmethod
+    async def __aenter__(self) -> Self: ...
+
+    @abstractmethod
+    async def __aexit__(self, *error: object) -> None: ...
+
+    @abstractmethod
+    async def read(self, name: str, indices: Cells) -> Cells:
+        """Return the values at `indices`."""
+
+    @abstractmethod
+    async def write(self, name: str, indices: Cells, values: Cells) -> None:
+        """Set the cells at `indices` to `values`."""
+
+    def size(self, name: str) -> int:
+        """Return how many cells register `name` has."""
+        if name not in self.sizes:
+            raise UnknownNameError(f"no register {name!r}: there are {', '.join(self.sizes)}")
+        return self.sizes[name]
+
+    async def put(self, name: str, indices: Cells, values: Cells) -> None:
+        """Make the cells at `indices` hold `values`, writing only those that differ."""
+        different = np.flatnonzero(await self.read(name, indices) != values)
+        await self.write(name, indices[different], values[different])
+
+
+class P4RuntimeRegisters(Registers):
+    """Registers as P4Runtime entities.
+
+    finsy's own reading would turn every cell into an object: ten times slower.
+    """
+
+    def __init__(self, switch: fy.Switch) -> None:
+        super().__init__(switch)
+        self._reader = fy.P4Client(switch.address)
 
     async def __aenter__(self) -> Self:
         await self._reader.open()
@@ -43,12 +79,6 @@ class P4RuntimeRegisters:
 
     async def __aexit__(self, *error: object) -> None:
         await self._reader.close()
-
-    def size(self, name: str) -> int:
-        """Return how many cells register `name` has."""
-        if name not in self.sizes:
-            raise UnknownNameError(f"no register {name!r}: there are {', '.join(self.sizes)}")
-        return self.sizes[name]
 
     async def read(self, name: str, indices: Cells) -> Cells:
         """Return the values at `indices`."""
@@ -101,7 +131,43 @@ class P4RuntimeRegisters:
                 [fy.P4RegisterEntry(name, index=index, data=value) for index, value in pairs]
             )
 
-    async def put(self, name: str, indices: Cells, values: Cells) -> None:
-        """Make the cells at `indices` hold `values`, writing only those that differ."""
-        different = np.flatnonzero(await self.read(name, indices) != values)
-        await self.write(name, indices[different], values[different])
+
+class ThriftRegisters(Registers):
+    """Registers of BMv2, by the calls of its Thrift port."""
+
+    def __init__(self, switch: fy.Switch, address: str) -> None:
+        super().__init__(switch)
+        self._client = ThriftClient(address, f"switch {switch.name}")
+
+    async def __aenter__(self) -> Self:
+        await self._client.open()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._client.close()
+
+    def _name(self, name: str) -> str:
+        self.size(name)
+        return str(self._switch.p4info.registers[name].name)
+
+    async def read(self, name: str, indices: Cells) -> Cells:
+        """Return the values at `indices`."""
+        register = self._name(name)
+        if len(indices) * _WHOLE > self.size(name):
+            (cells,) = await self._client.call([read_all_call(register)])
+            return cast(Cells, cells[indices])
+        calls = [read_call(register, index) for index in indices.tolist()]
+        return np.array(await self._batches(calls), dtype=np.int64)
+
+    async def write(self, name: str, indices: Cells, values: Cells) -> None:
+        """Set the cells at `indices` to `values`."""
+        register = self._name(name)
+        pairs = zip(indices.tolist(), values.tolist(), strict=True)
+        await self._batches([write_call(register, index, value) for index, value in pairs])
+
+    async def _batches(self, calls: list[tuple[str, bytes]]) -> list[int]:
+        """In batches, so that neither end's socket fills up while nobody reads it."""
+        results: list[int] = []
+        for start in range(0, len(calls), _CALLS):
+            results += await self._client.call(calls[start : start + _CALLS])
+        return results

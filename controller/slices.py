@@ -11,7 +11,7 @@ from controller import filters
 from controller.errors import ControllerError
 from controller.model import Migration
 from controller.partitions import Range, mask_of
-from controller.registers import Cells, P4RuntimeRegisters
+from controller.registers import Cells, Registers
 from controller.store import Store
 from controller.switch import Switch
 from hosts.agent import agent_pb2 as pb
@@ -58,9 +58,7 @@ def _lanes(number: int) -> Cells:
     return number * filters.LANES + np.arange(filters.LANES, dtype=np.int64)
 
 
-async def fill(
-    registers: P4RuntimeRegisters, migration: Migration, truth: pb.MigrationTruth | None
-) -> None:
+async def fill(registers: Registers, migration: Migration, truth: pb.MigrationTruth | None) -> None:
     """Make the migration's slice say what the source knows; `truth` is None before it began.
 
     Groups of the partition that are not to move are where they shall be: they count as MIGRATED.
@@ -82,7 +80,7 @@ async def fill(
     await registers.put("ctrl_seq", _lanes(migration.slice), sequences)
 
 
-async def view(registers: P4RuntimeRegisters, migration: Migration) -> Cells:
+async def view(registers: Registers, migration: Migration) -> Cells:
     """Return the state the switch sees each group of the partition in (docs/dataplane.md)."""
     contents = {
         "ongoing": np.zeros((filters.HASHES, filters.ONGOING_CELLS), dtype=np.int64),
@@ -95,7 +93,7 @@ async def view(registers: P4RuntimeRegisters, migration: Migration) -> Cells:
 
 
 async def clear(
-    registers: P4RuntimeRegisters, number: int, groups: Range, pause: Callable[[], float]
+    registers: Registers, number: int, groups: Range, pause: Callable[[], float]
 ) -> None:
     """Zero what `groups` may have set in slice `number`.
 

@@ -17,7 +17,7 @@ from controller.config import Device
 from controller.entries import Entity, Stage, flood_by_default, stage_of
 from controller.errors import ControllerError, RefusedError, UnknownNameError, UnreachableError
 from controller.p4runtime import read, reason
-from controller.registers import P4RuntimeRegisters
+from controller.registers import P4RuntimeRegisters, Registers, ThriftRegisters
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Row:
 class Session:
     """One P4Runtime connection as primary controller, with what is installed as it knows it."""
 
-    def __init__(self, switch: fy.Switch, registers: P4RuntimeRegisters) -> None:
+    def __init__(self, switch: fy.Switch, registers: Registers) -> None:
         self.switch = switch
         self.registers = registers
         self.lost: asyncio.Future[None] = switch.ee.event_future(fy.SwitchEvent.CHANNEL_DOWN)
@@ -168,7 +168,7 @@ class Switch:
                 )
             if not connection.is_primary:
                 raise RuntimeError("another controller is its primary")
-            async with P4RuntimeRegisters(connection) as registers:
+            async with self._registers(connection) as registers:
                 session = Session(connection, registers)
                 work = asyncio.ensure_future(self._take_over(session, take_over))
                 await asyncio.wait([work, session.lost], return_when=asyncio.FIRST_COMPLETED)
@@ -179,6 +179,11 @@ class Switch:
                     await work
                     await session.lost
         self._set_error("connection lost")
+
+    def _registers(self, connection: fy.Switch) -> Registers:
+        if self.device.thrift is not None:
+            return ThriftRegisters(connection, self.device.thrift)
+        return P4RuntimeRegisters(connection)
 
     async def _take_over(
         self, session: Session, take_over: Callable[[Session, Found], Awaitable[None]]
@@ -204,7 +209,7 @@ class Switch:
         return self._session
 
     @property
-    def registers(self) -> P4RuntimeRegisters:
+    def registers(self) -> Registers:
         """The registers of the present connection."""
         return self.session().registers
 

@@ -7,9 +7,10 @@ stop what a crash left behind and never a stranger that got the same pid.
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -92,8 +93,20 @@ class Children:
         return child
 
     def _wait(self, child: Child, ready: str, seconds: float) -> None:
+        self._wait_until(child, lambda: ready in child.log.read_text(errors="replace"), seconds)
+
+    def await_listening(self, child: Child, port: int, seconds: float = 30.0) -> None:
+        """Wait until somebody listens on a local TCP port, as long as `child` runs."""
+
+        def listening() -> bool:
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+
+        self._wait_until(child, listening, seconds)
+
+    def _wait_until(self, child: Child, done: Callable[[], bool], seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while ready not in child.log.read_text(errors="replace"):
+        while not done():
             if child.process.poll() is not None:
                 raise StartError(
                     f"{child.name} ended with status {child.process.returncode} "

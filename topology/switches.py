@@ -1,6 +1,7 @@
 """The switch programs that can stand in the middle of the network."""
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -42,23 +43,60 @@ def start_embedded(
     return children.start("switch", argv, ready="ready:")
 
 
+def compiler() -> list[str] | None:
+    """Return how p4c is called for BMv2, if it is on PATH."""
+    if shutil.which("p4c-bm2-ss"):
+        return ["p4c-bm2-ss"]
+    if shutil.which("p4c"):
+        return ["p4c", "--target", "bmv2", "--arch", "v1model"]
+    return None
+
+
+def compile_for_bmv2(program: Path, directory: Path) -> tuple[Path, Path]:
+    """Return the JSON for BMv2 and the P4Info that p4c makes of a program, in `directory`."""
+    command = compiler()
+    if command is None:
+        raise StartError("compiling for BMv2 needs p4c or p4c-bm2-ss on PATH")
+    target, p4info = directory / f"{program.stem}.json", directory / f"{program.stem}.p4info.txtpb"
+    # p4c's driver takes a directory, p4c-bm2-ss the very file.
+    output = directory if command[0] == "p4c" else target
+    command += ["--p4runtime-files", str(p4info), "-o", str(output), str(program)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise StartError(f"{command[0]} refused {program}:\n{result.stderr}")
+    return target, p4info
+
+
 def start_bmv2(children: Children, ports: dict[int, str], grpc: str, device: int) -> Child:
-    """Start BMv2's simple_switch_grpc with our program compiled by p4c; both from PATH."""
-    for tool in ("p4c", "simple_switch_grpc"):
-        if shutil.which(tool) is None:
-            raise StartError(f"SWITCH=bmv2 needs {tool} on PATH; SWITCH=embedded needs neither")
-    compiled = children.directory / "bmv2"
-    compiled.mkdir(exist_ok=True)
-    compiler = children.start(
-        "p4c",
-        ["p4c", "--target", "bmv2", "--arch", "v1model", "-o", str(compiled), str(PROGRAM)],
-        ready=None,
-    )
-    if compiler.process.wait(120) != 0:
-        raise StartError(f"p4c refused {PROGRAM}:\n{compiler.tail()}")
-    argv = ["simple_switch_grpc", "--device-id", str(device), "--log-console"]
+    """Start BMv2's simple_switch_grpc without a program: the controller loads it."""
+    if shutil.which("simple_switch_grpc") is None or compiler() is None:
+        raise StartError(
+            "SWITCH=bmv2 needs p4c and simple_switch_grpc on PATH; SWITCH=embedded needs neither"
+        )
+    argv = ["simple_switch_grpc", "--no-p4", "--device-id", str(device)]
+    argv += ["--thrift-port", str(thrift_port(grpc))]
     for number, name in sorted(ports.items()):
         argv += ["-i", f"{number}@{name}"]
-    argv += [str(compiled / f"{PROGRAM.stem}.json")]
     argv += ["--", "--grpc-server-addr", grpc, "--cpu-port", str(CPU_PORT)]
-    return children.start("switch", argv, ready="Server listening")
+    child = children.start("switch", argv, ready=None)
+    # It says that it listens, but into a buffer that is not written out.
+    for port in (int(grpc.rpartition(":")[2]), thrift_port(grpc)):
+        children.await_listening(child, port)
+    return child
+
+
+def thrift_port(grpc: str) -> int:
+    """Return the port for BMv2's Thrift server, which is the way to its registers."""
+    return int(grpc.rpartition(":")[2]) + 1
+
+
+def bmv2_device(directory: Path, grpc: str) -> dict[str, str]:
+    """Compile our program for BMv2; return what the controller has to know to load and use it."""
+    output = directory / "bmv2"
+    output.mkdir(exist_ok=True)
+    target, p4info = compile_for_bmv2(PROGRAM, output)
+    return {
+        "p4info": str(p4info),
+        "p4_device_config": str(target),
+        "thrift": f"127.0.0.1:{thrift_port(grpc)}",
+    }

@@ -145,6 +145,7 @@ class System:
     def config(self) -> dict[str, Any]:
         """Return the controller's configuration of this system."""
         (switch,) = self.net.switches
+        bmv2 = self.settings.switch == "bmv2"
         host_of_port = {
             number: next(
                 host
@@ -172,6 +173,7 @@ class System:
                 "device_id": DEVICE_ID,
                 "target": self.settings.switch,
                 "program": str(switches.PROGRAM),
+                **(switches.bmv2_device(self.directory, self.grpc) if bmv2 else {}),
             },
             "router_mac": network.VIP_MAC,
             "hosts": hosts,

@@ -44,6 +44,7 @@ def _set(path: str, value: Any) -> Callable[[Any], None]:
         (_set("device.address", KeyError), "device.address: missing"),
         (_set("device.p4info", "/nowhere"), "device.p4info: no file /nowhere"),
         (_set("device.p4info", __file__), "device.p4info and device.p4_device_config: one without"),
+        (_set("device.thrift", "9090"), "device.thrift: expected HOST:PORT, found '9090'"),
         (_set("device", 3), "device: expected an object, found 3"),
         (_set("servers.1.port", "2"), r"servers\[1\].port: expected an integer from 1 to 509"),
         (_set("servers.1.port", True), r"servers\[1\].port: expected an integer"),
