@@ -170,6 +170,12 @@ def decode_action(
     return action.name, _decode_params(action, message.action.params)
 
 
+def decode_plain_action(schema: Schema, message: p4r.Action) -> tuple[str, tuple[int, ...]]:
+    """An action for whatever; the pipeline knows where it may stand."""
+    action = schema.action(message.action_id)
+    return action.name, _decode_params(action, message.params)
+
+
 def _decode_params(action: Action, given: Sequence[p4r.Action.Param]) -> tuple[int, ...]:
     values: dict[int, int] = {}
     for param in given:
@@ -189,10 +195,16 @@ def _decode_params(action: Action, given: Sequence[p4r.Action.Param]) -> tuple[i
 def encode_action(
     schema: Schema, name: str, params: Sequence[int], message: p4r.TableAction
 ) -> None:
+    encode_plain_action(schema, name, params, message.action)
+
+
+def encode_plain_action(
+    schema: Schema, name: str, params: Sequence[int], message: p4r.Action
+) -> None:
     action = schema.actions[schema.action_ids[name]]
-    message.action.action_id = action.id
+    message.action_id = action.id
     for field, value in zip(action.params, params, strict=True):
-        message.action.params.add(param_id=field.id, value=encode(value))
+        message.params.add(param_id=field.id, value=encode(value))
 
 
 def decode_key(table: Table, message: p4r.TableEntry) -> Entry:

@@ -15,3 +15,5 @@ class Cookie:
     controller_metadata: int
     metadata: bytes
     idle_timeout_ns: int = 0
+    one_shot: tuple[int, int] = (0, 0)
+    """action_selection_mode and size_semantics of the entry's action set."""

@@ -56,6 +56,8 @@ def from_pipeline(error: tables.PipelineError) -> Refused:
             code = NOT_FOUND
         case tables.TableFull():
             code = RESOURCE_EXHAUSTED
+        case tables.InUse():
+            code = FAILED_PRECONDITION
         case tables.ConstTable():
             code = PERMISSION_DENIED
         case _:

@@ -3,7 +3,8 @@ P4Runtime remembers (P4Runtime spec section 7)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 
 from finsy.proto import p4r
 
@@ -12,7 +13,7 @@ from switch.p4runtime.digests import Digests
 from switch.p4runtime.errors import INVALID_ARGUMENT, Refused
 from switch.p4runtime.idle import IdleTimeouts
 from switch.p4runtime.schema import Array, Register, Schema, Table
-from switch.runtime.entries import Entry, Match, MeterCounts, PipelineError
+from switch.runtime.entries import Entry, Group, Match, MeterCounts, PipelineError, Share
 from switch.runtime.pipeline import Pipeline
 
 
@@ -24,9 +25,13 @@ class Forwarding:
     digests: Digests
     cookies: dict[EntryKey, Cookie]
     idle: IdleTimeouts
+    ports: Collection[int]
+    """Those that the switch has."""
     default_cookies: dict[int, Cookie] = field(default_factory=dict)
     multicast_groups: dict[int, p4r.MulticastGroupEntry] = field(default_factory=dict)
     clone_sessions: dict[int, p4r.CloneSessionEntry] = field(default_factory=dict)
+    action_groups: dict[tuple[int, int], p4r.ActionProfileGroup] = field(default_factory=dict)
+    """By the ids of action profile and group."""
 
     def keep(self, key: EntryKey, cookie: Cookie) -> None:
         if self.cookies.get(key) != cookie:
@@ -34,14 +39,16 @@ class Forwarding:
             self.idle.watch(key, cookie)
 
 
-def forward(config: p4r.ForwardingPipelineConfig, pipeline: Pipeline) -> Forwarding:
+def forward(
+    config: p4r.ForwardingPipelineConfig, pipeline: Pipeline, ports: Collection[int]
+) -> Forwarding:
     """A fresh pipeline, seen through the config's P4Info."""
     names = {digest.preamble.id: digest.preamble.name for digest in config.p4info.digests}
     schema = Schema(config.p4info)
     cookies: dict[EntryKey, Cookie] = {}
     idle = IdleTimeouts(pipeline, schema, cookies)
     digests = Digests(pipeline, names, schema.digests)
-    return Forwarding(config, pipeline, schema, digests, cookies, idle)
+    return Forwarding(config, pipeline, schema, digests, cookies, idle, ports)
 
 
 def replicas(entry: p4r.MulticastGroupEntry | p4r.CloneSessionEntry) -> list[tuple[int, int]]:
@@ -52,9 +59,23 @@ def replicas(entry: p4r.MulticastGroupEntry | p4r.CloneSessionEntry) -> list[tup
     ]
 
 
+def watched(part: p4r.ActionProfileGroup.Member | p4r.ActionProfileAction) -> int | None:
+    """The port that a member or an action depends on; `watch` is its older form."""
+    if part.WhichOneof("watch_kind") == "watch":
+        return part.watch or None
+    return int.from_bytes(part.watch_port, "big") if part.watch_port else None
+
+
+def group_of(message: p4r.ActionProfileGroup) -> Group:
+    """A checked group; where weights are disallowed all are 0, and alike."""
+    shares = (Share(m.member_id, m.weight or 1, watched(m)) for m in message.members)
+    return Group(message.group_id, tuple(shares))
+
+
 def carry_over(old: Forwarding, new: Forwarding) -> None:
     """RECONCILE_AND_COMMIT: put the old forwarding state into the new pipeline (spec 14)."""
     try:
+        _carry_profiles(old, new)
         _carry_tables(old, new)
         _carry_arrays(old, new)
         for value_set in old.schema.value_sets.values():
@@ -82,6 +103,20 @@ def _carry_digests(old: Forwarding, new: Forwarding) -> None:
         new.digests.configure(known[name], entry.config)
 
 
+def _carry_profiles(old: Forwarding, new: Forwarding) -> None:
+    ids = {profile.name: profile.id for profile in new.schema.profiles.values()}
+    for profile in old.schema.profiles.values():
+        for member in old.pipeline.members(profile.name):
+            new.pipeline.insert_member(profile.name, member)
+    for (number, group), message in old.action_groups.items():
+        name = old.schema.profiles[number].name
+        new.pipeline.insert_group(name, group_of(message))
+        kept = p4r.ActionProfileGroup()
+        kept.CopyFrom(message)
+        kept.action_profile_id = ids[name]
+        new.action_groups[ids[name], group] = kept
+
+
 def _key(table: Table) -> list[tuple[str, int, int]]:
     return [(field.name, field.width, field.kind) for field in table.fields]
 
@@ -90,7 +125,7 @@ def _carry_tables(old: Forwarding, new: Forwarding) -> None:
     ids = {table.name: table.id for table in new.schema.tables.values()}
     keys = {table.name: _key(table) for table in new.schema.tables.values()}
     for table in old.schema.tables.values():
-        if table.implementation_id or table.is_const:
+        if table.is_const:
             continue
         kept: set[tuple[tuple[Match, ...], int]] = set()
         for entry in new.pipeline.entries(table.name) if table.name in ids else ():
@@ -103,12 +138,12 @@ def _carry_tables(old: Forwarding, new: Forwarding) -> None:
                 continue
             if keys.get(table.name) != _key(table):
                 raise PipelineError(f"table {table.name} is missing or has another key")
-            new.pipeline.insert(table.name, Entry(*_parts(entry)))
+            new.pipeline.insert(table.name, replace(entry, is_const=False))
             _carry_direct(old, new, table, entry)
             cookie = old.cookies.get((table.id, entry.match, entry.priority))
             if cookie:
                 new.keep((ids[table.name], entry.match, entry.priority), cookie)
-        if table.name in ids and not table.const_default:
+        if table.name in ids and not (table.const_default or table.implementation_id):
             _carry_direct(old, new, table, None)
             new.pipeline.set_default(table.name, *old.pipeline.default(table.name))
             if table.id in old.default_cookies:
@@ -124,10 +159,6 @@ def _carry_direct(old: Forwarding, new: Forwarding, table: Table, entry: Entry |
         new.pipeline.set_direct_meter(name, entry, old.pipeline.direct_meter(name, entry))
         colours = old.pipeline.direct_meter_counts(name, entry)
         new.pipeline.set_direct_meter_counts(name, entry, colours)
-
-
-def _parts(entry: Entry) -> tuple[tuple[Match, ...], str, tuple[int, ...], int]:
-    return entry.match, entry.action, entry.params, entry.priority
 
 
 def _carry_arrays(old: Forwarding, new: Forwarding) -> None:

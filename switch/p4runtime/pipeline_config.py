@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 
 from finsy.proto import p4r
 
@@ -19,16 +20,20 @@ Query = p4r.GetForwardingPipelineConfigRequest
 """The two messages, under shorter names."""
 
 
-def realize(own: DeviceConfig, cpu_port: int | None, *, below: str = "") -> Forwarding:
+def realize(
+    own: DeviceConfig, cpu_port: int | None, *, below: str = "", ports: Collection[int] = ()
+) -> Forwarding:
     """A program under its own P4Info."""
     pipeline = own.compile(cpu_port, below=below)
     config = p4r.ForwardingPipelineConfig(
         p4info=p4info(pipeline.program), p4_device_config=own.serialize()
     )
-    return forward(config, pipeline)
+    return forward(config, pipeline, ports)
 
 
-def realize_config(config: p4r.ForwardingPipelineConfig, cpu_port: int | None) -> Forwarding:
+def realize_config(
+    config: p4r.ForwardingPipelineConfig, cpu_port: int | None, ports: Collection[int]
+) -> Forwarding:
     """A controller's program under the controller's P4Info, which must fit (spec 14)."""
     pipeline = DeviceConfig.parse(config.p4_device_config).compile(cpu_port)
     difference = disagreement(config.p4info, p4info(pipeline.program))
@@ -37,7 +42,7 @@ def realize_config(config: p4r.ForwardingPipelineConfig, cpu_port: int | None) -
         raise invalid(f"p4info and p4_device_config do not belong together: {difference}")
     kept = p4r.ForwardingPipelineConfig()
     kept.CopyFrom(config)
-    return forward(kept, pipeline)
+    return forward(kept, pipeline, ports)
 
 
 class PipelineConfigs:
@@ -47,8 +52,9 @@ class PipelineConfigs:
     between VERIFY_AND_SAVE and COMMIT is read and written there.
     """
 
-    def __init__(self, cpu_port: int | None) -> None:
+    def __init__(self, cpu_port: int | None, ports: Collection[int]) -> None:
         self._cpu_port = cpu_port
+        self._ports = ports
         self.committed: Forwarding | None = None
         self.saved: Forwarding | None = None
         self._compiling = threading.Lock()
@@ -75,7 +81,7 @@ class PipelineConfigs:
             raise invalid("the request has no config")
         try:
             with self._compiling:
-                return realize_config(request.config, self._cpu_port)
+                return realize_config(request.config, self._cpu_port, self._ports)
         except (CompileError, BuildError) as error:
             raise invalid(f"the program does not compile: {error}") from None
         except MemoryError:

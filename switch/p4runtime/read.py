@@ -11,6 +11,7 @@ import numpy as np
 from finsy.proto import p4r
 
 from switch.p4runtime import bulk, codec, p4data
+from switch.p4runtime.action_profiles import encode_target, read_groups, read_members
 from switch.p4runtime.cookies import Cookie
 from switch.p4runtime.errors import (
     UNIMPLEMENTED,
@@ -38,8 +39,6 @@ NO_COOKIE = Cookie(0, b"")
 # For each of these entities: P4Info's list of the instances, and the entity's id in it.
 NOT_SUPPORTED = {
     "extern_entry": ("externs", "extern_id"),
-    "action_profile_member": ("action_profiles", "action_profile_id"),
-    "action_profile_group": ("action_profiles", "action_profile_id"),
 }
 
 Counts = tuple[int, int]
@@ -97,6 +96,8 @@ class _Reader:
             "packet_replication_engine_entry": self._replication_entries,
             "digest_entry": self._digest_entries,
             "value_set_entry": self._value_set_entries,
+            "action_profile_member": lambda request: read_members(forwarding, request),
+            "action_profile_group": lambda request: read_groups(forwarding, request),
         }
 
     def read(self, request: p4r.Entity) -> list[p4r.Entity] | Messages:
@@ -150,7 +151,10 @@ class _Reader:
             codec.encode_match(table, entry.match, message)
             message.priority = entry.priority
             message.is_const = table.is_const or entry.is_const
-            codec.encode_action(self._schema, entry.action, entry.params, message.action)
+            if entry.target is None:
+                codec.encode_action(self._schema, entry.action, entry.params, message.action)
+            else:
+                encode_target(self._forwarding, table, entry.target, cookie, message.action)
             self._fill(table, entry, counts, cookie, wanted, message)
             if table.idle_timeout:
                 message.idle_timeout_ns = cookie.idle_timeout_ns
@@ -172,8 +176,6 @@ class _Reader:
         self, table: Table, match: tuple[Match, ...], priority: int
     ) -> Iterator[tuple[Entry, Counts, int]]:
         """Entries, counters, idle times; all priorities if none is given (spec 9.1.6)."""
-        if table.implementation_id:
-            return
         if match and (priority or not table.needs_priority):
             with contextlib.suppress(NoSuchEntry):
                 entry = self._pipeline.find(table.name, Entry(match, "", (), priority))

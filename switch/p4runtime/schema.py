@@ -91,6 +91,23 @@ class ValueSet:
 
 
 @dataclass(frozen=True, slots=True)
+class ActionProfile:
+    id: int
+    name: str
+    with_selector: bool
+    size: int
+    max_group_size: int
+    by_weight: bool
+    """Sizes are sums of weights, not numbers of members (spec 6.4.2)."""
+    max_member_weight: int
+    weights_disallowed: bool
+
+    @property
+    def what(self) -> str:
+        return f"action profile {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Array:
     """An indexed counter or meter."""
 
@@ -117,7 +134,7 @@ class PacketHeader:
     fields: dict[str, Field]
 
 
-Object = TypeVar("Object", Table, Action, Array, Register, ValueSet)
+Object = TypeVar("Object", Table, Action, Array, Register, ValueSet, ActionProfile)
 
 
 class Schema:
@@ -136,6 +153,7 @@ class Schema:
         self.digests: dict[str, Type | None] = {
             digest.preamble.name: types.described(digest.type_spec) for digest in info.digests
         }
+        self.profiles = _by_id(map(_profile, info.action_profiles))
         self.value_sets = _by_id(map(_value_set, info.value_sets))
         self.action_ids = {action.name: action.id for action in self.actions.values()}
         owners: tuple[Iterable[Any], ...] = (
@@ -165,6 +183,9 @@ class Schema:
 
     def register(self, number: int) -> Register:
         return _find(self.registers, number, "register")
+
+    def profile(self, number: int) -> ActionProfile:
+        return _find(self.profiles, number, "action profile")
 
     def value_set(self, number: int) -> ValueSet:
         return _find(self.value_sets, number, "value set")
@@ -231,6 +252,19 @@ def _value_set(value_set: p4i.ValueSet) -> ValueSet:
         fields=fields,
         positions=_positions(fields),
         anything=tuple(field.anything for field in fields),
+    )
+
+
+def _profile(profile: p4i.ActionProfile) -> ActionProfile:
+    return ActionProfile(
+        id=profile.preamble.id,
+        name=profile.preamble.name,
+        with_selector=profile.with_selector,
+        size=profile.size,
+        max_group_size=profile.max_group_size,
+        by_weight=profile.WhichOneof("selector_size_semantics") != "sum_of_members",
+        max_member_weight=profile.sum_of_members.max_member_weight,
+        weights_disallowed=profile.weights_disallowed,
     )
 
 

@@ -62,7 +62,7 @@ class Server:
         self._state = threading.Lock()  # held by every Read, Write and change of pipeline
         self._streams = threading.Semaphore(MAX_STREAMS)
         self._arbiter = Arbiter(device_id, self._state)
-        self._configs = PipelineConfigs(cpu_port)
+        self._configs = PipelineConfigs(cpu_port, ports.interfaces)
         self._packet_in: packet_io.Layout | None = None
         self._packet_out: packet_io.Layout | None = None
         self._packets = threading.Thread(target=self._send_packets, name="packet-in", daemon=True)
@@ -112,7 +112,7 @@ class Server:
 
     def load(self, config: DeviceConfig, *, below: str = "") -> None:
         """Put a program in force without a controller, as at start; raises CompileError."""
-        forwarding = realize(config, self._cpu_port, below=below)
+        forwarding = realize(config, self._cpu_port, below=below, ports=self._ports.interfaces)
         with self._state:
             self._configs.apply(Request.VERIFY_AND_COMMIT, forwarding)
             self._put_in_force()

@@ -8,6 +8,7 @@ import numpy as np
 from finsy.proto import p4r
 
 from switch.p4runtime import codec
+from switch.p4runtime.action_profiles import ProfileWriter
 from switch.p4runtime.errors import (
     ABORTED,
     ALREADY_EXISTS,
@@ -71,6 +72,7 @@ class _Writer:
         self._undo = undo
         self._scope = scope
         tables = TableWriter(forwarding, undo)
+        profiles = ProfileWriter(forwarding)
         # Register cells side by side are written in one go: (register, first index, values).
         self._run: tuple[Register, int, list[int]] | None = None
         self._kinds: dict[str | None, Callable[[p4r.Update], None]] = {
@@ -83,6 +85,8 @@ class _Writer:
             "packet_replication_engine_entry": self._replication_entry,
             "digest_entry": self._digest_entry,
             "value_set_entry": self._value_set_entry,
+            "action_profile_member": lambda update: self._note(profiles.member(update)),
+            "action_profile_group": lambda update: self._note(profiles.group(update)),
         }
 
     def attempt(self, update: p4r.Update) -> Refused | None:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from finsy.proto import p4r
 
 from switch.p4runtime import codec
+from switch.p4runtime.action_profiles import decode_target
 from switch.p4runtime.cookies import Cookie, EntryKey
-from switch.p4runtime.errors import PERMISSION_DENIED, UNIMPLEMENTED, Refused, invalid
+from switch.p4runtime.errors import PERMISSION_DENIED, Refused, invalid
 from switch.p4runtime.forwarding import Forwarding
 from switch.p4runtime.schema import Table
 from switch.runtime.entries import Entry, MeterConfig, MeterCounts
@@ -42,8 +43,6 @@ class TableWriter:
     def table_entry(self, update: p4r.Update) -> None:
         message = update.entity.table_entry
         table = self._schema.table(message.table_id)
-        if table.implementation_id:
-            raise Refused(UNIMPLEMENTED, f"table {table.name}: action profiles are not supported")
         if message.is_const:
             raise invalid(f"table {table.name}: is_const is not the controller's to set")
         if message.is_default_action:
@@ -83,7 +82,7 @@ class TableWriter:
         entry = codec.decode_key(table, message)
         if not message.HasField("action"):
             raise invalid(f"table {table.name}: a new entry needs an action")
-        entry.action, entry.params = codec.decode_action(self._schema, table, message.action)
+        self._decode_action(table, entry, message.action)
         counts = self._counts(table, message)
         meter = self._meter(table, message)
         if counts or meter:
@@ -102,7 +101,7 @@ class TableWriter:
         if message.HasField("action"):
             if is_const:
                 raise Refused(PERMISSION_DENIED, f"table {table.name}: the entry is const")
-            entry.action, entry.params = codec.decode_action(self._schema, table, message.action)
+            self._decode_action(table, entry, message.action)
         if is_const and (message.metadata or message.controller_metadata):
             raise Refused(PERMISSION_DENIED, f"table {table.name}: const entries have no metadata")
         if is_const and message.idle_timeout_ns:
@@ -112,13 +111,19 @@ class TableWriter:
         colours = MeterCounts() if message.HasField("meter_counter_data") else None
         self._note(self._restoring(table, old))
         with self._pipeline.held():
-            if entry.action:
+            if message.HasField("action"):
                 self._pipeline.modify(table.name, entry)
             if table.meter_id and not meter:
                 self._pipeline.set_direct_meter(table.name, entry, None)
             self._set_direct(table, entry, counts, meter, colours)
         if not is_const:
             self._keep_cookie((table.id, entry.match, entry.priority), message)
+
+    def _decode_action(self, table: Table, entry: Entry, message: p4r.TableAction) -> None:
+        if table.implementation_id:
+            entry.target = decode_target(self._forwarding, table, message)
+        else:
+            entry.action, entry.params = codec.decode_action(self._schema, table, message)
 
     def _delete(self, table: Table, message: p4r.TableEntry) -> None:
         """Only the key is looked at (spec 9.1)."""
@@ -162,9 +167,13 @@ class TableWriter:
         return restore
 
     def _keep_cookie(self, key: EntryKey, message: p4r.TableEntry) -> None:
-        if message.metadata or message.controller_metadata or message.idle_timeout_ns:
-            timeout = message.idle_timeout_ns
-            cookie = Cookie(message.controller_metadata, message.metadata, timeout)
+        action_set = message.action.action_profile_action_set
+        one_shot: tuple[int, int] = (action_set.action_selection_mode, action_set.size_semantics)
+        if not message.HasField("action") and key in self._forwarding.cookies:
+            one_shot = self._forwarding.cookies[key].one_shot  # it stays as it is
+        timeout = message.idle_timeout_ns
+        if message.metadata or message.controller_metadata or timeout or any(one_shot):
+            cookie = Cookie(message.controller_metadata, message.metadata, timeout, one_shot)
             self._forwarding.keep(key, cookie)
         elif key in self._forwarding.cookies:
             del self._forwarding.cookies[key]
@@ -178,6 +187,11 @@ class TableWriter:
         if message.match or message.priority:
             raise invalid(f"table {table.name}: the default entry has no match and no priority")
         self._check_options(table, message)
+        if table.implementation_id:
+            raise Refused(
+                PERMISSION_DENIED,
+                f"table {table.name}: with an action profile the default is const",
+            )
         if table.const_default:
             raise Refused(PERMISSION_DENIED, f"table {table.name}: its default action is const")
         cookies = self._forwarding.default_cookies

@@ -53,6 +53,8 @@ int p4s_direct_meter_counts_set(struct p4s *s, uint32_t table, const struct p4_m
 int p4s_member_set(struct p4s *s, uint32_t profile, uint32_t id, uint32_t action,
                    const uint64_t *data, bool insert);
 int p4s_member_delete(struct p4s *s, uint32_t profile, uint32_t id);
+/* Its action and data; false: there is none. */
+bool p4s_member_get(struct p4s *s, uint32_t profile, uint32_t id, uint64_t *out);
 /* All members: id, action, data each. As p4s_table_read. */
 uint64_t p4s_members_read(struct p4s *s, uint32_t profile, uint64_t *out, uint64_t room);
 int p4s_group_set(struct p4s *s, uint32_t profile, uint32_t id, const struct p4_share *shares,

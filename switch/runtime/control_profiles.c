@@ -18,6 +18,19 @@ int p4s_member_delete(struct p4s *s, uint32_t profile, uint32_t id)
     return status;
 }
 
+bool p4s_member_get(struct p4s *s, uint32_t profile, uint32_t id, uint64_t *out)
+{
+    const struct p4_profile *p = &s->profiles[profile];
+    p4s_lock(s);
+    const struct p4_member *m = p4_member_find(p, id);
+    if (m) {
+        *out = m->action;
+        memcpy(out + 1, m->data, 8 * (size_t)p->type->data_words);
+    }
+    p4s_unlock(s);
+    return m != NULL;
+}
+
 int p4s_group_set(struct p4s *s, uint32_t profile, uint32_t id, const struct p4_share *shares,
                   uint32_t count, bool insert)
 {

@@ -143,6 +143,15 @@ class Group:
     shares: tuple[Share, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ProfileUsage:
+    """How many there are; `one_shots` are entries with groups of their own."""
+
+    members: int
+    groups: int
+    one_shots: int
+
+
 @dataclass(slots=True)
 class Entry:
     """One table entry; `priority` in P4Runtime's sense: the larger wins, 0 without ternary keys.

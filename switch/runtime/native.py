@@ -69,6 +69,7 @@ _SIGNATURES: Final[dict[str, tuple[object, tuple[object, ...]]]] = {
     "p4s_default_reset": (None, (Pointer, U32)),
     "p4s_member_set": (ctypes.c_int, (Pointer, U32, U32, U32, Pointer, ctypes.c_bool)),
     "p4s_member_delete": (ctypes.c_int, (Pointer, U32, U32)),
+    "p4s_member_get": (ctypes.c_bool, (Pointer, U32, U32, Pointer)),
     "p4s_members_read": (U64, (Pointer, U32, Pointer, U64)),
     "p4s_group_set": (ctypes.c_int, (Pointer, U32, U32, Pointer, U32, ctypes.c_bool)),
     "p4s_group_delete": (ctypes.c_int, (Pointer, U32, U32)),

@@ -187,13 +187,9 @@ class Table:
             at += size
 
     def does(self, entry: Entry) -> tuple[int, native.Words]:
-        """The number of an entry's action and its data, or what stands for its target."""
+        """The number of an entry's own action and its data, or what stands for its target."""
         if entry.target is not None:
             return self.refers(entry.target)
-        if self.profile:
-            raise InvalidEntry(
-                f"table '{self.name}' has an action profile: its entries need a target"
-            )
         return self.action(entry.action, entry.params)
 
     def refers(self, target: Target) -> tuple[int, native.Words]:

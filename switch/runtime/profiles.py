@@ -10,6 +10,7 @@ from switch.runtime.entries import (
     InvalidEntry,
     Member,
     NoSuchEntry,
+    ProfileUsage,
     Share,
     TableFull,
 )
@@ -74,6 +75,13 @@ class Profiles(Running):
         rows = (words[at : at + size] for at in range(0, len(words), size))
         return [Member(row[0], *p.bound_action(row[1], row[2:])) for row in rows]
 
+    def member(self, profile: str, member: int) -> Member | None:
+        p = self._profile(profile)
+        words = native.words([0] * (1 + p.data_words))
+        if not self._library.p4s_member_get(self.handle, p.number, p.check_id(member), words):
+            return None
+        return Member(member, *p.bound_action(words[0], words[1 : 1 + p.data_words]))
+
     def _set_group(self, profile: str, group: Group, *, insert: bool) -> None:
         p = self._profile(profile)
         p.check_selector()
@@ -122,11 +130,10 @@ class Profiles(Running):
             found.append(Group(number, tuple(shares)))
         return found
 
-    def one_shots(self, profile: str) -> int:
-        """How many entries have groups of their own."""
+    def profile_usage(self, profile: str) -> ProfileUsage:
         counts = native.words((0, 0, 0))
         self._library.p4s_profile_counts(self.handle, self._profile(profile).number, counts)
-        return counts[2]
+        return ProfileUsage(*counts)
 
     def set_port(self, port: int, *, up: bool) -> None:
         """Tell whether a port is up: groups do not choose what watches one that is down."""

@@ -182,6 +182,7 @@ class Client:
             "registers",
             "digests",
             "value_sets",
+            "action_profiles",
         )
         for kind in kinds:
             for thing in getattr(self.info, kind):
