@@ -94,7 +94,7 @@ class BlockElaborator(InstanceChecker):
         before = self.unit
         self.unit = Unit("action", before.owner, before.names)
         try:
-            with self.inner_scope():
+            with self.inner_scope("parameters"):
                 params = self.params(decl.params, "action")
                 seen_data = False
                 for node, _, _ in params:
@@ -138,7 +138,7 @@ class BlockElaborator(InstanceChecker):
             self.bind_types(bindings.keys(), bindings.values(), decl.loc)
             result = self.resolve(decl.result)
             unit.result = result
-            with self.inner_scope():
+            with self.inner_scope("parameters"):
                 params = self.params(decl.params, "function", statics)
                 body = self.block(decl.body)
         whole = len(self.diagnostics) == complaints
@@ -169,7 +169,7 @@ class BlockElaborator(InstanceChecker):
                 self.declare(param.name, argument)
             params = self.params(decl.params, kind, statics)
             notes = (*self.annotations(decl.annotations), *plan.annotations)
-            with self.inner_scope():
+            with self.inner_scope("locals"):
                 prologue = self._locals(decl.locals)
                 types = tuple(t for _, _, t in params)
                 found = tuple(p for _, p, _ in params)

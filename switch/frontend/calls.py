@@ -183,15 +183,27 @@ class CallChecker(ArgumentChecker):
     def _function_call(self, entry: FunctionEntry, node: s.Call) -> Value:
         assert isinstance(node.callee, s.Name)
         name = node.callee.name
-        decl = self.choose(entry.decls, node, name)
-        resolved = self._resolved_call(decl, node, {}, entry.order)
+        order, decl = self._visible_function(entry, node, name)
+        resolved = self._resolved_call(decl, node, {}, order)
         if decl.body is None:
             if not self._is_system(decl.loc):
                 raise unsupported(node.loc, f"extern function '{name}' (v1model does not have it)")
             return self._extern_function(decl, node, resolved)
-        function = self.function(decl, resolved.bindings, entry.order, resolved.statics)
+        function = self.function(decl, resolved.bindings, order, resolved.statics)
         call = ir.FunctionCall(erase(resolved.result), node.loc, function, resolved.arguments)
         return Value(call, resolved.result)
+
+    def _visible_function(
+        self, entry: FunctionEntry, node: s.Call, name: str
+    ) -> tuple[int, s.FunctionDecl]:
+        """The overload that is called, of those declared before, and when that was."""
+        seen = [
+            (order, decl)
+            for order, decl in zip(entry.orders, entry.decls, strict=True)
+            if self.horizon is None or order <= self.horizon
+        ]
+        chosen = self.choose([decl for _, decl in seen], node, name)
+        return next((order, decl) for order, decl in seen if decl is chosen)
 
     def _is_system(self, loc: ir.Loc) -> bool:
         return loc.file.rpartition("/")[2] in _SYSTEM_FILES

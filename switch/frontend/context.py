@@ -13,8 +13,9 @@ from switch.frontend.scopes import (
     BrokenEntry,
     Entry,
     Scope,
+    ScopeKind,
+    TypeEntry,
     Value,
-    VarEntry,
     silent,
 )
 
@@ -109,12 +110,16 @@ class Context:
         self.scope.declare(name, entry)
 
     def _check_shadowing(self, name: str, entry: Entry) -> None:
-        """A declaration may shadow anything but a parameter."""
-        if isinstance(entry, VarEntry) and isinstance(entry.variable, ir.Param):
+        """A declaration may shadow anything but a parameter, and the locals of a block its
+        parameters too."""
+        if self.scope.kind == "parameters":
             return
-        for level in list(self.scope.chain())[1:]:
+        levels = list(self.scope.chain())[1:]
+        if self.scope.kind == "locals":
+            levels = levels[1:]
+        for level in levels:
             before = level.names.get(name)
-            if isinstance(before, VarEntry) and isinstance(before.variable, ir.Param):
+            if level.kind == "parameters" and not isinstance(before, TypeEntry | None):
                 raise error(entry.loc, f"'{name}' shadows the parameter declared at {before.loc}")
 
     def declare_broken(self, name: str, loc: ir.Loc) -> None:
@@ -138,13 +143,20 @@ class Context:
     def lookup(self, name: str, loc: ir.Loc, from_global: bool = False) -> Entry:
         entry = self.find(name, from_global)
         if entry is None:
+            later = self.globals.names.get(name)
+            if later is not None and later.order - 1 == self.horizon:
+                raise error(loc, f"'{name}' cannot be used in its own declaration")
+            if later is not None:
+                raise error(
+                    loc, f"'{name}' is declared only later, at {later.loc}: it must come before"
+                )
             raise error(loc, f"'{name}' is not declared")
         return entry
 
     @contextmanager
-    def inner_scope(self) -> Iterator[Scope]:
+    def inner_scope(self, kind: ScopeKind = "") -> Iterator[Scope]:
         before = self.scope
-        self.scope = Scope(before)
+        self.scope = Scope(before, kind)
         try:
             yield self.scope
         finally:
@@ -199,7 +211,8 @@ class Context:
             node = self.expression(expression).node
         except CompileError:
             return None  # annotations are free text: what is no constant stays text
-        return node.value if isinstance(node, ir.IntLiteral | ir.BoolLiteral) else None
+        literals = ir.IntLiteral | ir.BoolLiteral | ir.StringLiteral
+        return node.value if isinstance(node, literals) else None
 
     def plane_name(self, annotations: ir.Annotations, name: str) -> str:
         """The fully-qualified control-plane name of a declaration in the current owner."""

@@ -63,6 +63,8 @@ class Cursor:
 
     def unexpected(self, wanted: str, after: str = "") -> CompileError:
         where = f" {after}" if after else ""
+        if self.token.kind == "unknown":
+            return error(self.loc, f"character {self.token.text!r} is not allowed here")
         return error(self.loc, f"syntax error: expected {wanted}{where}, found {self.token}")
 
     def name(self, what: str) -> Token:

@@ -215,7 +215,7 @@ class ExpressionChecker(OperatorChecker):
         base = self.expression(node.base)
         type_ = erase(base.type)
         if isinstance(type_, ir.Tuple):
-            index = self.integer(node.index, "the index of a tuple")
+            index = self.integer(node.index, "the index of a tuple or an array without headers")
             if not 0 <= index < len(type_.elements):
                 raise error(
                     node.index.loc, f"index {index} of a tuple of {len(type_.elements)} elements"
@@ -359,8 +359,8 @@ class ExpressionChecker(OperatorChecker):
     def default_value(self, type_: ir.Type, loc: ir.Loc) -> ir.Expression:
         """The default value of a type (section 7.3)."""
         match erase(type_):
-            case ir.Bits() | ir.SerializableEnum() as bits:
-                return ir.IntLiteral(bits, loc, 0)
+            case ir.Bits() | ir.SerializableEnum() | ir.InfInt() as number:
+                return ir.IntLiteral(number, loc, 0)
             case ir.Bool():
                 return ir.BoolLiteral(BOOL, loc, False)
             case ir.Error():

@@ -19,7 +19,10 @@ class Grammar(TableGrammar):
         while self.token.kind != "end":
             if self.accept(";"):
                 continue
-            declarations.append(self._top_level())
+            declaration = self._top_level()
+            if isinstance(declaration, s.TypedefDecl) and declaration.inline is not None:
+                declarations.append(declaration.inline)
+            declarations.append(declaration)
         return declarations
 
     def _top_level(self) -> s.Decl:
@@ -130,16 +133,18 @@ class Grammar(TableGrammar):
 
     def _typedef(self, annotations: s.Annotations) -> s.Decl:
         fresh = self.next().text == "type"
+        inline: s.Decl | None = None
         if self.at("struct", "header", "header_union", "enum"):
-            raise error(
-                self.loc, "typedef of a type declared in place: declare it first, then name it"
-            )
-        target = self.type()
+            loc, notes = self.loc, self.annotations()
+            inline = self._enum(notes) if self.at("enum") else self._composite(notes)
+            target: s.TypeNode = s.NamedType(loc, inline.name, [])
+        else:
+            target = self.type()
         name = self.name("the new type")
         target = self.array_suffix(target)
         self.expect(";", "after the typedef")
         self.declare(name.text, is_type=True)
-        return s.TypedefDecl(name.loc, annotations, name.text, target, fresh)
+        return s.TypedefDecl(name.loc, annotations, name.text, target, fresh, inline)
 
     # parameters and callables
 

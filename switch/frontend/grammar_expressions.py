@@ -23,7 +23,7 @@ class ExpressionGrammar(TypeGrammar):
     def expression_without_greater(self) -> s.Expr:
         """Inside `bit<…>`: a bare `>` ends it."""
         with self.nested():
-            return self._binary(1, angles=False)
+            return self._conditional(angles=False)
 
     def _conditional(self, angles: bool) -> s.Expr:
         condition = self._binary(1, angles)

@@ -69,6 +69,12 @@ class StatementGrammar(ExpressionGrammar):
         """A type, not used as `T.apply()`; an unknown name before a name is meant as one too."""
         if self.starts_type():
             dotted = 1 if self.at(".") else 0
+            if self.token.kind == "word" and self.peek(1 + dotted).text == "<":
+                mark = self.mark()
+                self.type()
+                applied = self.at(".")
+                self.rewind(mark)
+                return not applied
             return self.peek(1 + dotted).text != "."
         return self.token.kind == "word" and self.peek().kind == "word"
 

@@ -132,7 +132,7 @@ class InstanceChecker(ParserChecker):
     def inside(self, plan: Plan, unit: Unit | None = None) -> Iterator[None]:
         """The scope of the block's parameters: what was declared before it, and its types."""
         unit = unit or Unit("", Owner(""), set())
-        with self.global_scope(unit, plan.entry.order - 1), self.inner_scope():
+        with self.global_scope(unit, plan.entry.order - 1), self.inner_scope("parameters"):
             self.bind_types(plan.types.keys(), plan.types.values(), plan.decl.loc)
             yield
 

@@ -39,7 +39,8 @@ _BASES = {"x": 16, "b": 2, "o": 8, "d": 10}
 
 @dataclass(slots=True)
 class Token:
-    """`kind`: "word" (a name), "keyword", "number", "string", "symbol", "end".
+    """`kind`: "word" (a name), "keyword", "number", "string", "symbol", "unknown",
+    "end".
 
     `glued`: no space before it (so that `>` `>` can be told from `>>`).
     """
@@ -75,7 +76,13 @@ def tokenize(source: SourceText) -> list[Token]:
         file, number = origins[line]
         if found is None:
             loc = Loc(file, number, at - line_start + 1)
-            raise error(loc, _unknown(text, at))
+            problem = _unclosed(text, at)
+            if problem:
+                raise error(loc, problem)
+            tokens.append(Token("unknown", text[at], loc, glued))  # only annotations may have it
+            at += 1
+            glued = True
+            continue
         kind = found.lastgroup or ""
         end = found.end()
         if kind in ("space", "newline", "comment"):
@@ -96,7 +103,7 @@ def tokenize(source: SourceText) -> list[Token]:
     return tokens
 
 
-def _unknown(text: str, at: int) -> str:
+def _unclosed(text: str, at: int) -> str:
     if text[at] == '"':
         return "string literal is not closed"
     if text.startswith("/*", at):
@@ -104,7 +111,7 @@ def _unknown(text: str, at: int) -> str:
     if text[at].isdigit():
         word = re.match(r"\w+", text[at:])
         return f"'{word[0] if word else text[at]}' is not a number"
-    return f"character {text[at]!r} is not allowed here"
+    return ""
 
 
 def parse_number(token: Token) -> Number:

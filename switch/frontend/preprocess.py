@@ -61,6 +61,8 @@ class _Preprocessor(pcpp.Preprocessor):  # type: ignore[misc]
     def on_directive_unknown(
         self, directive: Any, toks: Any, ifpassthru: bool, precedingtoks: Any
     ) -> Any:
+        if directive.value == "line":
+            return None  # it stays in the text, and says where what follows comes from
         if directive.value != "warning":
             text = "".join(token.value for token in toks).strip()
             what = "#error" if directive.value == "error" else f"unknown #{directive.value}"

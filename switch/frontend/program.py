@@ -87,14 +87,13 @@ class ProgramElaborator(BlockElaborator):
         _check_params(decl)
         known = self.globals.names.get(decl.name)
         if isinstance(known, FunctionEntry):
-            shape = [p.name for p in decl.params]
-            if any([p.name for p in d.params] == shape for d in known.decls):
-                raise error(decl.loc, f"'{decl.name}' is already declared with these parameters")
-            known.decls.append(decl)
             self.order += 1
-            known.order = self.order
+            known.decls.append(decl)
+            known.orders.append(self.order)
             return
-        self.declare(decl.name, FunctionEntry(decl.loc, [decl]))
+        entry = FunctionEntry(decl.loc, [decl])
+        self.declare(decl.name, entry)
+        entry.orders.append(entry.order)
 
     def _check_rest(self) -> None:
         """What is not used, or generic, must be right too."""
@@ -104,9 +103,9 @@ class ProgramElaborator(BlockElaborator):
                     if name not in self.elaborated or entry.decl.type_params:
                         self.check_alone(entry)
                 elif isinstance(entry, FunctionEntry):
-                    for decl in entry.decls:
+                    for decl, order in zip(entry.decls, entry.orders, strict=True):
                         if decl.body is not None:
-                            self._check_function(decl, entry.order)
+                            self._check_function(decl, order)
 
     def _check_function(self, decl: s.FunctionDecl, order: int) -> None:
         opaque = {n: TypeVariable(n) for n in decl.type_params}
@@ -318,6 +317,8 @@ def _check_params(decl: s.FunctionDecl | s.ControlDecl | s.ParserDecl | s.BlockT
                 param.loc, f"parameter '{param.name}' is already declared at {seen[param.name]}"
             )
         seen[param.name] = param.loc
+        if any(a.name == "optional" for a in param.annotations) and not _is_interface(decl):
+            raise error(param.loc, f"parameter '{param.name}' of '{decl.name}' cannot be @optional")
         if param.direction and isinstance(param.type, s.SimpleType) and param.type.name == "string":
             raise error(param.loc, f"string parameter '{param.name}' cannot have a direction")
         if param.default is not None and param.direction in ("out", "inout"):
@@ -325,6 +326,13 @@ def _check_params(decl: s.FunctionDecl | s.ControlDecl | s.ParserDecl | s.BlockT
     for param in constructor:
         if param.direction:
             raise error(param.loc, f"constructor parameter '{param.name}' cannot have a direction")
+
+
+def _is_interface(decl: s.Decl) -> bool:
+    """Whether something else gives the body: an extern, or what a package takes."""
+    return isinstance(decl, s.BlockTypeDecl) or (
+        isinstance(decl, s.FunctionDecl) and decl.body is None
+    )
 
 
 def _field_lists(metadata: ir.Type) -> dict[int, tuple[tuple[str, ...], ...]]:

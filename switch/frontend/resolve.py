@@ -16,7 +16,7 @@ from switch.frontend.scopes import (
     TypeEntry,
     Value,
 )
-from switch.frontend.type_rules import BOOL, ERROR, INT, STRING, VOID, article, erase
+from switch.frontend.type_rules import BOOL, ERROR, INT, STRING, VOID, TypeVariable, article, erase
 
 # Wider than any P4 program needs; keeps a mistyped width from becoming gigabytes of C.
 MAX_WIDTH = 1 << 16
@@ -82,15 +82,16 @@ class TypeResolver(Context):
 
     def _stack(self, node: s.StackType) -> ir.Type:
         element = self.resolve(node.element)
-        size = literal_int(self.expression(node.size), "the size of a header stack")
-        if not isinstance(element, ir.Header | ir.HeaderUnion):
-            raise error(
-                node.loc, f"{article(element)} cannot be stacked: only headers and header unions"
-            )
+        size = literal_int(self.expression(node.size), "the size of an array")
         if size < 1:
-            raise error(node.size.loc, f"size {size} of a header stack must be positive")
+            raise error(node.size.loc, f"size {size} of an array must be positive")
         if size > MAX_STACK:
-            raise error(node.size.loc, f"size {size} of a header stack is more than {MAX_STACK}")
+            raise error(node.size.loc, f"size {size} of an array is more than {MAX_STACK}")
+        if not isinstance(element, ir.Header | ir.HeaderUnion):
+            if not _storable(element):
+                raise error(node.loc, f"there are no arrays of {article(element)}")
+            # with constant indices, which is all that p4c takes for BMv2, it is a tuple
+            return self._bounded(ir.Tuple((element,) * size), node.loc)
         return self._bounded(ir.HeaderStack(element, size), node.loc)
 
     def _bounded(self, type_: ir.Type, loc: ir.Loc) -> ir.Type:
@@ -116,7 +117,7 @@ class TypeResolver(Context):
 
     def _storable(self, node: s.TypeNode) -> ir.Type:
         type_ = self.resolve(node)
-        if isinstance(type_, ir.Void | ir.Extern | ir.String | ir.InfInt):
+        if not _storable(type_):
             raise error(node.loc, f"type {type_} cannot be part of another type")
         return type_
 
@@ -203,7 +204,7 @@ class TypeResolver(Context):
             case "header_union":
                 allowed = isinstance(plain, ir.Header)
             case _:
-                allowed = not isinstance(plain, ir.Void | ir.Extern | ir.String | ir.InfInt)
+                allowed = _storable(plain)
         if not allowed:
             raise error(
                 node.type.loc,
@@ -274,9 +275,14 @@ class TypeResolver(Context):
         self.declare(decl.name, TypeEntry(decl.loc, type_))
 
 
+def _storable(type_: ir.Type) -> bool:
+    """Whether variables, and parts of them, can have that type."""
+    return not isinstance(type_, ir.Void | ir.Extern | ir.String | ir.InfInt)
+
+
 def _in_header(type_: ir.Type) -> bool:
     match type_:
-        case ir.Bits() | ir.Bool() | ir.SerializableEnum() | ir.Varbit():
+        case TypeVariable() | ir.Bits() | ir.Bool() | ir.SerializableEnum() | ir.Varbit():
             return True
         case ir.Struct():
             return all(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from switch import ir
 from switch.frontend import syntax as s
 from switch.frontend.errors import CompileError, error
+
+ScopeKind = Literal["", "parameters", "locals"]
 
 
 @dataclass(slots=True)
@@ -64,9 +67,10 @@ class BlockEntry(Entry):
 
 @dataclass(slots=True)
 class FunctionEntry(Entry):
-    """All functions of one name."""
+    """All functions of one name; `orders` says when each was declared."""
 
     decls: list[s.FunctionDecl]
+    orders: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -127,10 +131,14 @@ class BrokenEntry(Entry):
 
 
 class Scope:
-    """Names declared at one level."""
+    """Names declared at one level.
 
-    def __init__(self, parent: Scope | None) -> None:
+    `kind`: "parameters", "locals" of a control or parser, or "".
+    """
+
+    def __init__(self, parent: Scope | None, kind: ScopeKind = "") -> None:
         self.parent = parent
+        self.kind = kind
         self.names: dict[str, Entry] = {}
 
     def declare(self, name: str, entry: Entry) -> None:

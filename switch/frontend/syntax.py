@@ -254,10 +254,11 @@ class InstanceDecl(Decl):
 
 @dataclass(slots=True)
 class TypedefDecl(Decl):
-    """`typedef T name`, or with `fresh` `type T name`."""
+    """`typedef T name`, or with `fresh` `type T name`; `inline` is T when declared on the spot."""
 
     type: TypeNode
     fresh: bool
+    inline: Decl | None
 
 
 @dataclass(slots=True)

@@ -64,6 +64,8 @@ def article(type_: ir.Type) -> str:
             return f"enum {type_}"
         case ir.HeaderStack():
             return f"header stack {type_}"
+        case ir.Tuple(elements=elements) if len(elements) > 4:
+            return f"a tuple or array of {len(elements)} elements"
     return str(type_)
 
 
