@@ -11,14 +11,15 @@ from itertools import count
 from finsy.proto import p4r
 
 from switch.p4runtime import codec
+from switch.p4runtime.chunks import chunks
 from switch.p4runtime.cookies import Cookie, EntryKey
 from switch.p4runtime.roles import Names, Scope
 from switch.p4runtime.schema import Schema
 from switch.runtime.entries import Entry
 from switch.runtime.pipeline import Pipeline
 
-LIST_LIMIT = 1000
-"""Entries in one notification."""
+FEW = 1000
+"""Looks that are not worth to be tidied up."""
 SCAN_SECONDS = 0.01
 """Between two calls of `take`: shorter timeouts are rounded up to it."""
 
@@ -58,7 +59,7 @@ class IdleTimeouts:
 
     def take(self) -> list[p4r.IdleTimeoutNotification]:
         """What timed out since the last call; an entry's time starts anew then."""
-        if len(self._looks) > 2 * len(self._cookies) + LIST_LIMIT:
+        if len(self._looks) > 2 * len(self._cookies) + FEW:
             self._looks = [look for look in self._looks if self._cookies.get(look[2]) is look[3]]
             heapq.heapify(self._looks)
         now = time.monotonic_ns()
@@ -82,10 +83,8 @@ class IdleTimeouts:
             message.idle_timeout_ns = cookie.idle_timeout_ns
             expired.append(message)
         return [
-            p4r.IdleTimeoutNotification(
-                table_entry=expired[start : start + LIST_LIMIT], timestamp=time.time_ns()
-            )
-            for start in range(0, len(expired), LIST_LIMIT)
+            p4r.IdleTimeoutNotification(table_entry=part, timestamp=time.time_ns())
+            for part in chunks(expired)
         ]
 
 

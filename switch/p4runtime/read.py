@@ -12,6 +12,7 @@ from finsy.proto import p4r
 
 from switch.p4runtime import bulk, codec, p4data
 from switch.p4runtime.action_profiles import encode_target, read_groups, read_members
+from switch.p4runtime.chunks import chunks
 from switch.p4runtime.cookies import Cookie
 from switch.p4runtime.errors import (
     UNIMPLEMENTED,
@@ -24,7 +25,6 @@ from switch.p4runtime.roles import FULL, Scope
 from switch.p4runtime.schema import Array, Register, Table
 from switch.runtime.entries import Entry, Match, NoSuchEntry, PipelineError
 
-ENTITIES_PER_MESSAGE = 4096
 FILTERS = {
     "match",
     "action",
@@ -76,8 +76,7 @@ def read(
 
 
 def _messages(entities: list[p4r.Entity]) -> Messages:
-    for start in range(0, len(entities), ENTITIES_PER_MESSAGE):
-        part = entities[start : start + ENTITIES_PER_MESSAGE]
+    for part in chunks(entities):
         yield p4r.ReadResponse(entities=part).SerializeToString()
 
 

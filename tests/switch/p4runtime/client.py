@@ -105,7 +105,6 @@ class Client:
         self.channel = grpc.insecure_channel(
             f"127.0.0.1:{port}",
             options=[
-                ("grpc.max_receive_message_length", -1),
                 ("grpc.max_metadata_size", 1 << 20),
                 ("grpc.use_local_subchannel_pool", 1),
             ],

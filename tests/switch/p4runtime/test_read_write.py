@@ -86,6 +86,21 @@ def test_all_tables_at_once(client: Client, entities: Entities) -> None:
     assert names == {entities.id("station"), entities.id("fixed")}
 
 
+def test_large_reads_come_in_messages_that_clients_accept(
+    client: Client, entities: Entities
+) -> None:
+    """By default a client takes 4 MB at once; the cutting is left to the server (13.3)."""
+    large = bytes(100_000)
+    written = [
+        entities.entry("prefix", [lpm(1, i << 16, 32)], entities.action("NoAction"), metadata=large)
+        for i in range(60)
+    ]
+    for update in written:
+        client.write(insert(update))
+    found = client.read(entities.entry("prefix"))
+    assert sorted(map(str, found)) == sorted(map(str, written))
+
+
 def test_const_entries_are_read(client: Client, entities: Entities) -> None:
     (entity,) = client.read(entities.entry("fixed"))
     assert entity.table_entry.is_const
