@@ -29,7 +29,7 @@ _HASHES = {
 _WORD = ir.Bits(64)
 
 
-class _Datum:
+class Packed:
     """One scalar or varbit of what is hashed, and the validity it depends on (None: none)."""
 
     __slots__ = ("type", "valid", "value")
@@ -130,7 +130,7 @@ class ExternWriter(CallWriter):
         digest = self.checksum(algorithm, data, payload=False)
         span = self._word(most)
         if isinstance(most, ir.IntLiteral):
-            span = f"{max(1, most.value):#x}ull"
+            span = f"{most.value & (1 << 64) - 1 or 1:#x}ull"
         else:
             span = self.temporary(_WORD, span)
             self.out.add(f"if ({span} == 0) {span} = 1;")
@@ -232,25 +232,25 @@ class ExternWriter(CallWriter):
             expression = expression.base
         return None
 
-    def _leaves(self, data: ir.Expression, valid: str | None = None) -> Iterator[_Datum]:
+    def _leaves(self, data: ir.Expression, valid: str | None = None) -> Iterator[Packed]:
         if isinstance(data, ir.TupleValue | ir.StructValue):
             for element in data.elements:
                 yield from self._leaves(element)
             return
         valid = valid or self.validity(data)
         if rep.is_scalar(data.type):
-            yield _Datum(self.value(data), data.type, valid)
+            yield Packed(self.value(data), data.type, valid)
             return
         yield from self._place_leaves(self.place(data).c, data, data.type, valid)
 
     def _place_leaves(
         self, place: str, data: ir.Expression, type_: ir.Type, valid: str | None
-    ) -> Iterator[_Datum]:
+    ) -> Iterator[Packed]:
         if rep.is_scalar(type_):
-            yield _Datum(self.load(Place(place, type_)), type_, valid)
+            yield Packed(self.load(Place(place, type_)), type_, valid)
             return
         if isinstance(type_, ir.Varbit):
-            yield _Datum(place, type_, valid)
+            yield Packed(place, type_, valid)
             return
         if not is_flat(type_):
             raise unsupported(data.loc, f"a hash over {type_}")
@@ -286,7 +286,7 @@ class ExternWriter(CallWriter):
             self.out.add(f"{hashed}({buffer}, {length} + {rest});")
         return result
 
-    def _packed(self, leaves: Sequence[_Datum], buffer: str, most: int) -> str:
+    def _packed(self, leaves: Sequence[Packed], buffer: str, most: int) -> str:
         """Pack the data into bytes, leaving out fields of invalid headers; how many there are."""
         length, size = self.fresh("n"), most // 8 + 1
         self.out.add(f"size_t {length} = {-(-most // 8)};")
@@ -312,7 +312,7 @@ class ExternWriter(CallWriter):
         return length
 
     def _pack_one_by_one(
-        self, leaves: Sequence[_Datum], buffer: str, length: str, size: int
+        self, leaves: Sequence[Packed], buffer: str, length: str, size: int
     ) -> None:
         packer = self.fresh("k")
         self.out.add(f"memset({buffer}, 0, {size});")
@@ -320,10 +320,10 @@ class ExternWriter(CallWriter):
         for leaf in leaves:
             guard = f"if ({leaf.valid})" if leaf.valid else ""
             with self.out.block(guard):
-                self._pack(leaf, packer)
+                self.pack(leaf, packer)
         self.out.add(f"{length} = ({packer}.bits + 7) / 8;")
 
-    def _pack(self, leaf: _Datum, packer: str) -> None:
+    def pack(self, leaf: Packed, packer: str) -> None:
         if isinstance(leaf.type, ir.Varbit):
             data = f"{leaf.value}.data, {leaf.value}.bits"
             self.out.add(f"p4_pack_bytes(&{packer}, {data});")
@@ -424,14 +424,14 @@ class ExternWriter(CallWriter):
             self.hook("meter", call.instance.name, call.loc, ("colour", "c->colour", _WORD))
 
 
-def _piece(leaf: _Datum) -> Piece:
+def _piece(leaf: Packed) -> Piece:
     bits = rep.bits_of(leaf.type)
     if bits is None:
         return Piece(f"(uint64_t){leaf.value}", ir.Bits(1))
     return Piece(leaf.value, ir.Bits(bits.width))
 
 
-def _wide_pack(leaf: _Datum, packer: str, width: int) -> Iterator[str]:
+def _wide_pack(leaf: Packed, packer: str, width: int) -> Iterator[str]:
     """A p4_big, 64 bits at a time from the top."""
     for low in reversed(range(0, width, 64)):
         part = rep.slice_of(leaf.value, ir.Bits(width), min(low + 63, width - 1), low)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from switch import ir
 from switch.backend import representation as rep
 from switch.backend.expressions import Place
-from switch.backend.externs import ExternWriter
+from switch.backend.externs import ExternWriter, Packed
 from switch.backend.layout import Piece, write_bits
 from switch.backend.source import source
 from switch.backend.text import identifier, p4_name
@@ -133,7 +133,7 @@ class HeaderWriter(ExternWriter):
         varbit_path, varbit = found
         bits = self.temporary(ir.Bits(64), self.value(call.varbit_bits))
         size = header_bytes(header, call.loc)
-        self.fail("ParserInvalidArgument", f"{bits} % 8 != 0")
+        self.fail("ParserInvalidArgument", f"{bits} % 8 != 0 || {bits} > INT32_MAX")
         self.fail("PacketTooShort", f"c->p.length - c->p.parsed < {size} + {bits} / 8")
         self.fail("HeaderTooShort", f"{bits} > {varbit.max_width}")
         pointer = self.fresh("p")
@@ -141,14 +141,17 @@ class HeaderWriter(ExternWriter):
         offset = 0
         for path, leaf in flatten(header):
             if isinstance(leaf, ir.Varbit):
-                if offset % 8:
-                    raise unsupported(call.loc, "a varbit that begins within a byte")
                 after = f"{pointer}v"
                 self.out.add(f"const uint8_t *{after} = {pointer} + {offset // 8};")
+                offset %= 8
                 self.out.add(f"{place}{varbit_path}.bits = (uint32_t){bits};")
-                self.out.add(f"memcpy({place}{varbit_path}.data, {after}, {bits} / 8);")
+                target = f"{place}{varbit_path}.data"
+                if offset:
+                    self.out.add(f"p4_unpack_bytes({target}, {after}, {offset}, {bits} / 8);")
+                else:
+                    self.out.add(f"memcpy({target}, {after}, {bits} / 8);")
                 self.out.add(f"{after} += {bits} / 8;")
-                pointer, offset = after, 0
+                pointer = after
             else:
                 offset = self.read_fields(f"{place}{path}", leaf, pointer, offset)
         self.out.add(f"{place}.valid = true;")
@@ -189,30 +192,56 @@ class HeaderWriter(ExternWriter):
             self.out.add(f"if (!{reserved}) {{ c->p.failed = true; {self.leave} }}")
             pointer = self.fresh("p")
             self.out.add(f"uint8_t *{pointer} = s->out + c->p.out_length;")
-            pieces: list[Piece] = []
-            for path, leaf in flatten(header):
-                if isinstance(leaf, ir.Varbit):
-                    self._write(pointer, pieces)
-                    before = sum(piece.bits.width for piece in pieces) // 8
-                    data = f"{place}{path}"
-                    after = f"{pointer}v"
-                    self.out.add(f"uint8_t *{after} = {pointer} + {before};")
-                    self.out.add(f"memcpy({after}, {data}.data, {data}.bits / 8);")
-                    self.out.add(f"{after} += {data}.bits / 8;")
-                    pointer, pieces = after, []
-                else:
-                    value = self.load(Place(f"{place}{path}", leaf))
-                    bits = rep.bits_of(leaf)
-                    if bits is None:
-                        value, bits = f"(uint64_t){value}", ir.Bits(1)
-                    pieces.append(Piece(value, ir.Bits(bits.width)))
-            self._write(pointer, pieces)
+            if _varbit_offset(header) % 8:
+                self._pack_header(place, header, pointer, length)
+            else:
+                self._write_header(place, header, pointer)
             self.out.add(f"c->p.out_length += {length if varbit_of(header) else size};")
             self.hook("emit", name, loc, *_fields(place, header))
+
+    def _write_header(self, place: str, header: ir.Header, pointer: str) -> None:
+        """With the fields before and after a varbit on byte borders."""
+        pieces: list[Piece] = []
+        for path, leaf in flatten(header):
+            if isinstance(leaf, ir.Varbit):
+                self._write(pointer, pieces)
+                before = sum(piece.bits.width for piece in pieces) // 8
+                data = f"{place}{path}"
+                after = f"{pointer}v"
+                self.out.add(f"uint8_t *{after} = {pointer} + {before};")
+                self.out.add(f"memcpy({after}, {data}.data, {data}.bits / 8);")
+                self.out.add(f"{after} += {data}.bits / 8;")
+                pointer, pieces = after, []
+            else:
+                value = self.load(Place(f"{place}{path}", leaf))
+                bits = rep.bits_of(leaf)
+                if bits is None:
+                    value, bits = f"(uint64_t){value}", ir.Bits(1)
+                pieces.append(Piece(value, ir.Bits(bits.width)))
+        self._write(pointer, pieces)
+
+    def _pack_header(self, place: str, header: ir.Header, pointer: str, length: str) -> None:
+        """With a varbit that begins within a byte."""
+        self.out.add(f"memset({pointer}, 0, {length});")
+        packer = self.fresh("k")
+        self.out.add(f"struct p4_packer {packer} = {{{pointer}, 0}};")
+        for path, leaf in flatten(header):
+            value = self.load(Place(f"{place}{path}", leaf))
+            self.pack(Packed(value, leaf, None), packer)
 
     def _write(self, pointer: str, pieces: list[Piece]) -> None:
         for line in write_bits(pointer, pieces):
             self.out.add(line)
+
+
+def _varbit_offset(header: ir.Header) -> int:
+    """Bits before the varbit; 0 when there is none."""
+    offset = 0
+    for _, leaf in flatten(header):
+        if isinstance(leaf, ir.Varbit):
+            return offset
+        offset += rep.width_of(leaf)
+    return 0
 
 
 def _fields(place: str, header: ir.Header) -> Iterator[Datum]:

@@ -46,6 +46,7 @@ def generate(program: ir.Program, *, trace: bool = False) -> Code:
         ("ingress_global_timestamp", "P4_USES_INGRESS_TIME"),
         ("enq_timestamp", "P4_USES_QUEUE_TIME"),
         ("egress_global_timestamp", "P4_USES_EGRESS_TIME"),
+        ("priority", "P4_USES_PRIORITY"),
     ):
         if field in used:
             head.add(f"#define {macro}")

@@ -88,3 +88,9 @@ void p4_pack_bytes(struct p4_packer *packer, const uint8_t *data, size_t bits)
     if (bits)
         p4_pack(packer, (u128)(*data >> (8 - bits)), (unsigned)bits);
 }
+
+void p4_unpack_bytes(uint8_t *to, const uint8_t *from, unsigned offset, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        to[i] = (uint8_t)(from[i] << offset | from[i + 1] >> (8 - offset));
+}

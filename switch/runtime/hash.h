@@ -18,3 +18,6 @@ struct p4_packer {
 /* Append the `width` low bits of value, most significant first. The buffer was zeroed. */
 void p4_pack(struct p4_packer *packer, u128 value, unsigned width);
 void p4_pack_bytes(struct p4_packer *packer, const uint8_t *data, size_t bits);
+
+/* `count` bytes that begin `offset` (1 … 7) bits after from: one byte more is read. */
+void p4_unpack_bytes(uint8_t *to, const uint8_t *from, unsigned offset, size_t count);

@@ -92,6 +92,7 @@ struct p4_packet {
     uint32_t clone_session;
     uint32_t clone_list, resubmit_list, recirculate_list;
     uint32_t digest; /* index + 1 of the digest to send after ingress */
+    uint32_t port;   /* where the packet came in, also of its copies */
     uint32_t egress; /* a waiting clone: the port to leave by; P4_NONE: start at ingress */
     struct p4_buffer *owner; /* of data, when it is not the caller's */
     struct packet *next;

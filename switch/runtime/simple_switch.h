@@ -135,6 +135,7 @@ static void p4_recirculate(struct p4s *s, const struct packet *c)
     memcpy(buffer->bytes, s->out, c->p.out_length);
     p4_start_packet(again, buffer->bytes, c->p.out_length);
     again->p.owner = buffer;
+    again->p.port = c->p.port;
     program_preserve(again, c, c->p.recirculate_list);
     again->std.instance_type_ = P4_RECIRCULATED;
     again->std.packet_length_ = c->p.out_length;
@@ -144,6 +145,13 @@ static void p4_recirculate(struct p4s *s, const struct packet *c)
 
 static void p4_run_egress(struct p4s *s, struct packet *c, uint32_t port, p4s_emit emit, void *ctx)
 {
+#ifdef P4_USES_PRIORITY
+    /* Like simple_switch without --priority-queues: the only queue of a port is number 0. */
+    if (c->std.priority_ != 0) {
+        P4_TRACE_EVENT(s, c, P4_TRACE_DROPPED);
+        return;
+    }
+#endif
     c->std.egress_port_ = port & 0x1ff;
     /* Anything but the drop port, as wide as the field. */
     c->std.egress_spec_ = (s->drop_port + 1) & 0x1ff;
@@ -192,8 +200,7 @@ static void p4_run_egress(struct p4s *s, struct packet *c, uint32_t port, p4s_em
 /* --- ingress ---------------------------------------------------------------------------------- */
 
 /* The packet as it came in, parsed anew, with the kept metadata as ingress left it. */
-static void p4_clone_ingress(struct p4s *s, const struct packet *c, uint32_t ingress_port,
-                             p4s_emit emit, void *ctx)
+static void p4_clone_ingress(struct p4s *s, const struct packet *c, p4s_emit emit, void *ctx)
 {
     const struct p4_replicas *replicas = p4_clone_session(&s->replication, c->p.clone_session);
     if (!replicas || !replicas->count) {
@@ -208,7 +215,8 @@ static void p4_clone_ingress(struct p4s *s, const struct packet *c, uint32_t ing
     P4_TRACE_COPY(s, c, clone, P4_TRACE_CLONE, c->p.clone_session, last->port,
                   last->instance & 0xffff);
     clone->p.ingress_length = c->p.ingress_length;
-    clone->std.ingress_port_ = ingress_port & 0x1ff;
+    clone->p.port = c->p.port;
+    clone->std.ingress_port_ = c->p.port & 0x1ff;
     p4_parse(s, clone);
     p4_zero_metadata(clone);
     program_preserve(clone, c, c->p.clone_list);
@@ -257,6 +265,7 @@ static void p4_resubmit(struct p4s *s, const struct packet *c)
     if (!again)
         return;
     p4_start_packet(again, c->p.data, c->p.length);
+    again->p.port = c->p.port;
     again->p.ingress_length = c->p.ingress_length;
     if ((again->p.owner = c->p.owner))
         again->p.owner->references++;
@@ -269,14 +278,13 @@ static void p4_resubmit(struct p4s *s, const struct packet *c)
 
 static void p4_run_ingress(struct p4s *s, struct packet *c, p4s_emit emit, void *ctx)
 {
-    uint32_t ingress_port = c->std.ingress_port_;
     p4_parse(s, c);
     c->p.exited = false;
     program_verify(s, c);
     c->std.parser_error_ = c->p.error;
     c->std.checksum_error_ = c->p.checksum_error;
     c->p.exited = false;
-    P4_TRACE_EVENT(s, c, P4_TRACE_INGRESS, ingress_port, c->std.instance_type_);
+    P4_TRACE_EVENT(s, c, P4_TRACE_INGRESS, c->std.ingress_port_, c->std.instance_type_);
     program_ingress(s, c);
     if (P4_UNLIKELY(c->p.failed)) {
         s->failed_asserts++;
@@ -284,7 +292,7 @@ static void p4_run_ingress(struct p4s *s, struct packet *c, p4s_emit emit, void 
         return;
     }
     if (P4_UNLIKELY(c->p.cloned)) {
-        p4_clone_ingress(s, c, ingress_port, emit, ctx);
+        p4_clone_ingress(s, c, emit, ctx);
         c->p.cloned = false;
     }
     if (P4_UNLIKELY(c->p.digest))
@@ -328,6 +336,7 @@ void p4s_process(struct p4s *s, uint32_t port, const uint8_t *data, uint32_t len
     struct packet *c = s->main;
     P4_TRACE_BEGIN(s, port, length);
     p4_start_packet(c, data, length);
+    c->p.port = port;
     c->std.ingress_port_ = port & 0x1ff;
     c->std.packet_length_ = length;
 #ifdef P4_USES_INGRESS_TIME
