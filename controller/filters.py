@@ -1,7 +1,8 @@
 """The switch's filters in Python: which register cells hold a group, and what they say of it.
 
 The same hashes and sizes as p4src/include/migration.p4 and constants.p4; tests hold them equal.
-docs/dataplane.md tells how the hashes were chosen.
+docs/dataplane.md tells how the hashes were chosen. Where groups move in batches, the cells are those
+of each batch's first group.
 """
 
 from binascii import crc32
@@ -44,6 +45,16 @@ def _hash_table() -> Cells:
 _HASHES: Final = _hash_table()
 
 
+def batch_mask(batch: int) -> int:
+    """Return the mask of the group field that takes a group to the first of its batch."""
+    return -batch % _FIELD_VALUES
+
+
+def firsts(groups: ArrayLike, batch: int) -> Cells:
+    """Return the first group of each group's batch; each batch once."""
+    return np.unique(np.asarray(groups, dtype=np.int64) & batch_mask(batch))
+
+
 def migrated_hashes(groups: ArrayLike) -> Cells:
     """Return the cell of each group in each `migrated` array, within a slice: shape (4, n)."""
     return _HASHES[:, np.asarray(groups, dtype=np.int64)]
@@ -72,14 +83,15 @@ def migrated_contents(groups: ArrayLike) -> Cells:
     return contents
 
 
-def states(ongoing: ArrayLike, migrated: ArrayLike, groups: ArrayLike) -> Cells:
+def states(ongoing: ArrayLike, migrated: ArrayLike, groups: ArrayLike, batch: int = 1) -> Cells:
     """Return how the switch sees each group, given the contents of a slice (docs/dataplane.md).
 
     `ongoing` and `migrated` have one row per array, as the `…_contents` functions return them.
     """
     row = np.arange(HASHES)[:, None]
-    moving = (np.asarray(ongoing)[row, ongoing_hashes(groups)] > 0).all(axis=0)
-    arrived = (np.asarray(migrated)[row, migrated_hashes(groups)] > 0).all(axis=0)
+    heads = np.asarray(groups, dtype=np.int64) & batch_mask(batch)
+    moving = (np.asarray(ongoing)[row, ongoing_hashes(heads)] > 0).all(axis=0)
+    arrived = (np.asarray(migrated)[row, migrated_hashes(heads)] > 0).all(axis=0)
     return np.where(moving, ONGOING, np.where(arrived, MIGRATED, NOT_MIGRATED))
 
 

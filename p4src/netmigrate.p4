@@ -73,7 +73,7 @@ control SwitchIngress(inout headers_t hdr,
                     control_packets.apply(hdr, meta, standard_metadata);
                 }
                 if (meta.migrating == 1 && (!hdr.ctrl.isValid() || meta.update != UPDATE_NONE)) {
-                    group_state.apply(hdr.netmigrate.group, meta);
+                    group_state.apply(meta);
                 }
                 steering.apply(hdr, meta);
                 to_server.apply(hdr, meta, standard_metadata);

@@ -27,7 +27,7 @@ from hosts.agent.node import Node, address
 from hosts.agent.precopy import Precopy
 from hosts.agent.sweep import Sweeper
 from hosts.agent.table import State, Table
-from hosts.wire import GROUPS, Flags, Op
+from hosts.wire import GROUPS, MAX_BATCH, Flags, Op, is_batch
 
 log = logging.getLogger("netmigrate.agent")
 
@@ -300,14 +300,14 @@ class Agent:
                 f"{path} is damaged ({error}): remove --state and assign again"
             ) from None
 
-    def accept(self, number: int, source: Server, ranges: Sequence[range]) -> None:
+    def accept(self, number: int, source: Server, ranges: Sequence[range], batch: int = 1) -> None:
         """Be the destination of a migration."""
         self._ready()
-        _check(ranges)
+        _check(ranges, batch)
         if source.index == self.settings.own.index:
             raise ValueError(f"{source.name} is this server itself")
         try:
-            self.immigrations.accept(number, source, ranges)
+            self.immigrations.accept(number, source, ranges, batch)
         except ValueError as error:
             raise NotReadyError(str(error)) from None
         self._sweeper.keep(ranges)
@@ -320,10 +320,11 @@ class Agent:
         lanes: int,
         throttle: int,
         protocol: Protocol = Protocol.NETMIGRATE,
+        batch: int = 1,
     ) -> Mover:
         """Be the source of a migration. Idempotent while the migration is not over."""
         self._ready()
-        _check(ranges)
+        _check(ranges, batch)
         if not 1 <= lanes <= MAX_LANES:
             raise ValueError(f"{lanes} lanes: 1 to {MAX_LANES} are possible")
         if destination.index == self.settings.own.index:
@@ -346,7 +347,11 @@ class Agent:
                 group = groups.start + int(place)
                 raise NotReadyError(f"group {group} is {name} here, it cannot be sent")
         self.node.know(destination)
-        mover = partial(Emigration, lanes=lanes) if protocol is Protocol.NETMIGRATE else Precopy
+        mover = (
+            partial(Emigration, lanes=lanes, batch=batch)
+            if protocol is Protocol.NETMIGRATE
+            else Precopy
+        )
         emigration = mover(
             self.node,
             number=number,
@@ -370,9 +375,15 @@ class Agent:
             raise NotReadyError(f"{self.settings.own.name} has no service yet: assign groups first")
 
 
-def _check(ranges: Sequence[range]) -> None:
+def _check(ranges: Sequence[range], batch: int) -> None:
+    if not is_batch(batch):
+        raise ValueError(f"batches of {batch} groups: a power of two from 1 to {MAX_BATCH}")
     seen: set[int] = set()
     for groups in ranges:
+        if groups.start % batch or groups.stop % batch:
+            raise ValueError(
+                f"groups {groups.start} to {groups.stop - 1} are not whole batches of {batch}"
+            )
         if not 0 <= groups.start < groups.stop <= GROUPS:
             raise ValueError(f"groups {groups.start} to {groups.stop - 1}: 0 to {GROUPS - 1} exist")
         if not seen.isdisjoint(groups):

@@ -1,7 +1,8 @@
-"""The source's side of a migration (docs/protocol.md): lanes that each move one group at a time.
+"""The source's side of a migration (docs/protocol.md): lanes that each move one batch at a time.
 
-All lanes advance together: one pass handles whatever is due for all of them, with one frame on
-the channel and one round trip to the store, because a group is small and per-group costs add up.
+A batch is some neighbouring groups for which one START and one COMPLETE speak. All lanes advance
+together: one pass handles whatever is due for all of them, with one frame on the channel and one
+round trip to the store, because a group is small and per-group costs add up.
 """
 
 import asyncio
@@ -37,20 +38,35 @@ class Lane:
     index: int
     sequence: int = 0
     acknowledged: int = 0
-    group: int = -1
-    prepared: bool = False  # the destination is the owner
-    listed: bool = False  # `keys` is known
+    batch: range = range(0)
+    unprepared: set[int] = field(default_factory=set)  # the destination is not yet their owner
+    unarrived: set[int] = field(default_factory=set)  # it has not applied their every key
+    unsent: int = 0  # groups of which not every key has been sent
     started: bool = False  # START is acknowledged
-    arrived: bool = False  # the destination has applied every key
-    keys: list[bytes] = field(default_factory=list)
-    sent: int = 0  # of `keys`
     packet: bytes = b""  # the control packet that is not acknowledged yet
     due: float = 0.0
     delay: float = 0.0
 
+    def begin(self, batch: range) -> None:
+        """Take a batch to move."""
+        self.batch = batch
+        self.unprepared = set(batch)
+        self.unarrived = set(batch)
+        self.unsent = len(batch)
+        self.started = False
+
+
+@dataclass(slots=True)
+class Listed:
+    """A group whose keys are known; the first `sent` of them have been sent."""
+
+    group: int
+    keys: list[bytes]
+    sent: int = 0
+
 
 class Emigration(Mover):
-    """Sends groups to a destination, a few at a time."""
+    """Sends groups to a destination, a few batches at a time."""
 
     protocol = Protocol.NETMIGRATE
 
@@ -63,19 +79,22 @@ class Emigration(Mover):
         ranges: Sequence[range],
         lanes: int,
         throttle: int,
+        batch: int,
         emigrated: Callable[[int], None],
     ) -> None:
         super().__init__(
             node, number=number, destination=destination, ranges=ranges, throttle=throttle
         )
         self.lanes = [Lane(index) for index in range(lanes)]
+        self.batch = batch
         self._peer = (address(destination.ip), destination.udp_port)
         self._emigrated = emigrated
-        self._todo = deque(group for groups in ranges for group in groups)
-        self._by_group: dict[int, Lane] = {}
+        self._todo = deque(first for groups in ranges for first in groups[::batch])
+        self._moving: dict[int, Lane] = {}  # by the first group of its batch
         self._idle = list(reversed(self.lanes))
-        self._to_list: deque[Lane] = deque()
-        self._to_send: deque[Lane] = deque()
+        self._to_list: deque[int] = deque()
+        self._to_send: deque[Listed] = deque()
+        self._listed = 0  # keys that are listed and not sent
         self._held = Held(node)
         self._chunks = Chunks(self.throttle)
         self._told = 0  # watermarks told to the destination, by the core's clock
@@ -85,7 +104,7 @@ class Emigration(Mover):
     @property
     def ongoing(self) -> list[int]:
         """The groups whose START is acknowledged and whose COMPLETE is not."""
-        return [group for group, lane in self._by_group.items() if lane.started]
+        return [group for lane in self._moving.values() if lane.started for group in lane.batch]
 
     @property
     def lane_sequences(self) -> list[int]:
@@ -94,19 +113,25 @@ class Emigration(Mover):
 
     def moves(self, group: int) -> bool:
         """Whether the group is in flight."""
-        return group in self._by_group
+        return self._lane(group) is not None
+
+    def _lane(self, group: int) -> Lane | None:
+        return self._moving.get(group & -self.batch)
 
     def pending(self) -> Iterable[int]:
         """The groups that this migration may still touch."""
-        return () if self.status in FINAL else (*self._by_group, *self._todo)
+        if self.status in FINAL:
+            return ()
+        firsts = (*self._moving, *self._todo)
+        return (group for first in firsts for group in range(first, first + self.batch))
 
     def _go_on(self) -> None:
-        for lane in self._by_group.values():
+        for lane in self._moving.values():
             lane.due = 0.0
         super()._go_on()
 
     def _check_end(self) -> None:
-        if self._by_group or self.status not in (Status.RUNNING, Status.STOPPING):
+        if self._moving or self.status not in (Status.RUNNING, Status.STOPPING):
             return
         if not self._todo:
             self._set(Status.DONE)
@@ -120,7 +145,8 @@ class Emigration(Mover):
     def query(self, query: Query) -> None:
         """A query for an EMIGRATING group that is not a double read: the destination's, once it
         has acknowledged PREPARE."""
-        if self._by_group[query.group].prepared:
+        lane = self._lane(query.group)
+        if lane is not None and query.group not in lane.unprepared:
             self._node.hand(self.destination.index, [query], "handed_over")
         else:
             self._held.hold(query)
@@ -131,13 +157,13 @@ class Emigration(Mover):
         link = self._node.link(self.destination.index)
         if link.ready:
             try:
-                self._start_groups(link)
+                self._start_batches(link)
                 self._list_keys()
                 self._send_keys(link)
             except (StoreError, ConnectionError) as error:
                 self.fail(f"the store of {self._node.own.name}: {error}")
                 return
-        if self._by_group and self._ticking is None:
+        if self._moving and self._ticking is None:
             self._ticking = asyncio.get_running_loop().call_later(_TICK, self._tick)
         self._check_end()
 
@@ -153,7 +179,7 @@ class Emigration(Mover):
             raise frames.FrameError(f"{kind.name} is not expected here")
 
     def _wanted(self) -> int:
-        """How many groups to start now. Throttled, only so many that the stream does not run dry
+        """How many batches to start now. Throttled, only so many that the stream does not run dry
         while PREPARE is under way: a group costs the clients something while it is in flight."""
         if self._pausing or self.status is Status.STOPPING:
             return 0
@@ -161,69 +187,68 @@ class Emigration(Mover):
             return len(self.lanes)
         if self.throttle.wait() > _AHEAD:
             return 0
-        per_group = self.bytes_sent / max(1, len(self.done))
-        enough = 2 + 2 * self._chunks.bytes / max(per_group, 1.0)
-        unsent = sum(
-            lane.sent < len(lane.keys) or not lane.listed for lane in self._by_group.values()
-        )
-        return int(enough) - unsent
+        per_batch = self.batch * self.bytes_sent / max(1, len(self.done))
+        enough = 2 + 2 * self._chunks.bytes / max(per_batch, 1.0)
+        return int(enough) - sum(lane.unsent > 0 for lane in self._moving.values())
 
-    def _start_groups(self, link: Link) -> None:
+    def _start_batches(self, link: Link) -> None:
         """Steps 1 and 2 for free lanes."""
-        chosen: list[Lane] = []
-        wanted = self._wanted()
-        while self._idle and self._todo and len(chosen) < wanted:
+        chosen: list[int] = []
+        table = self._node.table
+        for _ in range(min(self._wanted(), len(self._idle), len(self._todo))):
             lane = self._idle.pop()
-            lane.group = self._todo.popleft()
-            lane.prepared = lane.listed = lane.started = lane.arrived = False
-            lane.keys, lane.sent = [], 0
-            self._by_group[lane.group] = lane
-            self._node.table.set(lane.group, State.EMIGRATING, self.destination.index)
-            self._node.table.moving[lane.group] = self.number
-            chosen.append(lane)
+            first = self._todo.popleft()
+            lane.begin(range(first, first + self.batch))
+            self._moving[first] = lane
+            groups = list(lane.batch)
+            table.moving[groups] = self.number
+            table.set(groups, State.EMIGRATING, self.destination.index)
+            chosen += groups
         self._prepare(link, chosen)
 
-    def _prepare(self, link: Link, lanes: Sequence[Lane]) -> None:
-        if not lanes:
+    def _prepare(self, link: Link, groups: Sequence[int]) -> None:
+        if not groups:
             return
         core = self._node.core
         clock, marks = core.watermarks(self._told)
         size = link.send(Kind.WATERMARKS, marks) if marks else 0
         self._told = clock
-        bodies = [frames.group_records(lane.group, core.records(lane.group)) for lane in lanes]
+        bodies = [frames.group_records(group, core.records(group)) for group in groups]
         size += link.send(Kind.PREPARE, frames.migration(self.number), *bodies)
         self._node.counters.add("channel_other_bytes", size)
 
     def _prepared(self, groups: Iterable[int]) -> None:
-        """Step 2 is acknowledged: hand over what was held, then START and the keys."""
-        lanes = [
-            lane
-            for group in groups
-            if (lane := self._by_group.get(group)) is not None and not lane.prepared
-        ]
-        for lane in lanes:
-            lane.prepared = True
-            self._control(lane, Op.GROUP_START)
-        held = self._held.release(lane.group for lane in lanes)
+        """Step 2 is acknowledged: hand over what was held, then, when this is so for its whole
+        batch, START and the keys."""
+        lanes: list[Lane] = []
+        held: list[Query] = []
+        for group in groups:
+            lane = self._lane(group)
+            if lane is None or group not in lane.unprepared:
+                continue
+            lane.unprepared.discard(group)
+            held += self._held.release([group])
+            if not lane.unprepared:
+                lanes.append(lane)
+                self._control(lane, Op.GROUP_START)
+                self._to_list.extend(lane.batch)
         self._node.hand(self.destination.index, held, "handed_over")
-        self._to_list.extend(lanes)
         self._transmit(lanes)
         self._kick()
 
     def _list_keys(self) -> None:
-        lanes = [self._to_list.popleft() for _ in range(min(_LISTED_AT_ONCE, len(self._to_list)))]
-        if not lanes:
+        """List some groups' keys, if there are not enough for the next chunk."""
+        if self._listed >= self._chunks.keys or not self._to_list:
             return
-        for lane, keys in zip(
-            lanes, keys_of(self._node.core, [lane.group for lane in lanes]), strict=True
-        ):
-            lane.keys, lane.sent, lane.listed = keys, 0, True
-            self._to_send.append(lane)
+        groups = [self._to_list.popleft() for _ in range(min(_LISTED_AT_ONCE, len(self._to_list)))]
+        for group, keys in zip(groups, keys_of(self._node.core, groups), strict=True):
+            self._to_send.append(Listed(group, keys))
+            self._listed += len(keys)
         if self._to_list:
             self._kick()
 
     def _send_keys(self, link: Link) -> None:
-        """Step 4: one chunk of keys, of as many lanes as it takes."""
+        """Step 4: one chunk of keys, of as many groups as it takes."""
         if not self._to_send:
             return
         if wait := self.throttle.wait():
@@ -233,14 +258,17 @@ class Emigration(Mover):
         sections: list[tuple[int, list[bytes], bool]] = []
         count = 0
         while self._to_send and count < room:
-            lane = self._to_send[0]
-            keys = lane.keys[lane.sent : lane.sent + room - count]
-            lane.sent += len(keys)
+            next_ = self._to_send[0]
+            keys = next_.keys[next_.sent : next_.sent + room - count]
+            next_.sent += len(keys)
             count += len(keys)
-            last = lane.sent == len(lane.keys)
-            sections.append((lane.group, keys, last))
+            last = next_.sent == len(next_.keys)
+            sections.append((next_.group, keys, last))
             if last:
                 self._to_send.popleft()
+                if (lane := self._lane(next_.group)) is not None:
+                    lane.unsent -= 1
+        self._listed -= count
         body = self._node.core.dump(sections)
         size = link.send(Kind.KEYS, frames.migration(self.number), body)
         self._chunks.learn(count, len(body))
@@ -249,19 +277,20 @@ class Emigration(Mover):
         self.throttle.spend(size)
         self._node.counters.add("keys_sent", count)
         self._node.counters.add("channel_group_bytes", size)
-        if self._to_send or self.throttle.rate:
+        if self._to_send or self._to_list or self.throttle.rate:
             self._kick()
 
     def _arrived(self, groups: Iterable[int]) -> None:
-        """The destination has every key of these: COMPLETE, once START is acknowledged."""
-        lanes = [
-            lane
-            for group in groups
-            if (lane := self._by_group.get(group)) is not None and not lane.arrived
-        ]
-        for lane in lanes:
-            lane.arrived = True
-        self._complete([lane for lane in lanes if lane.started])
+        """The destination has every key of these: COMPLETE, when this is so for a whole batch and
+        its START is acknowledged."""
+        lanes: list[Lane] = []
+        for group in groups:
+            lane = self._lane(group)
+            if lane is not None and group in lane.unarrived:
+                lane.unarrived.discard(group)
+                if not lane.unarrived and lane.started:
+                    lanes.append(lane)
+        self._complete(lanes)
 
     def _complete(self, lanes: Sequence[Lane]) -> None:
         for lane in lanes:
@@ -269,25 +298,23 @@ class Emigration(Mover):
         self._transmit(lanes)
 
     def _finish(self, lane: Lane) -> None:
-        """Step 6: the group is the destination's."""
-        group = lane.group
-        self._node.table.set(group, State.ABSENT, self.destination.index, former=True)
-        self._node.core.drop_records(group)
-        del self._by_group[group]
-        lane.group = -1
-        lane.started = False
-        lane.keys = []
+        """Step 6: the batch is the destination's."""
+        groups = list(lane.batch)
+        self._node.table.set(groups, State.ABSENT, self.destination.index, former=True)
+        self.done.update(groups)
+        self._node.counters.add("groups_sent", len(groups))
+        for group in groups:
+            self._node.core.drop_records(group)
+            self._emigrated(group)
+        del self._moving[groups[0]]
         self._idle.append(lane)
-        self.done.add(group)
-        self._node.counters.add("groups_sent")
-        self._emigrated(group)
 
     # --- control packets --------------------------------------------------------------------------
 
     def _control(self, lane: Lane, op: Op) -> None:
         lane.sequence += 1
         service = self._node.core.service
-        header = Header(op, service=service, group=lane.group, migration=self.number)
+        header = Header(op, service=service, group=lane.batch.start, migration=self.number)
         lane.packet = header.pack() + Control(lane.index, lane.sequence).pack()
         lane.due, lane.delay = 0.0, _RESEND[0]
 
@@ -309,11 +336,11 @@ class Emigration(Mover):
         if self._frozen:
             return
         now = monotonic()
-        due = [lane for lane in self._by_group.values() if lane.packet and lane.due <= now]
+        due = [lane for lane in self._moving.values() if lane.packet and lane.due <= now]
         if due:
             self._node.counters.add("control_resent", len(due))
             self._transmit(due)
-        if self._by_group:
+        if self._moving:
             self._ticking = asyncio.get_running_loop().call_later(_TICK, self._tick)
 
     def acknowledged(self, acks: Iterable[tuple[int, int, int, int, int]]) -> None:
@@ -322,7 +349,7 @@ class Emigration(Mover):
         complete: list[Lane] = []
         finished = False
         for group, index, sequence, ip, port in acks:
-            lane = self._by_group.get(group)
+            lane = self._moving.get(group)
             if (
                 self._frozen
                 or lane is None
@@ -340,7 +367,7 @@ class Emigration(Mover):
                 finished = True
             else:
                 lane.started = True
-                if lane.arrived:
+                if not lane.unarrived:
                     complete.append(lane)
         self._complete(complete)
         if finished:
@@ -354,16 +381,22 @@ class Emigration(Mover):
             return
         link = self._node.link(self.destination.index)
         self._told = 0
-        lanes = list(self._by_group.values())
-        self._prepare(link, [lane for lane in lanes if not lane.prepared])
         self._to_send.clear()
-        self._to_list = deque(lane for lane in lanes if lane.prepared and not lane.arrived)
+        self._to_list.clear()
+        self._listed = 0
+        unprepared: list[int] = []
+        for lane in self._moving.values():
+            unprepared += sorted(lane.unprepared)
+            if not lane.unprepared:
+                self._to_list.extend(sorted(lane.unarrived))
+                lane.unsent = len(lane.unarrived)
+        self._prepare(link, unprepared)
         self._kick()
 
     def _pulled(self, group: int, keys: list[bytes]) -> None:
         """A priority pull."""
-        lane = self._by_group.get(group)
-        if lane is None or not lane.prepared:
+        lane = self._lane(group)
+        if lane is None or group in lane.unprepared:
             return  # it has arrived in the meantime, the destination will see
         try:
             body = self._node.core.dump([(group, keys, False)])

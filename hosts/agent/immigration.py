@@ -58,8 +58,10 @@ class Immigration:
     number: int
     source: Server
     ranges: list[range]
+    batch: int  # groups that START and COMPLETE speak of at once
     peer: tuple[int, int]  # where its control packets come from
     here: dict[int, set[bytes]] = field(default_factory=dict)  # of its IMMIGRATING groups
+    waiting: set[int] = field(default_factory=set)  # those of them with queries that wait
     done: set[int] = field(default_factory=set)
     # of pre-copy alone (hosts/agent/copies.py)
     cleared: dict[int, None] = field(default_factory=dict)  # groups whose copies may be written
@@ -68,6 +70,10 @@ class Immigration:
     def covers(self, group: int) -> bool:
         """Whether the group is one of its own."""
         return any(group in groups for groups in self.ranges)
+
+    def covers_all(self, groups: range) -> bool:
+        """Whether all of `groups` are in one of its ranges."""
+        return any(groups.start in own and groups[-1] in own for own in self.ranges)
 
 
 class Immigrations:
@@ -79,13 +85,15 @@ class Immigrations:
         self._groups: dict[int, Group] = {}
         self.purger = Purger(node)
 
-    def accept(self, number: int, source: Server, ranges: Sequence[range]) -> None:
-        """Be ready for a migration. Idempotent; ValueError where it contradicts."""
+    def accept(self, number: int, source: Server, ranges: Sequence[range], batch: int) -> None:
+        """Be ready for a migration. Idempotent, and again for what is left of it, in smaller
+        batches; ValueError where it contradicts."""
         known = self._migrations.get(number)
         table = self._node.table
         if known is not None:
-            same = known.source == source and known.ranges == list(ranges)
+            same = known.source == source and all(map(known.covers_all, ranges))
             if same and all(table.states[group] != State.ABSENT for group in known.done):
+                known.batch = batch
                 return
             if known.here or known.cleared:
                 raise ValueError(f"migration {number} is known with other groups or source")
@@ -102,7 +110,7 @@ class Immigrations:
             table.owners[groups.start : groups.stop] = source.index
         self._migrations.pop(number, None)
         self._migrations[number] = Immigration(
-            number, source, list(ranges), (address(source.ip), source.udp_port)
+            number, source, list(ranges), batch, (address(source.ip), source.udp_port)
         )
         over = [old for old in self._migrations.values() if not old.here and not old.cleared]
         for old in over[:-_REMEMBERED]:
@@ -192,13 +200,14 @@ class Immigrations:
             self.store_failed(migration, error)
         else:
             for number in ended:
-                self._groups[number].arrived = True
-                self._node.core.arriving(number, True)
-            self.acknowledge(migration, Kind.ARRIVED, ended)
-        for number in migration.here:
-            group = self._groups[number]
-            if group.waiting:
-                self._wake(group)
+                if number in migration.here:
+                    self._groups[number].arrived = True
+                    self._node.core.arriving(number, True)
+            # a source that was restarted may send again what is complete here
+            known = [each for each in ended if each in migration.here or each in migration.done]
+            self.acknowledge(migration, Kind.ARRIVED, known)
+        for number in list(migration.waiting):
+            self._wake(self._groups[number])
 
     # --- queries of IMMIGRATING groups ------------------------------------------------------------
 
@@ -230,6 +239,7 @@ class Immigrations:
             self._node.counters.add("dropped_full")
             return
         group.waiting.setdefault((query.client, query.seq), Waiting(query, missing))
+        group.migration.waiting.add(group.number)
         if missing and (wanted := missing - group.pulled):
             group.pulled |= wanted
             self._node.counters.add("priority_pulls", len(wanted))
@@ -248,6 +258,8 @@ class Immigrations:
             if group.arrived or (waiting.missing is not None and waiting.missing <= group.here)
         ]
         self._execute([group.waiting.pop(key).query for key in ready])
+        if not group.waiting:
+            group.migration.waiting.discard(group.number)
 
     def _execute(self, queries: list[Query]) -> None:
         if not queries:
@@ -276,27 +288,29 @@ class Immigrations:
             self._node.core.send(datagrams, *peer)
             self._node.counters.add("control_sent", len(datagrams))
 
-    def _control(self, migration: Immigration, op: Op, number: int) -> bool:
-        """Return whether to acknowledge."""
-        if number in migration.done:
-            return True
-        group = self._groups.get(number)
-        if group is None or group.migration is not migration:
+    def _control(self, migration: Immigration, op: Op, first: int) -> bool:
+        """Take word of the batch that begins at `first`; return whether to acknowledge."""
+        if first % migration.batch:
             return False
-        if op is Op.GROUP_COMPLETE:
-            if not group.arrived:
+        batch = range(first, first + migration.batch)
+        left = [number for number in batch if number not in migration.done]
+        if not all(number in migration.here for number in left):
+            return False
+        if left and op is Op.GROUP_COMPLETE:
+            if not all(self._groups[number].arrived for number in left):
                 return False  # only the channel can say that every key is here
-            self._complete(group)
+            self._complete(migration, left)
         return True
 
-    def _complete(self, group: Group) -> None:
+    def _complete(self, migration: Immigration, groups: list[int]) -> None:
         """Step 5."""
-        self._node.table.set(group.number, State.OWNED, self._node.own.index)
-        group.migration.done.add(group.number)
-        del group.migration.here[group.number]
-        del self._groups[group.number]
-        self._node.core.arriving(group.number, None)
-        self._node.counters.add("groups_received")
+        self._node.table.set(groups, State.OWNED, self._node.own.index)
+        migration.done.update(groups)
+        for number in groups:
+            del migration.here[number]
+            del self._groups[number]
+            self._node.core.arriving(number, None)
+        self._node.counters.add("groups_received", len(groups))
 
     def resend(self, peer: int) -> None:
         """The channel is new: ask again for what has not been answered."""

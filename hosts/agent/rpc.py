@@ -125,7 +125,12 @@ class AgentService(agent_pb2_grpc.AgentServicer):
         """Be the destination."""
         async with _complaints(context):
             _check_number(request.migration)
-            self._agent.accept(request.migration, _server(request.source), _ranges(request.groups))
+            self._agent.accept(
+                request.migration,
+                _server(request.source),
+                _ranges(request.groups),
+                request.group_batch or 1,
+            )
             return pb.AcceptReply()
 
     async def StartMigration(
@@ -142,6 +147,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):
                     request.lanes,
                     request.throttle,
                     _protocol(request.protocol),
+                    request.group_batch or 1,
                 )
             )
 

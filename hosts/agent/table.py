@@ -50,11 +50,14 @@ class Table:
             file.truncate(_LENGTH)
             return cls(mmap.mmap(file.fileno(), _LENGTH))
 
-    def set(self, group: int, state: State, owner: int, *, former: bool = False) -> None:
-        """Move a group to a state."""
-        self.states[group] = state
-        self.owners[group] = owner
-        self.former[group] = former
+    def set(
+        self, groups: int | list[int], state: State, owner: int, *, former: bool = False
+    ) -> None:
+        """Move a group, or several as one, to a state: the last thing that is written, so that
+        after `kill -9` the rest is right for it."""
+        self.owners[groups] = owner
+        self.former[groups] = former
+        self.states[groups] = state
 
     def those(self, state: State) -> list[int]:
         """Return the groups in a state."""

@@ -1,6 +1,6 @@
 """The wire format (docs/protocol.md): header codec and the key → group mapping."""
 
-from hosts.wire.groups import GROUPS, group_of, hash_tag
+from hosts.wire.groups import GROUPS, MAX_BATCH, group_of, hash_tag, is_batch
 from hosts.wire.header import (
     CONTROL_LENGTH,
     HEADER_LENGTH,
@@ -18,6 +18,7 @@ __all__ = [
     "GROUPS",
     "HEADER_LENGTH",
     "MAGIC",
+    "MAX_BATCH",
     "VERSION",
     "Control",
     "Flags",
@@ -26,4 +27,5 @@ __all__ = [
     "WireError",
     "group_of",
     "hash_tag",
+    "is_batch",
 ]

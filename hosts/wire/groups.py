@@ -4,6 +4,13 @@ from binascii import crc_hqx
 from typing import Final
 
 GROUPS: Final = 16384
+MAX_BATCH: Final = 1024
+"""The most groups that move as one: what is done for a batch at once must not be felt."""
+
+
+def is_batch(size: int) -> bool:
+    """Say whether groups can move in aligned batches of `size`."""
+    return 1 <= size <= MAX_BATCH and size & (size - 1) == 0
 
 
 def hash_tag(key: bytes) -> bytes:

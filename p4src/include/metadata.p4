@@ -29,6 +29,7 @@ struct metadata_t {
     server_t source;       // of the migration
     server_t destination;
     bit<8> slice;
+    bit<16> batch;         // first group of the group's batch: what the filters hold
     @field_list(1)
     bit<16> migration;     // 0: the partition is not moving
     bit<1> migrating;

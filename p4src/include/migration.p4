@@ -1,12 +1,13 @@
 // The state of a group of a moving partition: what START and COMPLETE packets have told us.
 //
-// Two filters per slice. The counting Bloom filter `ongoing` holds the groups on the move, the
-// Bloom filter `migrated` those that have arrived. A query reads them, an applied control packet
-// changes them, both with one read-modify-write per array: a query adds nothing and takes nothing
-// away. The filters are hints (a false positive costs time, never consistency), which is why they
-// may be Bloom filters at all.
+// Groups move in batches, and all groups of a batch are in one state: the filters hold each batch by
+// its first group. Two filters per slice. The counting Bloom filter `ongoing` holds the batches on
+// the move, the Bloom filter `migrated` those that have arrived. A query reads them, an applied
+// control packet changes them, both with one read-modify-write per array: a query adds nothing and
+// takes nothing away. The filters are hints (a false positive costs time, never consistency), which
+// is why they may be Bloom filters at all.
 
-control GroupState(in bit<16> group, inout metadata_t meta) {
+control GroupState(inout metadata_t meta) {
     register<bit<8>>(SLICES * ONGOING_CELLS) ongoing_0;
     register<bit<8>>(SLICES * ONGOING_CELLS) ongoing_1;
     register<bit<8>>(SLICES * ONGOING_CELLS) ongoing_2;
@@ -22,7 +23,7 @@ control GroupState(in bit<16> group, inout metadata_t meta) {
         // that share a cell of one array share none of another (docs/dataplane.md;
         // controller/filters.py is the same in Python).
         bit<32> crc;
-        hash(crc, HashAlgorithm.crc32, 32w0, { group }, 64w0x100000000);
+        hash(crc, HashAlgorithm.crc32, 32w0, { meta.batch }, 64w0x100000000);
         migrated_cell_t hash_0 = crc[14:0];
         migrated_cell_t hash_1 = crc[19:5];
         migrated_cell_t hash_2 = crc[27:13];

@@ -57,12 +57,15 @@ control Partition(in headers_t hdr, inout metadata_t meta) {
         meta.server = server;
     }
 
-    action migrate(server_t source, server_t destination, bit<8> slice, bit<16> migration) {
+    // `batch_mask` takes a group to the first of its batch: the filters know no other.
+    action migrate(server_t source, server_t destination, bit<8> slice, bit<16> migration,
+                   bit<16> batch_mask) {
         meta.migrating = 1;
         meta.source = source;
         meta.destination = destination;
         meta.slice = slice;
         meta.migration = migration;
+        meta.batch = hdr.netmigrate.group & batch_mask;
     }
 
     table partition {

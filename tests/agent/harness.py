@@ -396,13 +396,16 @@ class Pair:
         *,
         lanes: int = 16,
         throttle: int = 0,
+        batch: int = 1,
     ) -> Any:
         """Start a migration; return the source's Mover."""
         self.number += 1
         self.aim(source, destination)
         one, other = self.agents[source], self.agents[destination]
-        other.accept(self.number, one.settings.own, ranges)
-        return one.emigrate(self.number, other.settings.own, ranges, lanes, throttle, self.protocol)
+        other.accept(self.number, one.settings.own, ranges, batch)
+        return one.emigrate(
+            self.number, other.settings.own, ranges, lanes, throttle, self.protocol, batch
+        )
 
     async def migrate(
         self,
@@ -412,9 +415,12 @@ class Pair:
         *,
         lanes: int = 16,
         throttle: int = 0,
+        batch: int = 1,
     ) -> Any:
         """Migrate and wait for the end."""
-        emigration = self.start(source, destination, ranges, lanes=lanes, throttle=throttle)
+        emigration = self.start(
+            source, destination, ranges, lanes=lanes, throttle=throttle, batch=batch
+        )
         await until(lambda: emigration.status.name in ("DONE", "FAILED"), 60)
         assert emigration.status.name == "DONE", emigration.error
         return emigration

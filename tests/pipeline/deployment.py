@@ -101,7 +101,8 @@ def partition_entry(service: int, first: int, length: int, place: Serve | Migrat
     match = (Exact(service), Lpm(first, length))
     if isinstance(place, Serve):
         return Entry(match, "Ingress.serve", (place.server,))
-    params = (place.source, place.destination, place.slice, place.migration)
+    mask = filters.batch_mask(place.batch)
+    params = (place.source, place.destination, place.slice, place.migration, mask)
     return Entry(match, "Ingress.migrate", params)
 
 

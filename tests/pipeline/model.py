@@ -75,6 +75,12 @@ class Migrate:
     destination: int
     slice: int
     migration: int
+    batch: int = 1
+    """How many groups move as one: the filters hold each batch by its first group."""
+
+    def first(self, group: int) -> int:
+        """Return the first group of the batch that `group` is in."""
+        return group - group % self.batch
 
 
 @dataclass(frozen=True)
@@ -328,16 +334,16 @@ class Switch:
             return Event.CONTROL_REPEATED
         part.sequences[control.lane] = control.sequence
         if header.op is Op.GROUP_START:
-            part.start(header.group)
+            part.start(place.first(header.group))
         else:
-            part.complete(header.group)
+            part.complete(place.first(header.group))
         return Event.CONTROL_APPLIED
 
     def _steer(
         self, datagram: Datagram, header: Header, place: Migrate
     ) -> tuple[Event, list[tuple[Traffic, int, bytes]]]:
         """Send a query to where its group is."""
-        state = self.slices[place.slice].state(header.group)
+        state = self.slices[place.slice].state(place.first(header.group))
         plain = datagram.stamped(Flags.NONE, place.migration)
         if state == filters.NOT_MIGRATED:
             return self._send(Event.STEERED_SOURCE, Traffic.QUERY, plain, place.source)

@@ -24,6 +24,8 @@ from .model import Migrate, Serve, ip
 from .net import GROUP, STILL_GROUP, Net, complete, control, leaves_to, query, start
 
 OTHER_SLICE, OTHER_MIGRATION = 5, 8
+BATCH = 16
+FIRST = GROUP - GROUP % BATCH
 
 
 @pytest.mark.parametrize("op", [Op.GROUP_START, Op.GROUP_COMPLETE])
@@ -231,6 +233,50 @@ def test_every_slice_is_within_the_arrays(net: Net, number: int) -> None:
         net.send(SOURCE, start(group, 1, lane=lane))
         net.send(SOURCE, complete(group, 2, lane=lane))
         assert net.last_event() is Event.CONTROL_APPLIED
+
+
+def _move_in_batches(net: Net, batch: int = BATCH) -> None:
+    move = Migrate(SOURCE, DESTINATION, SLICE, MIGRATION, batch)
+    net.place(SERVICE, MOVING_PARTITION, 4, move)
+
+
+def _seen(net: Net, *groups: int) -> set[Event]:
+    seen = set()
+    for group in groups:
+        net.send(CLIENT, query(group=group))
+        seen.add(net.last_event())
+    return seen
+
+
+def test_a_batch_moves_as_one(net: Net) -> None:
+    """One START and one COMPLETE, with the batch's first group, for all groups of the batch, and
+    for no neighbour."""
+    _move_in_batches(net)
+    batch = range(FIRST, FIRST + BATCH)
+    around = (FIRST - 1, FIRST + BATCH)
+    assert _seen(net, *batch, *around) == {Event.STEERED_SOURCE}
+    net.send(SOURCE, start(FIRST, 1))
+    assert _seen(net, *batch) == {Event.DOUBLE_READ}
+    assert _seen(net, *around) == {Event.STEERED_SOURCE}
+    net.send(SOURCE, complete(FIRST, 2))
+    assert _seen(net, *batch) == {Event.STEERED_DESTINATION}
+    assert _seen(net, *around) == {Event.STEERED_SOURCE}
+    net.check_registers()
+
+
+@pytest.mark.parametrize("batch", [1 << bits for bits in range(13)])
+def test_batches_of_every_size_fill_a_partition(net: Net, batch: int) -> None:
+    _move_in_batches(net, batch)
+    firsts = range(MOVING_PARTITION, 2 * MOVING_PARTITION, batch)
+    for lane, first in enumerate(firsts[:60]):
+        net.send(SOURCE, start(first, 1, lane=lane))
+        net.send(SOURCE, complete(first, 2, lane=lane))
+    moved = min(60 * batch, MOVING_PARTITION)
+    sample = range(MOVING_PARTITION, 2 * MOVING_PARTITION, 37)
+    here = [group for group in sample if group < MOVING_PARTITION + moved]
+    assert _seen(net, *here) == {Event.STEERED_DESTINATION}
+    rest = [group for group in sample if group >= MOVING_PARTITION + moved]
+    assert _seen(net, *rest) <= {Event.STEERED_SOURCE}
 
 
 LANES = 3

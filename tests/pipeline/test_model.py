@@ -40,7 +40,7 @@ def _sharing(array: int, group: int) -> list[int]:
 
 # Few groups, so that packets and states meet; the last ones share counting cells with the first.
 POOL = (
-    *(0, 1, 77, 4095, 4096, 5330, 8191, 8192, 16383),
+    *(0, 1, 77, 4095, 4096, 5328, 5330, 8191, 8192, 16383),
     *_sharing(1, 0)[:2],
     *_sharing(3, 5330)[:2],
 )
@@ -54,7 +54,8 @@ def places(draw: st.DrawFn) -> Serve | Migrate:
     if draw(st.booleans()):
         return Serve(draw(server))
     slices, migrations = st.integers(0, filters.SLICES - 1), st.sampled_from(MIGRATIONS)
-    return Migrate(draw(server), draw(server), draw(slices), draw(migrations))
+    batch = draw(st.sampled_from([1, 1, 2, 16, 1024, 16384]))
+    return Migrate(draw(server), draw(server), draw(slices), draw(migrations), batch)
 
 
 @st.composite

@@ -248,7 +248,7 @@ PyObject *transfer_restore(Core *core, Py_buffer *body, PyObject *here) {
             set = PyDict_GetItemWithError(here, group);
             ok = !PyErr_Occurred() && (!set || set == Py_None || PySet_Check(set));
         } else if (e.tag == TAG_END) {
-            ok = !set || PyList_Append(ended, group) == 0;
+            ok = PyList_Append(ended, group) == 0;
         } else {
             PyObject *key = PyBytes_FromStringAndSize((const char *)e.key, e.key_length);
             bool replace = set == Py_None;
