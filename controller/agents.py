@@ -99,6 +99,7 @@ class Agents:
             migration=migration.id,
             source=_server(self._config.server_named(migration.source)),
             groups=[_groups(each) for each in migration.groups],
+            group_batch=migration.batch,
         )
         await self._call(migration.destination, "AcceptMigration", request)
 
@@ -110,6 +111,7 @@ class Agents:
             groups=[_groups(each) for each in migration.groups],
             lanes=migration.settings.lanes,
             throttle=migration.settings.throttle,
+            group_batch=migration.batch,
         )
         await self._call(migration.source, "StartMigration", request)
 

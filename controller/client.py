@@ -42,12 +42,22 @@ class Controller:
         return status
 
     def migrate(
-        self, partition: str, destination: str, *, throttle: int = 0, lanes: int = 16
+        self,
+        partition: str,
+        destination: str,
+        *,
+        throttle: int = 0,
+        lanes: int = 0,
+        group_batch: int = 0,
     ) -> pb.Migration:
-        """Begin a migration."""
+        """Begin a migration; 0 lanes, or batches of 0 groups: as the controller thinks right."""
         migration: pb.Migration = self._stub.Migrate(
             pb.MigrateRequest(
-                partition=partition, destination=destination, throttle=throttle, lanes=lanes
+                partition=partition,
+                destination=destination,
+                throttle=throttle,
+                lanes=lanes,
+                group_batch=group_batch,
             )
         )
         return migration

@@ -11,6 +11,7 @@ from typing import Final
 
 import finsy as fy
 
+from controller import filters
 from controller.config import Config
 from controller.model import Migration, Partition
 
@@ -155,4 +156,5 @@ def _partition(
         destination=config.server_named(migration.destination).index,
         slice=migration.slice,
         migration=migration.id,
+        batch_mask=filters.batch_mask(migration.batch),
     )

@@ -1,8 +1,8 @@
 """The switch's filters in Python: which register cells hold a group, and what they say of it.
 
 The same hashes and sizes as p4src/include/migration.p4 and constants.p4; tests hold them equal.
-docs/dataplane.md tells how the hashes were chosen. Where groups move in batches, the cells are those
-of each batch's first group.
+docs/dataplane.md tells how the hashes were chosen. Where groups move in batches, the cells are
+those of each batch's first group.
 """
 
 from binascii import crc32

@@ -122,10 +122,13 @@ class Follower:
     async def launch_again(self, migration: Migration) -> None:
         """Let a source that has forgotten the migration begin anew, with what it still has.
 
-        Its lanes count from 1 again, and groups it had on the move will be started once more.
+        Its lanes count from 1 again, and groups it had on the move will be started once more. What
+        is left may need smaller batches than before.
         """
         with self._switch.reporting():
             await slices.fill(self._switch.registers, migration, None)
+        await self._switch.update()
+        await self._agents.accept(migration)
         await self._agents.start(migration)
 
     async def undo(self, migration: Migration, why: str) -> None:

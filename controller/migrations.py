@@ -11,14 +11,21 @@ from controller.agents import UnknownMigrationError
 from controller.config import Config
 from controller.errors import ControllerError, InvalidError, RefusedError, UnreachableError
 from controller.follow import Follower, Parts
-from controller.model import Migration, Partition, Settings, State
+from controller.model import (
+    DEFAULT_GROUP_BATCH,
+    DEFAULT_LANES,
+    MAX_LANES,
+    Migration,
+    Partition,
+    Settings,
+    State,
+)
 from controller.partitions import Range, mask_of, ranges_of
 from hosts.agent import agent_pb2 as pb
+from hosts.wire import MAX_BATCH, is_batch
 
 log = logging.getLogger(__name__)
 
-DEFAULT_LANES: Final = 16
-MAX_LANES: Final = 64
 _AT_SOURCE: Final = (1, 2)
 """In an agent's GroupTable: OWNED, EMIGRATING."""
 _SLICE_SECONDS: Final = 30.0
@@ -88,11 +95,11 @@ class Migrations:
 
     # Requests
 
-    async def migrate(self, what: str, destination: str, throttle: int, lanes: int) -> Migration:
+    async def migrate(
+        self, what: str, destination: str, throttle: int, lanes: int, group_batch: int
+    ) -> Migration:
         """Begin to move a partition, or the range of groups `what` names, to `destination`."""
-        lanes = lanes or DEFAULT_LANES
-        if lanes > MAX_LANES:
-            raise InvalidError(f"lanes {lanes}: expected 1 to {MAX_LANES}")
+        settings = _settings(throttle, lanes, group_batch)
         self._config.server_named(destination)
         partition, _ = self._movable(what, destination)
         self._parts.switch.session()
@@ -101,7 +108,7 @@ class Migrations:
         await self._parts.cleaner.wait_for_free(_SLICE_SECONDS)
         # The world may have changed meanwhile; from here to the store's record nothing else runs.
         partition, piece = self._movable(what, destination)
-        migration = self._store.begin(partition, piece, destination, Settings(lanes, throttle))
+        migration = self._store.begin(partition, piece, destination, settings)
         follower = self._track(migration)
         try:
             await follower.launch(migration)
@@ -219,3 +226,14 @@ class Migrations:
             self._store.set_state(migration, migration.state, migration.error)
             raise
         self._followers[migration.id].wake()
+
+
+def _settings(throttle: int, lanes: int, group_batch: int) -> Settings:
+    """Return what a user asked for; 0 lanes, or a batch of 0 groups, leave the choice to us."""
+    lanes = lanes or DEFAULT_LANES
+    if lanes > MAX_LANES:
+        raise InvalidError(f"lanes {lanes}: expected 1 to {MAX_LANES}")
+    group_batch = group_batch or DEFAULT_GROUP_BATCH
+    if not is_batch(group_batch):
+        raise InvalidError(f"group batch {group_batch}: expected a power of two, 1 to {MAX_BATCH}")
+    return Settings(lanes, throttle, group_batch)

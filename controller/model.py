@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
-from controller.partitions import Range
+from controller.partitions import Range, batch_within
 
 
 class State(StrEnum):
@@ -45,12 +46,19 @@ class Partition:
     server: str
 
 
+DEFAULT_LANES: Final = 16
+MAX_LANES: Final = 64
+DEFAULT_GROUP_BATCH: Final = 1
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How a migration is to run. `throttle` in bits per second of group data; 0: none."""
 
     lanes: int
     throttle: int
+    group_batch: int = 1
+    """How many groups shall move as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,11 @@ class Migration:
     def can_be_undone(self) -> bool:
         """Whether, before it begins, all groups of its partition are still at the source."""
         return self.moves_back is None and self.groups == (self.extent,)
+
+    @property
+    def batch(self) -> int:
+        """How many groups do move as one: no batch reaches beyond the groups that are to move."""
+        return batch_within(self.groups, self.settings.group_batch)
 
     @property
     def group_count(self) -> int:

@@ -103,6 +103,14 @@ def ranges_of(groups: Iterable[int]) -> list[Range]:
     return [Range(first, last) for first, last in zip(starts, ends, strict=True)]
 
 
+def batch_within(ranges: Iterable[Range], most: int) -> int:
+    """Return the largest batch, at most `most` (a power of two), that divides every boundary."""
+    bits = most
+    for each in ranges:
+        bits |= each.first | each.last + 1
+    return bits & -bits
+
+
 def mask_of(ranges: Sequence[Range]) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
     """Return one flag per group: whether one of `ranges` holds it."""
     mask = np.zeros(GROUPS, dtype=np.bool_)

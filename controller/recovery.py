@@ -42,7 +42,7 @@ class Recovery:
         if found.fresh:
             await session.update(self._desired(), [Stage.BASE])
             if found.pristine:
-                for number, _ in self._store.dirty_slices():
+                for number, *_ in self._store.dirty_slices():
                     self._store.set_clean(number)
             self.pending.clear()
             active = self._store.migrations(active=True)

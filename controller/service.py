@@ -141,6 +141,7 @@ class Service(ControllerServicer):
             state=migration.state,
             protocol=migration.protocol,
             lanes=migration.settings.lanes,
+            group_batch=migration.batch,
             throttle=migration.settings.throttle,
             groups_total=migration.group_count,
             groups_done=totals.groups,
@@ -164,7 +165,11 @@ class Service(ControllerServicer):
         """Begin a migration."""
         return self._migration(
             await self._migrations.migrate(
-                request.partition, request.destination, request.throttle, request.lanes
+                request.partition,
+                request.destination,
+                request.throttle,
+                request.lanes,
+                request.group_batch,
             )
         )
 

@@ -32,17 +32,13 @@ def slice_cells(name: str) -> int:
     return filters.ONGOING_CELLS if name.startswith("ongoing") else filters.MIGRATED_CELLS
 
 
-def _members(groups: Range) -> Cells:
-    return np.arange(groups.first, groups.last + 1, dtype=np.int64)
-
-
-def _cells_of(number: int, groups: Range) -> dict[str, tuple[Cells, Cells]]:
-    """Return, for each filter register, the cells that `groups` hash to in slice `number`.
+def _cells_of(number: int, groups: Range, batch: int) -> dict[str, tuple[Cells, Cells]]:
+    """Return, for each filter register, the cells that batches of `groups` have in slice `number`.
 
     Both within the slice and within the array: no other cell of the slice is ever touched.
     """
     found: dict[str, tuple[Cells, Cells]] = {}
-    members = _members(groups)
+    members = np.arange(groups.first, groups.last + 1, batch, dtype=np.int64)
     for kind, hashes in (
         ("ongoing", filters.ongoing_hashes(members)),
         ("migrated", filters.migrated_hashes(members)),
@@ -71,10 +67,13 @@ async def fill(registers: Registers, migration: Migration, truth: pb.MigrationTr
         ongoing = list(truth.ongoing)
         sequences[: len(truth.lane_sequences)] = truth.lane_sequences
     contents = {
-        "ongoing": filters.ongoing_contents(ongoing),
-        "migrated": filters.migrated_contents(np.flatnonzero(migrated)),
+        "ongoing": filters.ongoing_contents(filters.firsts(ongoing, migration.batch)),
+        "migrated": filters.migrated_contents(
+            filters.firsts(np.flatnonzero(migrated), migration.batch)
+        ),
     }
-    for name, (cells, indices) in _cells_of(migration.slice, migration.extent).items():
+    extent, batch = migration.extent, migration.batch
+    for name, (cells, indices) in _cells_of(migration.slice, extent, batch).items():
         kind, _, row = name.partition("_")
         await registers.put(name, indices, contents[kind][int(row)][cells])
     await registers.put("ctrl_seq", _lanes(migration.slice), sequences)
@@ -86,20 +85,26 @@ async def view(registers: Registers, migration: Migration) -> Cells:
         "ongoing": np.zeros((filters.HASHES, filters.ONGOING_CELLS), dtype=np.int64),
         "migrated": np.zeros((filters.HASHES, filters.MIGRATED_CELLS), dtype=np.int64),
     }
-    for name, (cells, indices) in _cells_of(migration.slice, migration.extent).items():
+    extent, batch = migration.extent, migration.batch
+    for name, (cells, indices) in _cells_of(migration.slice, extent, batch).items():
         kind, _, row = name.partition("_")
         contents[kind][int(row)][cells] = await registers.read(name, indices)
-    return filters.states(contents["ongoing"], contents["migrated"], _members(migration.extent))
+    members = np.arange(extent.first, extent.last + 1, dtype=np.int64)
+    return filters.states(contents["ongoing"], contents["migrated"], members, batch)
 
 
 async def clear(
-    registers: Registers, number: int, groups: Range, pause: Callable[[], float]
+    registers: Registers,
+    number: int,
+    groups: Range,
+    batch: int,
+    pause: Callable[[], float],
 ) -> None:
-    """Zero what `groups` may have set in slice `number`.
+    """Zero what batches of `groups` may have set in slice `number`.
 
     In small pieces, with a `pause()` in seconds after each: the clients need the processor.
     """
-    parts = {name: indices for name, (_, indices) in _cells_of(number, groups).items()}
+    parts = {name: indices for name, (_, indices) in _cells_of(number, groups, batch).items()}
     parts["ctrl_seq"] = _lanes(number)
     for name, cells in parts.items():
         for start in range(0, len(cells), _PIECE):
@@ -126,12 +131,12 @@ class Cleaner:
         while True:
             await self._switch.ready.wait()
             self._wanted.clear()
-            for number, groups in self._store.dirty_slices():
+            for number, groups, batch in self._store.dirty_slices():
                 try:
                     # Only when no partition entry names the slice any more may it be cleared.
                     await self._switch.update()
                     with self._switch.reporting():
-                        await clear(self._switch.registers, number, groups, self._pause)
+                        await clear(self._switch.registers, number, groups, batch, self._pause)
                 except ControllerError as error:
                     log.warning("slice %d: not cleared yet: %s", number, error)
                     await asyncio.sleep(1.0)

@@ -11,7 +11,7 @@ from typing import Final
 from controller import config
 from controller.errors import ControllerError, RefusedError, UnknownNameError
 from controller.model import Migration, Partition, Settings, SliceState, State, Totals
-from controller.partitions import Range, split
+from controller.partitions import Range, batch_within, split
 from hosts.wire import GROUPS
 
 MAX_MIGRATION: Final = (1 << 16) - 1
@@ -42,6 +42,12 @@ CREATE TABLE IF NOT EXISTS splits (
 ) STRICT;
 """
 
+_LATER: Final = (
+    ("migrations", "group_batch"),
+    ("slices", "batch"),
+)
+"""Columns that a store of an earlier version does not have; it moved groups one by one."""
+
 
 class Store:
     """Services, partitions, migrations and slices; every method is one transaction."""
@@ -55,8 +61,17 @@ class Store:
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("PRAGMA foreign_keys = ON")
             self._db.executescript(_SCHEMA)
+            self._add_later_columns()
         except (sqlite3.Error, OSError) as error:
             raise ControllerError(f"store {path}: {error}") from None
+
+    def _add_later_columns(self) -> None:
+        for table, column in _LATER:
+            known = self._db.execute(f"PRAGMA table_info({table})")
+            if column not in {row["name"] for row in known}:
+                self._db.execute(
+                    f"ALTER TABLE {table} ADD COLUMN {column} INTEGER NOT NULL DEFAULT 1"
+                )
 
     def close(self) -> None:
         """Close the database."""
@@ -96,7 +111,7 @@ class Store:
                     ],
                 )
             db.executemany(
-                "INSERT OR IGNORE INTO slices VALUES (?, ?, 0, ?)",
+                "INSERT OR IGNORE INTO slices (number, state, first, last) VALUES (?, ?, 0, ?)",
                 [(number, SliceState.DIRTY, GROUPS - 1) for number in range(slices)],
             )
 
@@ -192,10 +207,11 @@ class Store:
         settings: Settings,
         moves_back: int | None = None,
     ) -> None:
+        batch = batch_within(groups, settings.group_batch)
         db.execute(
             "INSERT INTO migrations (id, partition, first, last, groups, source, destination,"
-            " slice, state, protocol, lanes, throttle, created, moves_back)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'netmigrate', ?, ?, ?, ?)",
+            " slice, state, protocol, lanes, throttle, group_batch, created, moves_back)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'netmigrate', ?, ?, ?, ?, ?)",
             (
                 number,
                 partition,
@@ -204,10 +220,11 @@ class Store:
                 json.dumps([[each.first, each.last] for each in groups]),
                 source,
                 destination,
-                self._take_slice(db, extent),
+                self._take_slice(db, extent, batch),
                 State.STARTING,
                 settings.lanes,
                 settings.throttle,
+                settings.group_batch,
                 time.time(),
                 moves_back,
             ),
@@ -221,7 +238,7 @@ class Store:
         db.execute("DELETE FROM migrations WHERE id = ? AND ended IS NOT NULL", (number,))
         return number
 
-    def _take_slice(self, db: sqlite3.Connection, extent: Range) -> int:
+    def _take_slice(self, db: sqlite3.Connection, extent: Range, batch: int) -> int:
         row = db.execute(
             "SELECT number FROM slices WHERE state = ? ORDER BY number LIMIT 1", (SliceState.FREE,)
         ).fetchone()
@@ -232,8 +249,8 @@ class Store:
             )
         number: int = row["number"]
         db.execute(
-            "UPDATE slices SET state = ?, first = ?, last = ? WHERE number = ?",
-            (SliceState.USED, extent.first, extent.last, number),
+            "UPDATE slices SET state = ?, first = ?, last = ?, batch = ? WHERE number = ?",
+            (SliceState.USED, extent.first, extent.last, batch, number),
         )
         return number
 
@@ -271,10 +288,18 @@ class Store:
             db.execute("UPDATE migrations SET throttle = ? WHERE id = ?", (throttle, migration.id))
 
     def set_groups(self, migration: Migration, remaining: Sequence[Range]) -> None:
-        """Record that only `remaining` is still to move: the rest of the partition has arrived."""
+        """Record that only `remaining` is still to move: the rest of the partition has arrived.
+
+        It may fit smaller batches only: theirs are all the cells that the slice has had so far.
+        """
         groups = json.dumps([[each.first, each.last] for each in remaining])
+        batch = batch_within(remaining, migration.batch)
         with self._transaction() as db:
-            db.execute("UPDATE migrations SET groups = ? WHERE id = ?", (groups, migration.id))
+            db.execute(
+                "UPDATE migrations SET groups = ?, group_batch = ? WHERE id = ?",
+                (groups, batch, migration.id),
+            )
+            db.execute("UPDATE slices SET batch = ? WHERE number = ?", (batch, migration.slice))
 
     def set_totals(self, migration: Migration, totals: Totals) -> None:
         """Record how far `migration` is."""
@@ -345,12 +370,13 @@ class Store:
         rows = self._db.execute("SELECT number, state FROM slices ORDER BY number")
         return {row["number"]: SliceState(row["state"]) for row in rows}
 
-    def dirty_slices(self) -> list[tuple[int, Range]]:
-        """Return the slices to clear, each with the groups whose cells may not be zero."""
+    def dirty_slices(self) -> list[tuple[int, Range, int]]:
+        """Return the slices to clear, each with the groups, in batches of so many, whose cells may
+        not be zero."""
         rows = self._db.execute(
             "SELECT * FROM slices WHERE state = ? ORDER BY number", (SliceState.DIRTY,)
         )
-        return [(row["number"], Range(row["first"], row["last"])) for row in rows]
+        return [(row["number"], Range(row["first"], row["last"]), row["batch"]) for row in rows]
 
     def set_clean(self, number: int) -> None:
         """Record that slice `number` was read back as all zero."""
@@ -376,7 +402,7 @@ def _migration(row: sqlite3.Row) -> Migration:
         slice=row["slice"],
         state=State(row["state"]),
         protocol=row["protocol"],
-        settings=Settings(row["lanes"], row["throttle"]),
+        settings=Settings(row["lanes"], row["throttle"], row["group_batch"]),
         totals=Totals(row["done_groups"], row["keys"], row["bytes"], row["seconds"]),
         created=row["created"],
         ended=row["ended"],

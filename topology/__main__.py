@@ -33,7 +33,10 @@ def run(
     workload: Annotated[str, typer.Option(help="YCSB workload")] = "B",
     rate: Annotated[int, typer.Option(help="operations per second, open loop")] = 8_000,
     throttle: Annotated[float, typer.Option(help="Mbit/s of group data; 0: unthrottled")] = 20.0,
-    lanes: Annotated[int, typer.Option(help="parallel senders of the source")] = 16,
+    lanes: Annotated[int, typer.Option(help="parallel senders of the source")] = settings.Run.lanes,
+    group_batch: Annotated[
+        int, typer.Option(help="groups that move as one, a power of two")
+    ] = settings.Run.group_batch,
     seed: Annotated[int, typer.Option(help="seed of the workload")] = 1,
 ) -> None:
     """Load a store, move its partition to another server under live load, check, report."""
@@ -55,6 +58,7 @@ def run(
                 rate=rate,
                 throttle=round(throttle * 1_000_000),
                 lanes=lanes,
+                group_batch=group_batch,
                 seed=seed,
             ),
         )

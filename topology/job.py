@@ -167,7 +167,11 @@ class Job:
         """Move the partition."""
         self.screen.phase(f"moving {partition} to {destination}")
         latest = controller.migrate(
-            partition, destination, throttle=self.run.throttle, lanes=self.run.lanes
+            partition,
+            destination,
+            throttle=self.run.throttle,
+            lanes=self.run.lanes,
+            group_batch=self.run.group_batch,
         )
 
         def follow(migration: pb.Migration) -> None:

@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from controller.model import DEFAULT_GROUP_BATCH, DEFAULT_LANES, MAX_LANES
+from hosts.wire import MAX_BATCH, is_batch
+
 RUNTIME: Final = Path("/run/netmigrate")
 WORKLOADS: Final = ("A", "B", "C", "D", "F")
 SWITCHES: Final = ("embedded", "bmv2")
@@ -49,7 +52,9 @@ class Run:
     rate: int = 8_000
     throttle: int = 20_000_000
     """Bits per second of group data; 0 is unthrottled."""
-    lanes: int = 16
+    lanes: int = DEFAULT_LANES
+    group_batch: int = DEFAULT_GROUP_BATCH
+    """How many groups move as one."""
     seed: int = 1
     before: float = 10.0
     after: float = 10.0
@@ -68,5 +73,7 @@ class Run:
             )
         if self.throttle < 0:
             raise SettingError(f"THROTTLE={self.throttle}: Mbit/s, or 0 for unthrottled")
-        if not 1 <= self.lanes <= 64:
-            raise SettingError(f"LANES={self.lanes}: 1 to 64")
+        if not 1 <= self.lanes <= MAX_LANES:
+            raise SettingError(f"LANES={self.lanes}: 1 to {MAX_LANES}")
+        if not is_batch(self.group_batch):
+            raise SettingError(f"GROUP_BATCH={self.group_batch}: a power of two, 1 to {MAX_BATCH}")

@@ -10,6 +10,7 @@ from controller import controller_pb2 as pb
 from controller.cli.connection import DEFAULT_NET, Net, controller
 from controller.cli.output import AsJson, duration, fail, plain, print_json
 from controller.errors import ControllerError
+from controller.model import DEFAULT_GROUP_BATCH, DEFAULT_LANES, MAX_LANES
 from controller.rates import format_rate, parse_rate
 
 Reference = Annotated[
@@ -37,14 +38,23 @@ def migrate(
     *,
     to: Annotated[str, typer.Option(help="The destination server.")],
     throttle: Annotated[str, typer.Option(help="40Mbps, 1Gbps, 500kbps, bits/s; 0: none.")] = "0",
-    lanes: Annotated[int, typer.Option(min=1, max=64, help="Parallel senders.")] = 16,
+    lanes: Annotated[
+        int, typer.Option(min=1, max=MAX_LANES, help="Parallel senders.")
+    ] = DEFAULT_LANES,
+    group_batch: Annotated[
+        int, typer.Option(min=1, help="Groups that move as one: a power of two.")
+    ] = DEFAULT_GROUP_BATCH,
     wait: Annotated[bool, typer.Option("--wait", help="Show progress until it ends.")] = False,
     net: Net = DEFAULT_NET,
     json: AsJson = False,
 ) -> None:
     """Begin to move a partition, or a part of one, to another server."""
     request = pb.MigrateRequest(
-        partition=partition, destination=to, throttle=_rate(throttle), lanes=lanes
+        partition=partition,
+        destination=to,
+        throttle=_rate(throttle),
+        lanes=lanes,
+        group_batch=group_batch,
     )
     with controller(net) as stub:
         migration: pb.Migration = stub.Migrate(request)

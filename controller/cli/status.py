@@ -84,7 +84,7 @@ def print_migrations(migrations: Iterable[pb.Migration]) -> None:
     print_table(
         [
             *("id>", "partition", "groups", "from", "to", "state", "moved>", "keys>", "bytes>"),
-            *("throttle>", "lanes>", "took>", "left>", "begun", ""),
+            *("throttle>", "lanes>", "batch>", "took>", "left>", "begun", ""),
         ],
         [_row(each) for each in migrations],
     )
@@ -103,6 +103,7 @@ def _row(migration: pb.Migration) -> tuple[object, ...]:
         size(migration.bytes),
         format_rate(migration.throttle),
         migration.lanes,
+        migration.group_batch,
         duration(migration.seconds),
         "" if migration.ended else duration(migration.seconds_left),
         time.strftime("%F %T", time.localtime(migration.created)),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.errors import InvalidError
-from controller.partitions import Range, mask_of, ranges_of, split
+from controller.partitions import Range, batch_within, mask_of, ranges_of, split
 
 WHOLE = Range(0, 16383)
 
@@ -53,6 +53,25 @@ def test_ranges_hold_just_the_groups(groups: set[int]) -> None:
     assert {g for each in ranges for g in range(each.first, each.last + 1)} == groups
     assert all(b.first > a.last + 1 for a, b in pairwise(ranges))
     assert set(mask_of(ranges).nonzero()[0].tolist()) == groups
+
+
+@given(
+    st.sets(st.integers(0, 16383).map(lambda g: g & ~3), min_size=1, max_size=20),
+    st.sampled_from([1 << bits for bits in range(11)]),
+)
+def test_the_batch_is_the_largest_that_keeps_within(firsts: set[int], most: int) -> None:
+    ranges = ranges_of(g for first in firsts for g in range(first, first + 4))
+    batch = batch_within(ranges, most)
+    members = set(mask_of(ranges).nonzero()[0].tolist())
+
+    def whole(size: int) -> bool:
+        """Whether every batch of that size is in the ranges or out of them."""
+        heads = {g // size for g in members}
+        return len(heads) * size == len(members)
+
+    assert batch <= most
+    assert whole(batch)
+    assert batch == most or not whole(2 * batch)
 
 
 def test_text() -> None:

@@ -169,6 +169,11 @@ def test_refusals_leave_everything_as_it_was(net: Rack) -> None:
         (["migrate", "p0", "--to", "server1"], "partition p0 is on server1 already"),
         (["migrate", "0-99", "--to", "server2"], "aligned power-of-two range"),
         (["migrate", "p0", "--to", "server2", "--throttle", "x"], "throttle 'x'"),
+        (
+            ["migrate", "p0", "--to", "server2", "--group-batch", "12"],
+            "12: expected a power of two",
+        ),
+        (["migrate", "p0", "--to", "server2", "--group-batch", "2048"], "1 to 1024"),
         (["pause"], "no migration is running"),
         (["abort", "99999"], "no migration 99999"),
         (["resume", "1"], "migration 1 is done"),

@@ -102,12 +102,48 @@ async def test_two_groups_that_share_a_counting_cell_count_twice() -> None:
     assert registers.values["ongoing_0"][2 * filters.ONGOING_CELLS + cells[0]] == 2
 
 
-@pytest.mark.parametrize("extent", [Range(0, 16383), Range(64, 127)])
-async def test_clearing_leaves_nothing_of_the_partition(extent: Range) -> None:
+BATCHES = replace(MIGRATION, settings=Settings(2, 0, 16))
+
+
+async def test_a_batch_is_one_member_of_the_filters() -> None:
     registers = Arrays()
-    migration = replace(MIGRATION, extent=extent, groups=(extent,))
+    migrated = [*range(160), *range(320, 336)]
+    ongoing = [*range(160, 176), *range(512, 528)]
+    await slices.fill(registers, BATCHES, _truth(ongoing, migrated))
+    seen = await slices.view(registers, BATCHES)
+    wanted = np.full(8192, filters.NOT_MIGRATED)
+    wanted[migrated] = filters.MIGRATED
+    wanted[ongoing] = filters.ONGOING
+    assert (seen == wanted).all()
+    for i in range(filters.HASHES):
+        assert registers.values[f"ongoing_{i}"].sum() == 2
+        assert registers.values[f"migrated_{i}"].sum() == 11
+
+
+async def test_smaller_batches_take_the_place_of_larger_ones() -> None:
+    """What is left of a migration may be no whole batches; nothing of the larger ones stays."""
+    registers = Arrays()
+    await slices.fill(registers, BATCHES, _truth([*range(160, 176)], [*range(160)]))
+    left = (Range(168, 171), Range(176, 8191))
+    smaller = replace(BATCHES, groups=left)
+    assert smaller.batch == 4
+    await slices.fill(registers, smaller, None)
+    seen = await slices.view(registers, smaller)
+    assert (
+        np.flatnonzero(seen == filters.NOT_MIGRATED) == [*range(168, 172), *range(176, 8192)]
+    ).all()
+    assert not (seen == filters.ONGOING).any()
+    await slices.clear(registers, 2, smaller.extent, smaller.batch, lambda: 0.0)
+    assert not any(values.any() for values in registers.values.values())
+
+
+@pytest.mark.parametrize("batch", [1, 16])
+@pytest.mark.parametrize("extent", [Range(0, 16383), Range(64, 127)])
+async def test_clearing_leaves_nothing_of_the_partition(extent: Range, batch: int) -> None:
+    registers = Arrays()
+    migration = replace(MIGRATION, extent=extent, groups=(extent,), settings=Settings(2, 0, batch))
     members = list(range(extent.first, extent.last + 1))
     await slices.fill(registers, migration, _truth(members[::3], members[1::3]))
     assert any(values.any() for values in registers.values.values())
-    await slices.clear(registers, 2, extent, lambda: 0.0)
+    await slices.clear(registers, 2, extent, batch, lambda: 0.0)
     assert not any(values.any() for values in registers.values.values())

@@ -14,7 +14,7 @@ from controller.store import MAX_MIGRATION, Store
 from tests.controller.networks import network
 
 SLICES = 3
-SETTINGS = Settings(lanes=4, throttle=1000)
+SETTINGS = Settings(lanes=4, throttle=1000, group_batch=16)
 WHOLE = Range(0, 16383)
 
 
@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 def store(path: Path, tmp_path: Path) -> Iterator[Store]:
     store = Store(path)
     store.place(Config.parse(network(tmp_path)).service, SLICES)
-    for number, _ in store.dirty_slices():
+    for number, *_ in store.dirty_slices():
         store.set_clean(number)
     yield store
     store.close()
@@ -41,7 +41,7 @@ def test_first_placement_counts_once(path: Path, tmp_path: Path) -> None:
     net = network(tmp_path)
     store = Store(path)
     store.place(Config.parse(net).service, SLICES)
-    assert store.dirty_slices() == [(number, WHOLE) for number in range(SLICES)]
+    assert store.dirty_slices() == [(number, WHOLE, 1) for number in range(SLICES)]
     store.set_clean(1)
     net["services"][0]["partitions"][0]["server"] = "server2"
     store.place(Config.parse(net).service, SLICES)
@@ -72,7 +72,7 @@ def test_a_migration_from_begin_to_finish_survives_restarts(store: Store, path: 
     (ended,) = again.migrations()
     assert ended.state is State.DONE
     assert ended.ended is not None
-    assert again.dirty_slices() == [(0, WHOLE)]
+    assert again.dirty_slices() == [(0, WHOLE, 16)]
     again.close()
 
 
@@ -92,7 +92,7 @@ def test_slices_run_out_and_only_clean_ones_come_back(store: Store) -> None:
     store.finish(running[1])
     with pytest.raises(RefusedError):
         store.begin(p0, WHOLE, "server2", SETTINGS)
-    assert store.dirty_slices() == [(1, Range(1, 1))]
+    assert store.dirty_slices() == [(1, Range(1, 1), 1)]
     store.set_clean(1)
     store.set_clean(0)  # in use: stays so
     assert store.slices()[0] is SliceState.USED
@@ -138,7 +138,7 @@ def test_an_abort_begins_the_way_back(store: Store) -> None:
     assert store.migration(begun.id).state is State.ABORTED
     assert (back.source, back.destination, back.groups) == ("server2", "server1", tuple(moved))
     assert (back.extent, back.moves_back, back.slice) == (WHOLE, begun.id, 1)
-    assert store.dirty_slices() == [(0, WHOLE)]
+    assert store.dirty_slices() == [(0, WHOLE, 16)]
     store.finish(back)
     assert store.partition("p0").server == "server1"
 
@@ -150,6 +150,38 @@ def test_a_migration_may_have_less_left_to_move(store: Store) -> None:
     left = store.migration(begun.id)
     assert (left.extent, left.groups) == (WHOLE, (Range(5, 5), Range(100, 16383)))
     assert not left.can_be_undone
+
+
+def test_a_batch_never_reaches_beyond_what_is_to_move(store: Store) -> None:
+    begun = store.begin(store.partition("p0"), WHOLE, "server2", SETTINGS)
+    assert begun.batch == 16
+    left = [Range(64, 67), Range(128, 8191)]
+    store.set_groups(begun, left)
+    assert store.migration(begun.id).batch == 4
+    # Once smaller, it stays so: the slice has had cells of such batches.
+    store.set_groups(store.migration(begun.id), [Range(4096, 8191)])
+    smaller = store.migration(begun.id)
+    assert smaller.batch == 4
+    back = store.begin_moving_back(smaller, [Range(0, 63), Range(66, 67)])
+    assert (back.settings.lanes, back.batch) == (SETTINGS.lanes, 2)
+    assert store.dirty_slices() == [(0, WHOLE, 4)]
+
+
+def test_a_store_of_before_there_were_batches(path: Path, tmp_path: Path) -> None:
+    store = Store(path)
+    store.place(Config.parse(network(tmp_path)).service, SLICES)
+    store.set_clean(0)
+    running = store.begin(store.partition("p0"), WHOLE, "server2", Settings(4, 0))
+    store.close()
+    with sqlite3.connect(path) as db:
+        db.execute("ALTER TABLE migrations DROP COLUMN group_batch")
+        db.execute("ALTER TABLE slices DROP COLUMN batch")
+    for _ in range(2):
+        again = Store(path)
+        assert again.migration(running.id) == running
+        assert again.migration(running.id).batch == 1
+        assert again.dirty_slices() == [(number, WHOLE, 1) for number in range(1, SLICES)]
+        again.close()
 
 
 def test_an_abort_waits_for_a_slice(store: Store) -> None:
