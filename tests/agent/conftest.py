@@ -53,10 +53,14 @@ async def two(running: list[Store], tmp_path: Path) -> AsyncIterator[Pair]:
         yield found
 
 
-@pytest_asyncio.fixture(params=list(Protocol), ids=lambda protocol: protocol.name.lower())
+WAYS = {protocol.name.lower(): (protocol, 1) for protocol in Protocol}
+WAYS["batches"] = (Protocol.NETMIGRATE, 16)
+
+
+@pytest_asyncio.fixture(params=WAYS)
 async def each_two(two: Pair, request: pytest.FixtureRequest) -> Pair:
-    """Two agents, for a test that holds for every protocol."""
-    two.protocol = request.param
+    """Two agents, for a test that holds for every protocol, and for batches of groups."""
+    two.protocol, two.batch = WAYS[request.param]
     return two
 
 

@@ -377,6 +377,7 @@ class Pair:
     stores: list[Store]
     number: int = 0
     protocol: Protocol = Protocol.NETMIGRATE
+    batch: int = 1  # where the ranges allow it
 
     def server(self, index: int) -> Server:
         """Return the server 0 or 1."""
@@ -396,12 +397,15 @@ class Pair:
         *,
         lanes: int = 16,
         throttle: int = 0,
-        batch: int = 1,
+        batch: int = 0,
     ) -> Any:
         """Start a migration; return the source's Mover."""
         self.number += 1
         self.aim(source, destination)
         one, other = self.agents[source], self.agents[destination]
+        batch = batch or self.batch
+        while any(groups.start % batch or groups.stop % batch for groups in ranges):
+            batch //= 2
         other.accept(self.number, one.settings.own, ranges, batch)
         return one.emigrate(
             self.number, other.settings.own, ranges, lanes, throttle, self.protocol, batch
@@ -415,7 +419,7 @@ class Pair:
         *,
         lanes: int = 16,
         throttle: int = 0,
-        batch: int = 1,
+        batch: int = 0,
     ) -> Any:
         """Migrate and wait for the end."""
         emigration = self.start(

@@ -382,6 +382,92 @@ async def test_start_and_complete(destination: Agent, peer: Peer) -> None:
     assert destination.table.states[GROUP] == State.OWNED
 
 
+FIRST = GROUP - GROUP % 4
+BATCH = [*range(FIRST, FIRST + 4)]
+
+
+async def _batches(destination: Agent, peer: Peer, batch: int = 4) -> None:
+    """Accept two batches and let the first be prepared."""
+    groups = range(FIRST, FIRST + 8)
+    for group in groups:
+        set_state(destination, group, State.ABSENT, 0)
+    destination.accept(8, peer.server, [groups], batch)
+    await _prepare_of(peer, BATCH)
+
+
+async def _prepare_of(peer: Peer, groups: list[int]) -> None:
+    bodies = [frames.group_records(group, b"") for group in groups]
+    peer.send(Kind.PREPARE, frames.migration(8), *bodies)
+    _, body = frames.read_migration(await peer.frame(Kind.PREPARED))
+    assert frames.read_groups(body) == groups
+
+
+async def _end(peer: Peer, *groups: int) -> list[int]:
+    """Say that these groups have no more keys; return those that the destination has whole."""
+    peer.send(Kind.KEYS, frames.migration(8), *(section(group) + END for group in groups))
+    _, body = frames.read_migration(await peer.frame(Kind.ARRIVED))
+    return frames.read_groups(body)
+
+
+def _of_batch(op: Op, group: int, sequence: int = 1) -> bytes:
+    header = Header(op, service=SERVICE, group=group, migration=8)
+    return header.pack() + Control(3, sequence).pack()
+
+
+async def test_a_batch_is_owned_as_one(destination: Agent, peer: Peer) -> None:
+    """START and COMPLETE name it by its first group; they count when all of it is prepared, and
+    when all of it has arrived."""
+    own = destination.settings.own
+    await _batches(destination, peer)
+    for ignored, packet in enumerate(
+        (
+            _of_batch(Op.GROUP_START, FIRST + 1),  # no batch begins there
+            _of_batch(Op.GROUP_START, FIRST + 4),  # not prepared
+            _of_batch(Op.GROUP_COMPLETE, FIRST),  # not arrived
+        ),
+        1,
+    ):
+        peer.send_control(own, packet)
+        await until(lambda: destination.counters["control_ignored"] == ignored)  # noqa: B023
+    peer.send_control(own, _of_batch(Op.GROUP_START, FIRST))
+    assert Header.unpack(await peer.datagram()).group == FIRST
+    assert await _end(peer, *BATCH[1:]) == BATCH[1:]
+    peer.send_control(own, _of_batch(Op.GROUP_COMPLETE, FIRST, 2))
+    await until(lambda: destination.counters["control_ignored"] == 4)
+    assert destination.table.those(State.IMMIGRATING) == BATCH
+    assert await _end(peer, FIRST) == [FIRST]
+    for _ in range(2):
+        peer.send_control(own, _of_batch(Op.GROUP_COMPLETE, FIRST, 2))
+        assert Control.unpack(await peer.datagram()) == Control(3, 2)
+    assert [int(destination.table.states[group]) for group in BATCH] == [State.OWNED] * 4
+    assert destination.counters["groups_received"] == 4
+
+
+async def test_a_source_that_was_restarted_sends_what_is_left(
+    destination: Agent, peer: Peer
+) -> None:
+    """In smaller batches, where no larger ones fit; what is complete here is said to be so."""
+    own = destination.settings.own
+    await _batches(destination, peer)
+    assert await _end(peer, *BATCH) == BATCH
+    peer.send_control(own, _of_batch(Op.GROUP_COMPLETE, FIRST, 2))
+    await peer.datagram()
+    await _prepare_of(peer, [FIRST + 4, FIRST + 5])
+    left = [range(FIRST + 2, FIRST + 8)]  # it died before it knew that all of BATCH is here
+    destination.accept(8, peer.server, left, 2)
+    await _prepare_of(peer, [FIRST + 2, FIRST + 3])
+    assert await _end(peer, FIRST + 2, FIRST + 3) == [FIRST + 2, FIRST + 3]
+    for op in (Op.GROUP_START, Op.GROUP_COMPLETE):
+        peer.send_control(own, _of_batch(op, FIRST + 2))
+        assert Header.unpack(await peer.datagram()).group == FIRST + 2
+    await _prepare_of(peer, [FIRST + 4, FIRST + 5])
+    assert await _end(peer, FIRST + 4, FIRST + 5) == [FIRST + 4, FIRST + 5]
+    peer.send_control(own, _of_batch(Op.GROUP_COMPLETE, FIRST + 4))
+    await peer.datagram()
+    owned = destination.table.states[FIRST : FIRST + 8] == State.OWNED
+    assert owned.tolist() == [True] * 6 + [False] * 2
+
+
 async def test_control_packets_of_anyone_else(
     destination: Agent, peer: Peer, client: Client
 ) -> None:

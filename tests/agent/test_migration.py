@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from controller.partitions import batch_within, ranges_of
 from hosts.agent.agent import Agent
 from hosts.agent.mover import Status
 from hosts.agent.table import State
@@ -103,6 +104,13 @@ async def test_empty_partition(each_two: Pair) -> None:
     assert (emigration.keys_sent, len(emigration.done)) == (0, GROUPS)
 
 
+async def test_a_batch_is_one_start_and_one_complete(two: Pair) -> None:
+    """Whatever its size."""
+    for source, batch in ((0, 1), (1, 16), (0, 1024)):
+        emigration = await two.migrate(source, 1 - source, batch=batch)
+        assert sum(emigration.lane_sequences) == 2 * GROUPS // batch
+
+
 async def test_part_of_the_groups(each_two: Pair, client: Client) -> None:
     """What is not in the migration stays; queries find their way from either agent."""
     for number in range(300):
@@ -135,17 +143,21 @@ async def test_there_and_back(each_two: Pair) -> None:
     assert each_two.stores[0].client.dbsize() == 500
 
 
-async def test_abort_in_the_middle(two: Pair) -> None:
+@pytest.mark.parametrize("batch", [1, 32])
+async def test_abort_in_the_middle(two: Pair, batch: int) -> None:
     """Stop, then send back what has moved."""
     for number in range(5000):
         two.stores[0].client.set(f"key{number}", number)
-    emigration = two.start(0, 1, lanes=8)
+    emigration = two.start(0, 1, lanes=8, batch=batch)
     await until(lambda: len(emigration.done) > 2000)
     emigration.stop()
     await until(lambda: emigration.status is Status.STOPPED)
     moved = sorted(emigration.done)
     assert 2000 < len(moved) < GROUPS
-    back = await two.migrate(1, 0, [range(group, group + 1) for group in moved])
+    assert len(moved) == batch * len({group // batch for group in moved}), "whole batches"
+    back = await two.migrate(
+        1, 0, [range(group, group + batch) for group in moved[::batch]], batch=batch
+    )
     assert len(back.done) == len(moved)
     assert two.agents[0].table.those(State.OWNED) == list(EVERY)
     assert two.stores[0].client.dbsize() == 5000
@@ -163,7 +175,10 @@ async def test_big_group(each_two: Pair) -> None:
     await until(lambda: each_two.stores[0].client.dbsize() == 0)
 
 
-async def test_lost_repeated_and_late_control_packets(running: list[Store], tmp_path: Path) -> None:
+@pytest.mark.parametrize("batch", [1, 4])
+async def test_lost_repeated_and_late_control_packets(
+    running: list[Store], tmp_path: Path, batch: int
+) -> None:
     """Through a relay that loses a third and repeats a third."""
     chance = random.Random(5)
     async with two_agents(running, tmp_path) as agents:
@@ -173,8 +188,8 @@ async def test_lost_repeated_and_late_control_packets(running: list[Store], tmp_
         # each knows the other by the relay's address
         source = type(one)(1, "server1", "127.0.0.1", relay.port, one.channel_port)
         destination = type(one)(2, "server2", "127.0.0.1", relay.port, other.channel_port)
-        agents[1].accept(1, source, [range(200)])
-        emigration = agents[0].emigrate(1, destination, [range(200)], 32, 0)
+        agents[1].accept(1, source, [range(200)], batch)
+        emigration = agents[0].emigrate(1, destination, [range(200)], 32, 0, batch=batch)
         await until(lambda: emigration.status is Status.DONE, 60)
         assert agents[1].table.those(State.OWNED) == list(range(200))
         assert agents[0].counters["control_resent"] > 0
@@ -218,6 +233,46 @@ async def test_channel_that_breaks(each_two: Pair) -> None:
     assert each_two.stores[1].client.dbsize() == 3000
 
 
+async def test_a_source_that_ends_in_the_middle_of_a_batch(
+    running: list[Store], tmp_path: Path
+) -> None:
+    """Its table survives it. What it still has moves on in batches that fit, and every key is there
+    once; a batch that it had given away by half is whole at the destination."""
+    for store in running[:2]:
+        store.client.flushall()
+    for number in range(4000):
+        running[0].client.set(f"key{number}", number)
+    own, other = local(1), local(2)
+    async with agent(other, running[1], tmp_path / "2") as destination:
+        async with agent(own, running[0], tmp_path / "1", 60) as source:
+            assign([source, destination])
+            pair_of_them = Pair([source, destination], running[:2])
+            emigration = pair_of_them.start(0, 1, throttle=3_000_000, lanes=4, batch=64)
+            await until(lambda: len(emigration.done) > 2000 and emigration.ongoing)
+        done = sorted(emigration.done)
+        source.table.set(done[-32:], State.EMIGRATING, other.index)
+        link = destination.node.links[1]
+        assert link._transport is not None
+        link._transport.abort()  # the rest of the old agent, which here lives on in this process
+        async with agent(own, running[0], tmp_path / "1") as source:
+            left = [*source.table.those(State.OWNED), *source.table.those(State.EMIGRATING)]
+            batch = batch_within(ranges_of(left), 64)
+            assert batch == 32
+            ranges = [range(each.first, each.last + 1) for each in ranges_of(left)]
+            source.node.vip = (0x7F000001, other.udp_port)
+            destination.accept(1, own, ranges, batch)
+            again = source.emigrate(1, other, ranges, 4, 0, batch=batch)
+            await until(lambda: again.status is Status.DONE, 30)
+            assert len(done) - 32 + len(again.done) == GROUPS
+            assert destination.table.those(State.OWNED) == list(EVERY)
+            assert running[1].client.dbsize() == 4000
+            client = await Client.open()
+            for number in range(0, 4000, 41):
+                answer = await client.ask(own, Op.READ, "GET", f"key{number}")
+                assert (answer.flags & AUTH, answer.payload) == (AUTH, bulk(b"%d" % number))
+            client.close()
+
+
 async def test_throttle(two: Pair) -> None:
     """Group data per second, changed while running."""
     for number in range(4000):
@@ -231,11 +286,12 @@ async def test_throttle(two: Pair) -> None:
     await until(lambda: emigration.status is Status.DONE)
 
 
-async def test_pause_and_resume(two: Pair) -> None:
+@pytest.mark.parametrize("batch", [1, 16])
+async def test_pause_and_resume(two: Pair, batch: int) -> None:
     """Drained: nothing in flight; frozen: the truth stands still."""
     for number in range(5000):
         two.stores[0].client.set(f"key{number}", number)
-    emigration = two.start(0, 1, throttle=4_000_000)
+    emigration = two.start(0, 1, throttle=4_000_000, batch=batch)
     await until(lambda: len(emigration.done) > 500)
     emigration.pause(drain=True)
     await until(lambda: emigration.status is Status.PAUSED)
@@ -386,7 +442,8 @@ async def answer_of(client: Client) -> Any:
             return answer
 
 
-async def test_reads_see_the_newest_value(two: Pair) -> None:
+@pytest.mark.parametrize("batch", [1, 4])
+async def test_reads_see_the_newest_value(two: Pair, batch: int) -> None:
     """One client that writes and reads through a switch's view of the states always reads what it
     wrote last, whatever state the group is in; deleted keys stay deleted."""
     groups = range(5000, 5100)
@@ -395,7 +452,7 @@ async def test_reads_see_the_newest_value(two: Pair) -> None:
     for name in names:
         two.stores[0].client.set(name, "0")
     model: dict[str, str | None] = dict.fromkeys(names, "0")
-    emigration = two.start(0, 1, [groups], lanes=32, throttle=40_000)
+    emigration = two.start(0, 1, [groups], lanes=32, throttle=40_000, batch=batch)
     ongoing_reads = 0
 
     def truth(group: int) -> str:
@@ -461,7 +518,8 @@ async def test_misrouted_queries_during_a_migration(each_two: Pair, flags: Flags
     assert emigration.status is Status.DONE
 
 
-async def test_destination_out_of_memory(two: Pair) -> None:
+@pytest.mark.parametrize("batch", [1, 16])
+async def test_destination_out_of_memory(two: Pair, batch: int) -> None:
     """The migration stops with the store's words; what has not moved is served on; after help it
     goes on and loses nothing."""
     for number in range(3000):
@@ -469,7 +527,7 @@ async def test_destination_out_of_memory(two: Pair) -> None:
     limit = two.stores[1].client.info("memory")["used_memory"] + 1_000_000
     two.stores[1].client.config_set("maxmemory", limit)
     try:
-        emigration = two.start(0, 1)
+        emigration = two.start(0, 1, batch=batch)
         await until(lambda: emigration.status is Status.FAILED)
         assert "OOM" in emigration.error
         assert "server2" in emigration.error

@@ -19,6 +19,8 @@ AUTH = Flags.AUTHORITATIVE
 GROUP = group_of(b"k")
 NUMBER = 7
 OTHER = (GROUP + 1) % 16384
+FIRST = GROUP - GROUP % 4
+BATCH = [*range(FIRST, FIRST + 4)]
 
 
 @pytest_asyncio.fixture
@@ -336,6 +338,112 @@ async def test_failure_and_help(
     await finish(peer, source)
     await until(lambda: emigration.status is end)
     assert emigration.error == ""
+
+
+def start_batches(source: Agent, peer: Peer, batches: int = 1) -> Any:
+    """Start sending that many batches of four groups with one lane, the first with that of `k`."""
+    ranges = [range(FIRST, FIRST + 4 * batches)]
+    return source.emigrate(NUMBER, peer.server, ranges, 1, 0, batch=4)
+
+
+async def ended(peer: Peer, count: int) -> list[int]:
+    """Return the next groups, all empty, that KEYS frames end."""
+    found: list[int] = []
+    while len(found) < count:
+        _, body = frames.read_migration(await peer.frame(Kind.KEYS))
+        for tag, group, end in struct.iter_unpack("!BHB", body):
+            assert (tag, end) == (0, 3)
+            found.append(group)
+    return found
+
+
+async def test_the_life_of_a_batch(source: Agent, peer: Peer, client: Client) -> None:
+    """One START when the destination owns all of its groups, one COMPLETE when all have arrived;
+    then all are given away at once."""
+    own = source.settings.own
+    emigration = start_batches(source, peer, 2)
+    assert [group for group, _ in await prepared(peer, wait=False)] == BATCH
+    assert source.table.those(State.EMIGRATING) == BATCH
+    client.send(own, Op.WRITE, "SET", "k", "w")
+    await until(lambda: source.counters["held"] == 1)
+    peer.send(Kind.PREPARED, frames.groups(NUMBER, [GROUP]))
+    await peer.frame(Kind.HANDOVER)  # its new owner is known: nothing else to wait for
+    assert peer.datagrams.empty(), "START before the destination owns the whole batch"
+    others = [group for group in BATCH if group != GROUP]
+    peer.send(Kind.PREPARED, frames.groups(NUMBER, others))
+    begin = await control(peer, Op.GROUP_START)
+    assert Header.unpack(begin).group == FIRST
+    assert Control.unpack(begin) == Control(0, 1)
+    assert await ended(peer, 4) == BATCH
+    ack(peer, source, begin)
+    await until(lambda: emigration.ongoing == BATCH)
+    arrived(peer, *others)
+    assert peer.datagrams.empty() or Header.unpack(await peer.datagram()).op is Op.GROUP_START
+    arrived(peer, GROUP, *others)
+    end = await control(peer, Op.GROUP_COMPLETE)
+    assert (Header.unpack(end).group, Control.unpack(end)) == (FIRST, Control(0, 2))
+    assert source.table.those(State.EMIGRATING) == BATCH
+    ack(peer, source, end[:10] + struct.pack("!H", GROUP + 1) + end[12:])  # some other's
+    ack(peer, source, end)
+    await until(lambda: emigration.done == set(BATCH))
+    assert source.table.those(State.ABSENT) == BATCH
+    assert [group for group, _ in await prepared(peer, wait=False)] == [g + 4 for g in BATCH]
+
+
+async def test_a_new_channel_in_the_middle_of_a_batch(source: Agent, peer: Peer) -> None:
+    """Only what was not answered is sent again, group by group."""
+    emigration = start_batches(source, peer)
+    await prepared(peer, wait=False)
+    peer.send(Kind.PREPARED, frames.groups(NUMBER, BATCH[:2]))
+    await until(lambda: emigration.lanes[0].unprepared == set(BATCH[2:]))
+    peer.break_connections()
+    assert [group for group, _ in await prepared(peer)] == BATCH[2:]
+    begin = await control(peer, Op.GROUP_START)
+    ack(peer, source, begin)
+    assert await ended(peer, 4) == BATCH
+    arrived(peer, BATCH[1])
+    await until(lambda: emigration.lanes[0].unarrived == {BATCH[0], *BATCH[2:]})
+    peer.break_connections()
+    assert await ended(peer, 3) == [BATCH[0], *BATCH[2:]]
+    arrived(peer, *BATCH)
+    ack(peer, source, await control(peer, Op.GROUP_COMPLETE))
+    await until(lambda: emigration.status is Status.DONE)
+    assert [lane.acknowledged for lane in emigration.lanes] == [2]
+
+
+@pytest.mark.parametrize(("how", "end"), [("pause", Status.PAUSED), ("stop", Status.STOPPED)])
+async def test_drain_and_stop_end_with_a_whole_batch(
+    source: Agent, peer: Peer, how: str, end: Status
+) -> None:
+    """Also when there is still a group of it to be prepared."""
+    emigration = start_batches(source, peer, 2)
+    await prepared(peer, wait=False)
+    peer.send(Kind.PREPARED, frames.groups(NUMBER, BATCH[1:]))
+    if how == "pause":
+        emigration.pause(drain=True)
+    else:
+        emigration.stop()
+    peer.send(Kind.PREPARED, frames.groups(NUMBER, BATCH[:1]))
+    ack(peer, source, await control(peer, Op.GROUP_START))
+    arrived(peer, *BATCH)
+    assert emigration.status is not end
+    ack(peer, source, await control(peer, Op.GROUP_COMPLETE))
+    await until(lambda: emigration.status is end)
+    assert source.table.those(State.ABSENT) == BATCH
+    assert source.table.those(State.EMIGRATING) == []
+
+
+async def test_batches_are_checked(source: Agent, peer: Peer) -> None:
+    """Powers of two, and whole ones only: what is not to move is in no batch."""
+    for batch in (0, 3, 2048):
+        with pytest.raises(ValueError, match=f"batches of {batch} groups: a power of two"):
+            source.emigrate(1, peer.server, [range(4096)], 1, 0, batch=batch)
+    for groups in (range(2, 8), range(8, 14), range(6, 7)):
+        with pytest.raises(ValueError, match="are not whole batches of 4"):
+            source.emigrate(1, peer.server, [range(16, 32), groups], 1, 0, batch=4)
+        with pytest.raises(ValueError, match="are not whole batches of 4"):
+            source.accept(1, peer.server, [groups], 4)
+    assert source.table.those(State.EMIGRATING) == []
 
 
 async def test_start_is_checked(source: Agent, peer: Peer) -> None:

@@ -54,11 +54,11 @@ async def run(one: Driver) -> History:
     return await asyncio.to_thread(one.run)
 
 
-async def there_and_back(agents: Pair, switch: Fickle, times: int) -> None:
+async def there_and_back(agents: Pair, switch: Fickle, times: int, batch: int) -> None:
     for move in range(times):
         source, destination = move % 2, 1 - move % 2
         switch.migrations[agents.number + 1] = source, destination
-        await agents.migrate(source, destination)
+        await agents.migrate(source, destination, batch=batch)
 
 
 NETWORKS = {
@@ -69,8 +69,10 @@ NETWORKS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("workload", ["A", "F", "counter"])
-async def test_linearizable(two: list[Store], tmp_path: Path, workload: str, network: str) -> None:
+@pytest.mark.parametrize(("workload", "batch"), [("A", 1), ("A", 64), ("F", 16), ("counter", 16)])
+async def test_linearizable(
+    two: list[Store], tmp_path: Path, workload: str, batch: int, network: str
+) -> None:
     given = NETWORKS[network]
     switch = Fickle(
         [], seed=given.seed, lost=given.lost, repeated=given.repeated, delayed=given.delayed
@@ -83,7 +85,7 @@ async def test_linearizable(two: list[Store], tmp_path: Path, workload: str, net
         load = driver(switch.port, workload, operations=1_000_000, pace=Pace(rate=2000))
         running = asyncio.ensure_future(run(load))
         try:
-            await there_and_back(agents, switch, 6)
+            await there_and_back(agents, switch, 6, batch)
         finally:
             load.stop()
             parts.append(await running)
@@ -101,15 +103,15 @@ async def test_linearizable(two: list[Store], tmp_path: Path, workload: str, net
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("throttle", [0, 20_000])
+@pytest.mark.parametrize(("throttle", "batch"), [(0, 1), (20_000, 1), (0, 8), (20_000, 8)])
 async def test_linearizable_when_hot_keys_move(
-    two: list[Store], tmp_path: Path, throttle: int
+    two: list[Store], tmp_path: Path, throttle: int, batch: int
 ) -> None:
     """Few keys move there and back: faster than packets travel, or so slowly that each is written
     and read many times while its group is under way."""
     names = Names.of(b"{%d}%d" % (i % 3, i) for i in range(12))
-    groups = sorted(group_of(b"%d" % i) for i in range(3))
-    ranges = [range(group, group + 1) for group in groups]
+    firsts = sorted({group_of(b"%d" % i) // batch * batch for i in range(3)})
+    ranges = [range(first, first + batch) for first in firsts]
     switch = Fickle([], seed=7, lost=0.05, repeated=0.05, delayed=0.3, longest=0.4)
     async with system(two, tmp_path, switch) as agents:
         few = partial(driver, switch.port, keys=len(names), names=names)
@@ -121,7 +123,9 @@ async def test_linearizable_when_hot_keys_move(
             while asyncio.get_running_loop().time() < end:
                 source, destination = agents.number % 2, 1 - agents.number % 2
                 switch.migrations[agents.number + 1] = source, destination
-                await agents.migrate(source, destination, ranges, lanes=3, throttle=throttle)
+                await agents.migrate(
+                    source, destination, ranges, lanes=3, throttle=throttle, batch=batch
+                )
         finally:
             load.stop()
             parts.append(await running)
