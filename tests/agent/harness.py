@@ -242,7 +242,7 @@ async def agent(
         await running.stop()
 
 
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Wait until something is so; TimeoutError if it never is."""
     end = time.monotonic() + seconds
     while not condition():

@@ -4,6 +4,7 @@ steady: GETs over UDP with 50 outstanding, against `redis-benchmark -c 50 -P 1` 
 migrate: an unthrottled migration of 64-byte records, against a loop of GETKEYSINSLOT and MIGRATE.
 """
 
+import os
 import random
 import socket
 import subprocess
@@ -27,8 +28,8 @@ app = typer.Typer(add_completion=False)
 
 
 @contextmanager
-def agents(directory: Path, running: list[Store]) -> Iterator[list[tuple[Server, str]]]:
-    """Run one agent process a store; yield their servers and gRPC addresses."""
+def agents(directory: Path, running: list[Store]) -> Iterator[list[tuple[Server, str, Process]]]:
+    """Run one agent process a store; yield their servers, gRPC addresses and themselves."""
     servers = [local(index + 1) for index in range(len(running))]
     where = [f"unix:{directory}/agent{server.index}.sock" for server in servers]
     processes = [
@@ -43,7 +44,7 @@ def agents(directory: Path, running: list[Store]) -> Iterator[list[tuple[Server,
     try:
         for process in processes:
             print(process.ready().strip())
-        yield list(zip(servers, where, strict=True))
+        yield list(zip(servers, where, processes, strict=True))
     finally:
         for process in processes:
             print(process.stop()[1], end="")
@@ -111,7 +112,7 @@ def steady(keys: int = 100000, seconds: float = 5.0) -> None:
     with tempfile.TemporaryDirectory() as name, stores(Path(name), 1) as running:
         store = running[0]
         load(store, keys)
-        with agents(Path(name), running) as ((server, where),):
+        with agents(Path(name), running) as ((server, where, _),):
             with grpc.insecure_channel(where) as channel:
                 assign(agent_pb2_grpc.AgentStub(channel), [server], server)
             rate = closed_loop(server, keys, 50, seconds)
@@ -121,6 +122,12 @@ def steady(keys: int = 100000, seconds: float = 5.0) -> None:
         line = [part for part in output.replace("\r", "\n").split("\n") if "requests per" in part]
         print(f"agent: {rate:,.0f} GET/s (one Python client, 50 outstanding)")
         print(f"redis-benchmark -c 50 -P 1: {line[-1].strip()}")
+
+
+def processor(pid: int) -> float:
+    """Return the seconds of processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def plain_loop(source: Store, destination: Store) -> float:
@@ -142,24 +149,36 @@ def migrate(
     lanes: int = 64,
     throttle: Annotated[int, typer.Option(help="Bits per second of group data, 0: none.")] = 0,
     groups: Annotated[int, typer.Option(help="Groups 0 to this one less.")] = GROUPS,
+    batch: Annotated[int, typer.Option(help="Groups that move as one.")] = 1,
+    loop: Annotated[bool, typer.Option(help="Measure the plain loop too.")] = True,
 ) -> None:
     """An unthrottled migration against the plain loop."""
     with tempfile.TemporaryDirectory() as name, stores(Path(name), 2) as running:
         load(running[0], keys)
-        rate = plain_loop(*running)
-        print(f"GETKEYSINSLOT + MIGRATE loop: {rate:,.0f} keys/s")
-        running[1].client.flushall()
-        load(running[0], keys)
+        rate = plain_loop(*running) if loop else 0.0
+        if loop:
+            print(f"GETKEYSINSLOT + MIGRATE loop: {rate:,.0f} keys/s")
+            running[1].client.flushall()
+            load(running[0], keys)
         with agents(Path(name), running) as found:
-            servers = [server for server, _ in found]
-            stubs = [agent_pb2_grpc.AgentStub(grpc.insecure_channel(at)) for _, at in found]
+            servers = [server for server, _, _ in found]
+            stubs = [agent_pb2_grpc.AgentStub(grpc.insecure_channel(at)) for _, at, _ in found]
             for stub in stubs:
                 assign(stub, servers, servers[1])
             time.sleep(0.3)
             ranges = [pb.GroupRange(first=0, last=groups - 1)]
             stubs[1].AcceptMigration(
-                pb.AcceptRequest(migration=1, source=message(servers[0]), groups=ranges)
+                pb.AcceptRequest(
+                    migration=1, source=message(servers[0]), groups=ranges, group_batch=batch
+                )
             )
+            processes = {
+                "source agent": found[0][2].process.pid,
+                "source store": running[0].process.pid,
+                "destination agent": found[1][2].process.pid,
+                "destination store": running[1].process.pid,
+            }
+            used = {part: processor(pid) for part, pid in processes.items()}
             started = time.perf_counter()
             stubs[0].StartMigration(
                 pb.StartRequest(
@@ -168,6 +187,7 @@ def migrate(
                     groups=ranges,
                     lanes=lanes,
                     throttle=throttle,
+                    group_batch=batch,
                 )
             )
             for progress in stubs[0].WatchMigration(pb.WatchRequest(migration=1)):
@@ -176,8 +196,11 @@ def migrate(
             print(f"{8 * last.bytes_sent / seconds:,.0f} bit/s of group data")
             print(
                 f"migration: {last.keys_sent / seconds:,.0f} keys/s, {last.groups_done} groups in "
-                f"{seconds:.2f} s ({last.keys_sent / seconds / rate:.2f} of the loop)"
+                f"{seconds:.2f} s"
+                + (f" ({last.keys_sent / seconds / rate:.2f} of the loop)" if loop else "")
             )
+            spent = {part: processor(pid) - used[part] for part, pid in processes.items()}
+            print(", ".join(f"{part} {each:.2f} s" for part, each in spent.items()), "of processor")
 
 
 def open_loop(server: Server, names: list[bytes], rate: int, seconds: float) -> list[float]:
@@ -229,8 +252,8 @@ def latency(
             if group_of(key) >= GROUPS // 2
         ]
         with agents(Path(name), running) as found:
-            servers = [server for server, _ in found]
-            stubs = [agent_pb2_grpc.AgentStub(grpc.insecure_channel(at)) for _, at in found]
+            servers = [server for server, _, _ in found]
+            stubs = [agent_pb2_grpc.AgentStub(grpc.insecure_channel(at)) for _, at, _ in found]
             for stub in stubs:
                 assign(stub, servers, servers[1])
             time.sleep(0.3)
