@@ -23,7 +23,7 @@ from switch.p4runtime.read import read
 from switch.p4runtime.roles import Scope
 from switch.p4runtime.write import write
 from switch.packet_log import PacketLog
-from switch.ports import PortError, Ports
+from switch.ports import Links, PortError, Ports
 from switch.runtime.pipeline import Pipeline
 
 API_VERSION = "1.5.0"
@@ -63,6 +63,8 @@ class Server:
         self._streams = threading.Semaphore(MAX_STREAMS)
         self._arbiter = Arbiter(device_id, self._state)
         self._configs = PipelineConfigs(cpu_port, ports.interfaces)
+        self._links: Links | None = None  # once started
+        self._down: set[int] = set()  # ports without a link
         self._packet_in: packet_io.Layout | None = None
         self._packet_out: packet_io.Layout | None = None
         self._packets = threading.Thread(target=self._send_packets, name="packet-in", daemon=True)
@@ -93,6 +95,8 @@ class Server:
     def start(self) -> None:
         """Start forwarding and serving."""
         self._ports.start()
+        self._links = Links(self._ports.interfaces, self._link_changed)
+        self._links.start()
         self._packets.start()
         self._digests.start()
         self._timeouts.start()
@@ -101,6 +105,8 @@ class Server:
     def stop(self) -> None:
         """End forwarding, all streams and all calls; the ports can be closed then."""
         self._ports.stop()
+        if self._links:
+            self._links.stop()
         self._stopping.set()
         self._listening.set()
         self._watching.set()
@@ -117,9 +123,18 @@ class Server:
             self._configs.apply(Request.VERIFY_AND_COMMIT, forwarding)
             self._put_in_force()
 
+    def _link_changed(self, port: int, up: bool) -> None:
+        """Groups do not choose what depends on a port that is down (spec 9.2.2)."""
+        with self._state:
+            (self._down.discard if up else self._down.add)(port)
+            if committed := self._configs.committed:
+                committed.pipeline.set_port(port, up=up)
+
     def _put_in_force(self) -> None:
         committed = self._configs.committed
         assert committed is not None
+        for port in self._down:
+            committed.pipeline.set_port(port, up=False)
         program, schema = committed.pipeline.program, committed.schema
         self._packet_in = packet_io.layout(program, "packet_in", schema.packet_in)
         self._packet_out = packet_io.layout(program, "packet_out", schema.packet_out)

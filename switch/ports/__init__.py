@@ -1,11 +1,13 @@
 """Ports of the embedded switch (AF_PACKET), and a generator of traffic to measure it with."""
 
 from switch.ports.generator import Flood, Generator
+from switch.ports.links import Links
 from switch.ports.ports import PortError, Ports, PortStatistics, Totals
 
 __all__ = [
     "Flood",
     "Generator",
+    "Links",
     "PortError",
     "PortStatistics",
     "Ports",

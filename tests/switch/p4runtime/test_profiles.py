@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +14,7 @@ import pytest
 from finsy.proto import p4r
 
 from switch.p4runtime import DeviceConfig, Server, device_config
+from switch.ports import Ports
 from tests.switch.p4runtime.client import Client, Failure, delete, insert, modify
 from tests.switch.p4runtime.entities import Entities, exact, shortest, ternary
 
@@ -415,3 +419,65 @@ async def test_finsy(profiles_server: Server, client: Client) -> None:
         assert [each.action for each in await found(fy.P4TableEntry("heavy"))] == [shot.action]
         await switch.delete([entry, group])
         assert await found(fy.P4ActionProfileGroup()) == []
+
+
+# --- watched ports --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def wired(profiles_config: DeviceConfig) -> Iterator[Client]:
+    """A controller of a switch whose ports 1 and 2 are the ends of a veth pair."""
+    names = [f"w{os.getpid()}{end}" for end in "ab"]
+    subprocess.run(["ip", "link", "add", names[0], "type", "veth", "peer", names[1]], check=True)
+    ports = Ports(510)
+    try:
+        for number, name in enumerate(names, 1):
+            subprocess.run(["ip", "link", "set", name, "addrgenmode", "none", "up"], check=True)
+            ports.add(number, name)
+        server = Server("127.0.0.1:0", ports, cpu_port=510)
+        server.load(profiles_config)
+        server.start()
+        client = Client(server.port)
+        yield client
+        client.close()
+        server.stop()
+    finally:
+        ports.close()
+        subprocess.run(["ip", "link", "del", names[0]], check=True)
+
+
+def _until(client: Client, number: int, wanted: set[int]) -> None:
+    """News of a link take a moment."""
+    for _ in range(500):
+        if set(shares(client, BALANCE, number, 6)) == wanted:
+            return
+        time.sleep(0.01)
+    assert set(shares(client, BALANCE, number, 6)) == wanted
+
+
+@pytest.mark.root
+def test_a_member_whose_port_is_down_is_not_chosen(wired: Client) -> None:
+    make, name = Profiles(wired), f"w{os.getpid()}a"
+    shot = make.one_shot("balance", 1, (1, 1), (3, 2))
+    first, _ = shot.table_entry.action.action_profile_action_set.action_profile_actions
+    first.watch_port = b"\1"
+    wired.write(insert(shot))
+    assert wired.read(make.entry("balance")) == [shot]
+    _until(wired, 1, {1, 3})
+    subprocess.run(["ip", "link", "set", name, "down"], check=True)
+    _until(wired, 1, {3})
+    wired.set_config("RECONCILE_AND_COMMIT", wired.get_config())
+    assert set(shares(wired, BALANCE, 1, 6)) == {3}
+    subprocess.run(["ip", "link", "set", name, "up"], check=True)
+    _until(wired, 1, {1, 3})
+    wired.write(delete(shot), insert(make.member("balanced", 1, 1)))
+    watching = make.group("balanced", 1, (1, 1), watch_port=b"\0\2")
+    wired.write(insert(watching), insert(make.to_group("balance", 2, 1)))
+    (found,) = wired.read(make.group("balanced", 1))
+    assert found.action_profile_group.members[0].watch_port == b"\2"
+    subprocess.run(["ip", "link", "set", name, "down"], check=True)  # the other end's carrier
+    _until(wired, 2, {0})
+    codes(
+        wired,
+        ("INVALID_ARGUMENT", modify(make.group("balanced", 1, (1, 1), watch_port=b"\3"))),
+    )
