@@ -7,7 +7,6 @@ import struct
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Final
 
 from switch import ir
@@ -93,14 +92,16 @@ class Trace:
 
 def _place(loc: ir.Loc | None) -> str:
     """As BMv2's log has it."""
-    return f"{PurePath(loc.file).name}({loc.line})" if loc else ""
+    return f"{loc.file.rpartition('/')[2]}({loc.line})" if loc else ""
 
 
 class Decoder:
     """Records of one program."""
 
     def __init__(self, program: ir.Program, sites: Sequence[Site], objects: Objects) -> None:
-        self._sites = sites
+        self._sites = [
+            (site, [(v.name, v.type, _words(v.type)) for v in site.values]) for site in sites
+        ]
         self._tables = objects.tables
         self._errors = program.errors
 
@@ -123,7 +124,7 @@ class Decoder:
             if site < FIRST_SITE:
                 story.add(self._event(site, copy, words, story))
             else:
-                story.add(self._step(self._sites[site - FIRST_SITE], copy, words))
+                story.add(self._step(*self._sites[site - FIRST_SITE], copy, words))
             at += 1 + count
         return Trace(sequence, time_ns, port, length, tuple(story.steps))
 
@@ -166,14 +167,14 @@ class Decoder:
         cut = f" of {v['whole']}" if v["bytes"] != v["whole"] else ""
         return f"out of port {v['port']}, {v['bytes']}{cut} bytes"
 
-    def _step(self, site: Site, copy: int, words: Sequence[int]) -> Step:
+    def _step(
+        self, site: Site, shape: list[tuple[str, ir.Type, int]], copy: int, words: Sequence[int]
+    ) -> Step:
         values: dict[str, int] = {}
         shown: dict[str, str] = {}
         at = 0
-        for value in site.values:
-            size = _words(value.type)
-            here = words[at : at + size]
-            values[value.name], shown[value.name] = self._value(value.type, here)
+        for name, type_, size in shape:
+            values[name], shown[name] = self._value(type_, words[at : at + size])
             at += size
         if site.kind == "table":
             table, hit = self._tables[site.name], bool(words[at])
@@ -187,7 +188,7 @@ class Decoder:
         if isinstance(type_, ir.Varbit):
             data = _varbit(type_, words)
             return int.from_bytes(data, "big"), f"0x{data.hex()}"
-        value = sum(word << 64 * i for i, word in enumerate(words))
+        value = words[0] if len(words) == 1 else sum(w << 64 * i for i, w in enumerate(words))
         if isinstance(type_, ir.Error):
             return value, f"error.{self._errors[value]}"
         return value, number(value, type_)

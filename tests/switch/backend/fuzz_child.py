@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from switch.backend.keys import KeyField, key_layout
@@ -54,6 +55,16 @@ def _fill(pipeline: Pipeline, rng: random.Random) -> None:
         pipeline.set_multicast_group(number, replicas)
 
 
+def _send(pipeline: Pipeline, rng: random.Random, packet: bytes) -> Sequence[tuple[int, bytes]]:
+    """Through the plain build, or through the one that traces."""
+    port = rng.randrange(512)
+    if rng.random() < 0.99:  # a trace may be of thousands of passes
+        return pipeline.process(port, packet)
+    trace = pipeline.trace(port, packet)
+    assert str(trace)
+    return trace.out
+
+
 def main() -> None:
     source, seed, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     rng = random.Random(seed)
@@ -69,7 +80,7 @@ def main() -> None:
             packet = bytes(changed[: rng.choice([len(changed), rng.randrange(len(changed) + 1)])])
         else:
             packet = rng.randbytes(rng.choice([0, 1, rng.randrange(200), 1500]))
-        out = pipeline.process(rng.randrange(512), packet)
+        out = _send(pipeline, rng, packet)
         if out and rng.random() < 0.3:
             packet = out[0][1]
         pipeline.digests()
