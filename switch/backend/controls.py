@@ -205,6 +205,8 @@ class _TableWriter(StatementWriter):
             self.out.add(f"static const uint32_t position[] = {{{positions}}};")
             self.out.add("action = m ? position[m->action] : P4_NOTHING;")
             self.out.add("if (m) d = m->data;")
+            chosen = [("chosen", "m != NULL", ir.Bool()), ("id", "m ? m->id : 0", ir.Bits(32))]
+            self.hook("member", profile.instance.name, self.table.loc, *chosen)
 
     def _selector_hash(self, profile: Profile, keys: Sequence[ir.Key]) -> str:
         """BMv2 hashes the keys as `hash` does a list of them."""

@@ -13,7 +13,19 @@ from switch import ir
 from switch.backend import representation as rep
 from switch.backend.source import number
 from switch.backend.trace import FIRST_SITE, Site
-from switch.runtime.entries import Entry, Exact, Lpm, Match, Optional, Range, Ternary
+from switch.runtime.entries import (
+    Entry,
+    Exact,
+    Lpm,
+    Match,
+    OneShot,
+    Optional,
+    Range,
+    Target,
+    Ternary,
+    ToGroup,
+    ToMember,
+)
 from switch.runtime.objects import Objects, Table
 
 _EVENTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
@@ -254,6 +266,8 @@ def _text(site: Site, values: dict[str, int], shown: dict[str, str]) -> str:
             return f"switch ({name}) is {shown['']}"
         case "assign":
             return f"{name} = {shown['']}" if shown else name
+        case "member":
+            return f"{name}: member {values['id']}" if values["chosen"] else f"{name}: no member"
         case "action":
             return f"action {name}({_list(shown)})"
         case "read":
@@ -296,14 +310,27 @@ def _found(table: Table, site: Site, entry: Entry | None) -> str:
         return "has no key: default action"
     if entry is None:
         return "miss: default action"
+    to = _target(entry.target)
     if all(isinstance(match, Exact) for match in entry.match):
-        return "hit"
+        return f"hit{to}"
     matches = ", ".join(
         f"{key.name}={_match(match, value.type)}"
         for key, match, value in zip(table.layout.fields, entry.match, site.values, strict=True)
     )
     priority = f", priority {entry.priority}" if entry.priority else ""
-    return f"hit {matches}{priority}"
+    return f"hit {matches}{priority}{to}"
+
+
+def _target(target: Target | None) -> str:
+    """What an entry of a table with an action profile refers to."""
+    match target:
+        case ToMember(id=number):
+            return f", member {number}"
+        case ToGroup(id=number):
+            return f", group {number}"
+        case OneShot():
+            return ", one-shot"
+    return ""
 
 
 def _match(match: Match, type_: ir.Type) -> str:

@@ -8,9 +8,23 @@ from pathlib import Path
 import pytest
 
 from switch.backend.program import generate
-from switch.runtime.pipeline import Entry, Lpm, MeterConfig, Optional, Pipeline, Range, Ternary
+from switch.runtime.pipeline import (
+    Entry,
+    Exact,
+    Group,
+    Lpm,
+    Member,
+    MeterConfig,
+    Optional,
+    Pipeline,
+    Range,
+    Share,
+    Ternary,
+    ToGroup,
+)
 from switch.stf import Pair, pairs, run_all
-from tests.switch.backend.programs import program
+from tests.switch.backend.programs import fresh, program
+from tests.switch.backend.test_profiles import CHOSEN, selector
 
 CORPUS = Path(__file__).parents[1] / "stf" / "corpus"
 
@@ -179,6 +193,16 @@ def crc16(data: str) -> int:
         for _ in range(8):
             crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
     return crc
+
+
+def test_what_a_selector_chooses() -> None:
+    chosen = fresh(selector("crc16"))
+    chosen.insert_member(CHOSEN, Member(5, "MyIngress.to", (7,)))
+    chosen.insert_group(CHOSEN, Group(2, (Share(5),)))
+    chosen.insert("MyIngress.t", Entry((Exact(1),), target=ToGroup(2)))
+    lines = [step.text for step in chosen.trace(1, bytes([1]) + bytes(13)).steps]
+    at = lines.index("table MyIngress.t(hdr.h.a=0x01) hit, group 2")
+    assert lines[at + 1 : at + 3] == [f"{CHOSEN}: member 5", "action MyIngress.to(port=0x007)"]
 
 
 # --- copies ---------------------------------------------------------------------------------------
