@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from hosts.agent.copies import Copies
 from hosts.agent.counters import Counters
 from hosts.agent.emigration import MAX_LANES, Emigration
 from hosts.agent.frames import Kind
+from hosts.agent.handoff import Handoff
 from hosts.agent.immigration import Immigrations, Packet
 from hosts.agent.mover import FINAL, Mover, Protocol
 from hosts.agent.node import Node, address
@@ -300,14 +301,21 @@ class Agent:
                 f"{path} is damaged ({error}): remove --state and assign again"
             ) from None
 
-    def accept(self, number: int, source: Server, ranges: Sequence[range], batch: int = 1) -> None:
+    def accept(
+        self,
+        number: int,
+        source: Server,
+        ranges: Sequence[range],
+        batch: int = 1,
+        protocol: Protocol = Protocol.NETMIGRATE,
+    ) -> None:
         """Be the destination of a migration."""
         self._ready()
         _check(ranges, batch)
         if source.index == self.settings.own.index:
             raise ValueError(f"{source.name} is this server itself")
         try:
-            self.immigrations.accept(number, source, ranges, batch)
+            self.immigrations.accept(number, source, ranges, batch, protocol)
         except ValueError as error:
             raise NotReadyError(str(error)) from None
         self._sweeper.keep(ranges)
@@ -347,12 +355,12 @@ class Agent:
                 group = groups.start + int(place)
                 raise NotReadyError(f"group {group} is {name} here, it cannot be sent")
         self.node.know(destination)
-        mover = (
-            partial(Emigration, lanes=lanes, batch=batch)
-            if protocol is Protocol.NETMIGRATE
-            else Precopy
-        )
-        emigration = mover(
+        movers: dict[Protocol, Callable[..., Mover]] = {
+            Protocol.NETMIGRATE: partial(Emigration, lanes=lanes, batch=batch),
+            Protocol.SOURCE: Precopy,
+            Protocol.ROCKSTEADY: Handoff,
+        }
+        emigration = movers[protocol](
             self.node,
             number=number,
             destination=destination,

@@ -16,6 +16,7 @@ CORE: Final = (
     "double_reads_gone",
     "immigrating_queries",  # queries of groups that are just arriving
     "double_reads_authoritative",  # double reads answered by the destination
+    "retries",  # clients told to ask again, because the key was not here yet
     "slow",
     "sent",
     "send_failed",

@@ -15,12 +15,11 @@ from typing import Final
 from hosts.agent import frames
 from hosts.agent._core import Query, StoreError
 from hosts.agent.channel import Link, Server
-from hosts.agent.chunks import Chunks
 from hosts.agent.frames import Kind
 from hosts.agent.held import Held
 from hosts.agent.mover import FINAL, Mover, Protocol, Status
 from hosts.agent.node import Node, address
-from hosts.agent.store import keys_of
+from hosts.agent.stream import Stream
 from hosts.agent.table import State
 from hosts.wire import Control, Header, Op
 
@@ -28,7 +27,6 @@ MAX_LANES: Final = 64
 _RESEND: Final = (0.02, 0.5)
 _TICK: Final = 0.01
 _AHEAD: Final = 0.02  # seconds of throttled stream that may be prepared in advance
-_LISTED_AT_ONCE: Final = 16
 
 
 @dataclass(slots=True)
@@ -54,15 +52,6 @@ class Lane:
         self.unarrived = set(batch)
         self.unsent = len(batch)
         self.started = False
-
-
-@dataclass(slots=True)
-class Listed:
-    """A group whose keys are known; the first `sent` of them have been sent."""
-
-    group: int
-    keys: list[bytes]
-    sent: int = 0
 
 
 class Emigration(Mover):
@@ -92,11 +81,8 @@ class Emigration(Mover):
         self._todo = deque(first for groups in ranges for first in groups[::batch])
         self._moving: dict[int, Lane] = {}  # by the first group of its batch
         self._idle = list(reversed(self.lanes))
-        self._to_list: deque[int] = deque()
-        self._to_send: deque[Listed] = deque()
-        self._listed = 0  # keys that are listed and not sent
+        self._stream = Stream(node, self.throttle)
         self._held = Held(node)
-        self._chunks = Chunks(self.throttle)
         self._told = 0  # watermarks told to the destination, by the core's clock
         self._ticking: asyncio.TimerHandle | None = None
         self._kick()
@@ -158,7 +144,6 @@ class Emigration(Mover):
         if link.ready:
             try:
                 self._start_batches(link)
-                self._list_keys()
                 self._send_keys(link)
             except (StoreError, ConnectionError) as error:
                 self.fail(f"the store of {self._node.own.name}: {error}")
@@ -188,7 +173,7 @@ class Emigration(Mover):
         if self.throttle.wait() > _AHEAD:
             return 0
         per_batch = self.batch * self.bytes_sent / max(1, len(self.done))
-        enough = 2 + 2 * self._chunks.bytes / max(per_batch, 1.0)
+        enough = 2 + 2 * self._stream.chunks.bytes / max(per_batch, 1.0)
         return int(enough) - sum(lane.unsent > 0 for lane in self._moving.values())
 
     def _start_batches(self, link: Link) -> None:
@@ -231,53 +216,27 @@ class Emigration(Mover):
             if not lane.unprepared:
                 lanes.append(lane)
                 self._control(lane, Op.GROUP_START)
-                self._to_list.extend(lane.batch)
+                self._stream.add(lane.batch)
         self._node.hand(self.destination.index, held, "handed_over")
         self._transmit(lanes)
         self._kick()
 
-    def _list_keys(self) -> None:
-        """List some groups' keys, if there are not enough for the next chunk."""
-        if self._listed >= self._chunks.keys or not self._to_list:
-            return
-        groups = [self._to_list.popleft() for _ in range(min(_LISTED_AT_ONCE, len(self._to_list)))]
-        for group, keys in zip(groups, keys_of(self._node.core, groups), strict=True):
-            self._to_send.append(Listed(group, keys))
-            self._listed += len(keys)
-        if self._to_list:
-            self._kick()
-
     def _send_keys(self, link: Link) -> None:
         """Step 4: one chunk of keys, of as many groups as it takes."""
-        if not self._to_send:
+        if not self._stream:
             return
         if wait := self.throttle.wait():
             self._kick_in(wait)
             return
-        room = self._chunks.keys
-        sections: list[tuple[int, list[bytes], bool]] = []
-        count = 0
-        while self._to_send and count < room:
-            next_ = self._to_send[0]
-            keys = next_.keys[next_.sent : next_.sent + room - count]
-            next_.sent += len(keys)
-            count += len(keys)
-            last = next_.sent == len(next_.keys)
-            sections.append((next_.group, keys, last))
-            if last:
-                self._to_send.popleft()
-                if (lane := self._lane(next_.group)) is not None:
-                    lane.unsent -= 1
-        self._listed -= count
+        sections, count = self._stream.take()
+        for group, _, last in sections:
+            if last and (lane := self._lane(group)) is not None:
+                lane.unsent -= 1
         body = self._node.core.dump(sections)
         size = link.send(Kind.KEYS, frames.migration(self.number), body)
-        self._chunks.learn(count, len(body))
-        self.keys_sent += count
-        self.bytes_sent += size
-        self.throttle.spend(size)
-        self._node.counters.add("keys_sent", count)
-        self._node.counters.add("channel_group_bytes", size)
-        if self._to_send or self._to_list or self.throttle.rate:
+        self._stream.chunks.learn(count, len(body))
+        self._sent(count, size)
+        if self._stream or self.throttle.rate:
             self._kick()
 
     def _arrived(self, groups: Iterable[int]) -> None:
@@ -381,14 +340,12 @@ class Emigration(Mover):
             return
         link = self._node.link(self.destination.index)
         self._told = 0
-        self._to_send.clear()
-        self._to_list.clear()
-        self._listed = 0
+        self._stream.clear()
         unprepared: list[int] = []
         for lane in self._moving.values():
             unprepared += sorted(lane.unprepared)
             if not lane.unprepared:
-                self._to_list.extend(sorted(lane.unarrived))
+                self._stream.add(sorted(lane.unarrived))
                 lane.unsent = len(lane.unarrived)
         self._prepare(link, unprepared)
         self._kick()

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from time import monotonic
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -17,6 +18,7 @@ from hosts.agent import frames
 from hosts.agent._core import Query, StoreError
 from hosts.agent.channel import Server
 from hosts.agent.frames import Kind
+from hosts.agent.mover import Protocol
 from hosts.agent.node import Node, address
 from hosts.agent.purge import Purger
 from hosts.agent.table import State
@@ -56,6 +58,7 @@ class Immigration:
     """A migration that the controller told us to accept."""
 
     number: int
+    protocol: Protocol
     source: Server
     ranges: list[range]
     batch: int  # groups that START and COMPLETE speak of at once
@@ -63,6 +66,9 @@ class Immigration:
     here: dict[int, set[bytes]] = field(default_factory=dict)  # of its IMMIGRATING groups
     waiting: set[int] = field(default_factory=set)  # those of them with queries that wait
     done: set[int] = field(default_factory=set)
+    # of rocksteady alone: since when a priority pull is under way, and how long one takes of late
+    pulling: float = 0.0
+    pull_takes: float = 0.001
     # of pre-copy alone (hosts/agent/copies.py)
     cleared: dict[int, None] = field(default_factory=dict)  # groups whose copies may be written
     copied: int = 0  # the number of the last CLEAR, COPY or TAKE
@@ -70,6 +76,11 @@ class Immigration:
     def covers(self, group: int) -> bool:
         """Whether the group is one of its own."""
         return any(group in groups for groups in self.ranges)
+
+    @property
+    def retry_after(self) -> int:
+        """After how many microseconds a key that is fetched now is likely to be here."""
+        return int(1e6 * min(max(self.pull_takes, 1e-4), 0.02))
 
     def covers_all(self, groups: range) -> bool:
         """Whether all of `groups` are in one of its ranges."""
@@ -85,13 +96,21 @@ class Immigrations:
         self._groups: dict[int, Group] = {}
         self.purger = Purger(node)
 
-    def accept(self, number: int, source: Server, ranges: Sequence[range], batch: int) -> None:
+    def accept(
+        self,
+        number: int,
+        source: Server,
+        ranges: Sequence[range],
+        batch: int,
+        protocol: Protocol,
+    ) -> None:
         """Be ready for a migration. Idempotent, and again for what is left of it, in smaller
         batches; ValueError where it contradicts."""
         known = self._migrations.get(number)
         table = self._node.table
         if known is not None:
-            same = known.source == source and all(map(known.covers_all, ranges))
+            same = (known.source, known.protocol) == (source, protocol)
+            same = same and all(map(known.covers_all, ranges))
             if same and all(table.states[group] != State.ABSENT for group in known.done):
                 known.batch = batch
                 return
@@ -110,7 +129,7 @@ class Immigrations:
             table.owners[groups.start : groups.stop] = source.index
         self._migrations.pop(number, None)
         self._migrations[number] = Immigration(
-            number, source, list(ranges), batch, (address(source.ip), source.udp_port)
+            number, protocol, source, list(ranges), batch, (address(source.ip), source.udp_port)
         )
         over = [old for old in self._migrations.values() if not old.here and not old.cleared]
         for old in over[:-_REMEMBERED]:
@@ -126,8 +145,12 @@ class Immigrations:
             return
         if kind is Kind.PREPARE:
             self._prepare(migration, body)
-        else:
-            self._apply(migration, body)
+            return
+        self._apply(migration, body)
+        if kind is Kind.PULLED and migration.pulling:
+            took = monotonic() - migration.pulling
+            migration.pulling = 0.0
+            migration.pull_takes += (took - migration.pull_takes) / 8
 
     def accepted(self, peer: int, body: memoryview) -> tuple[Immigration | None, memoryview]:
         """Return which migration from `peer` a frame is about, and the rest of its body. Of one
@@ -162,10 +185,13 @@ class Immigrations:
         table = self._node.table
         again: list[int] = []
         new: list[int] = []
+        arrived: list[int] = []
         for group, records in frames.read_group_records(body):
             mine = self._groups.get(group)
             owned = group in migration.done and table.states[group] != State.ABSENT
-            if owned or (mine is not None and mine.migration is migration):
+            if owned and migration.protocol is not Protocol.NETMIGRATE:
+                arrived.append(group)
+            elif owned or (mine is not None and mine.migration is migration):
                 again.append(group)
             elif not migration.covers(group) or table.states[group] != State.ABSENT:
                 state = State(table.states[group]).name
@@ -175,6 +201,7 @@ class Immigrations:
                 self._node.core.add_records(group, records)
                 new.append(group)
         self.acknowledge(migration, Kind.PREPARED, again)
+        self.acknowledge(migration, Kind.ARRIVED, arrived)
         own = partial(self._own, migration)
         failed = partial(self.store_failed, migration)
         try:
@@ -196,18 +223,21 @@ class Immigrations:
         applied, dropped, ended, error = self._node.core.restore(body, migration.here)
         self._node.counters.add("keys_applied", applied)
         self._node.counters.add("keys_dropped", dropped)
+        arrived: list[int] = []
         if error is not None:
             self.store_failed(migration, error)
         else:
-            for number in ended:
-                if number in migration.here:
-                    self._groups[number].arrived = True
-                    self._node.core.arriving(number, True)
+            arrived = [number for number in ended if number in migration.here]
+            for number in arrived:
+                self._groups[number].arrived = True
+                self._node.core.arriving(number, True)
             # a source that was restarted may send again what is complete here
             known = [each for each in ended if each in migration.here or each in migration.done]
             self.acknowledge(migration, Kind.ARRIVED, known)
         for number in list(migration.waiting):
             self._wake(self._groups[number])
+        if migration.protocol is not Protocol.NETMIGRATE:
+            self._complete(migration, arrived)  # nobody else has to know
 
     # --- queries of IMMIGRATING groups ------------------------------------------------------------
 
@@ -229,7 +259,10 @@ class Immigrations:
     def _judge(self, group: Group, query: Query, ready: list[Query]) -> None:
         """What the core could not answer alone: some of the keys are not here yet."""
         missing = frozenset(query.keys) - group.here
-        if query.whole or missing:
+        if missing and not query.whole and group.migration.protocol is Protocol.ROCKSTEADY:
+            self._want(group, missing)
+            self._node.core.retry(query, group.migration.retry_after)
+        elif query.whole or missing:
             self._wait(group, query, None if query.whole else missing)
         else:
             ready.append(query)
@@ -240,13 +273,18 @@ class Immigrations:
             return
         group.waiting.setdefault((query.client, query.seq), Waiting(query, missing))
         group.migration.waiting.add(group.number)
-        if missing and (wanted := missing - group.pulled):
+        self._want(group, missing or frozenset())
+
+    def _want(self, group: Group, missing: frozenset[bytes]) -> None:
+        """A priority pull of what has not been asked for yet."""
+        if wanted := missing - group.pulled:
             group.pulled |= wanted
             self._node.counters.add("priority_pulls", len(wanted))
             self._pull(group, wanted)
 
     def _pull(self, group: Group, keys: Iterable[bytes]) -> None:
         migration = group.migration
+        migration.pulling = migration.pulling or monotonic()
         link = self._node.link(migration.source.index)
         size = link.send(Kind.PULL, frames.pull(migration.number, group.number, keys))
         self._node.counters.add("channel_pull_bytes", size)
@@ -316,7 +354,8 @@ class Immigrations:
         """The channel is new: ask again for what has not been answered."""
         for group in self._groups.values():
             wanted = group.pulled - group.here
-            if group.migration.source.index == peer and wanted and group.waiting:
+            wanted_by_none = not group.waiting and group.migration.protocol is Protocol.NETMIGRATE
+            if group.migration.source.index == peer and wanted and not wanted_by_none:
                 self._pull(group, wanted)
 
     def close(self) -> None:

@@ -36,6 +36,7 @@ class Protocol(IntEnum):
 
     NETMIGRATE = 0
     SOURCE = 1
+    ROCKSTEADY = 2
 
 
 FINAL: Final = frozenset({Status.STOPPED, Status.DONE})
@@ -165,6 +166,14 @@ class Mover(ABC):
     def acknowledged(self, acks: Sequence[tuple[int, int, int, int, int]]) -> None:
         """Take GROUP_ACKs: (group, lane, sequence, ip, port)."""
         self._node.counters.add("control_ignored", len(acks))
+
+    def _sent(self, keys: int, size: int) -> None:
+        """Account for a chunk of so many keys and bytes."""
+        self.keys_sent += keys
+        self.bytes_sent += size
+        self.throttle.spend(size)
+        self._node.counters.add("keys_sent", keys)
+        self._node.counters.add("channel_group_bytes", size)
 
     def writable(self) -> None:
         """The channel takes bulk data again."""

@@ -12,18 +12,16 @@ from typing import Final
 from hosts.agent import frames
 from hosts.agent._core import Query, StoreError
 from hosts.agent.channel import Link, Server
-from hosts.agent.chunks import Chunks
 from hosts.agent.frames import FrameError, Kind
 from hosts.agent.held import Held
 from hosts.agent.mover import FINAL, Mover, Protocol, Status
 from hosts.agent.node import Node
-from hosts.agent.store import keys_of
+from hosts.agent.stream import Section, Stream
 from hosts.agent.table import State
 from hosts.agent.throttle import Throttle
 from hosts.wire import Flags
 
 _CLEARED_AHEAD: Final = 64
-_LISTED_AT_ONCE: Final = 16
 _TAKEN_AT_ONCE: Final = 512
 _UNANSWERED: Final = 64
 
@@ -52,7 +50,6 @@ class Precopy(Mover):
             node, number=number, destination=destination, ranges=ranges, throttle=throttle
         )
         self._emigrated = emigrated
-        self._chunks = Chunks(self.throttle)
         self._held = Held(node)
         self._left = {group for groups in ranges for group in groups}
         # numbers of frames only grow, even if this agent is started anew
@@ -77,9 +74,8 @@ class Precopy(Mover):
         self._dirty = 0  # keys that the round before had to copy
         self._to_clear = deque(sorted(self._left))
         self._clearing: set[int] = set()
-        self._to_list: deque[int] = deque()
-        self._to_send: deque[tuple[int, list[bytes]]] = deque()
-        self._unanswered: dict[int, list[tuple[int, list[bytes], bool]]] = {}
+        self._stream = Stream(self._node, self.throttle)
+        self._unanswered: dict[int, list[Section]] = {}
         self._written.clear()
         self._track(self._written)
         if self._asking:
@@ -120,8 +116,7 @@ class Precopy(Mover):
             self._serve_again()
 
     def _serve_again(self) -> None:
-        for group in self._left:
-            self._node.table.set(group, State.OWNED, self._node.own.index)
+        self._node.table.set(list(self._left), State.OWNED, self._node.own.index)
         self._serving = True
         self._asking = False
         self._node.core.execute(self._held.release(sorted(self._left)), Flags.AUTHORITATIVE)
@@ -147,9 +142,8 @@ class Precopy(Mover):
                 self._clear(link)
                 if not self._to_clear and not self._clearing and self._asking:
                     self._serve_again()
-                self._list()
                 self._copy(link)
-                if not (self._to_clear or self._clearing or self._to_list or self._to_send):
+                if not (self._to_clear or self._clearing or self._stream):
                     self._turn(link)
             except (StoreError, ConnectionError) as error:
                 self.fail(f"the store of {self._node.own.name}: {error}")
@@ -178,43 +172,24 @@ class Precopy(Mover):
         self._clearing.update(groups)
         self._send_clear(link, groups)
 
-    def _list(self) -> None:
-        if self._to_send:
-            return
-        groups = [self._to_list.popleft() for _ in range(min(_LISTED_AT_ONCE, len(self._to_list)))]
-        if groups:
-            listed = keys_of(self._node.core, groups)
-            self._to_send.extend((g, k) for g, k in zip(groups, listed, strict=True) if k)
-            self._kick()
-
     def _copy(self, link: Link) -> None:
         """One chunk of keys. Once nobody serves, the throttle does not count."""
-        if not self._to_send or len(self._unanswered) >= _UNANSWERED:
+        if not self._stream or len(self._unanswered) >= _UNANSWERED:
             return
         if self._serving and (wait := self.throttle.wait()):
             self._kick_in(wait)
             return
-        sections: list[tuple[int, list[bytes], bool]] = []
-        room = count = self._chunks.keys
-        while self._to_send and room:
-            group, keys = self._to_send.popleft()
-            sections.append((group, keys[:room], False))
-            if keys[room:]:
-                self._to_send.appendleft((group, keys[room:]))
-            room -= len(sections[-1][1])
-        count -= room
+        sections, count = self._stream.take()
+        self._kick()
+        if not count:
+            return
         self._number += 1
         self._unanswered[self._number] = sections
         body = self._node.core.dump(sections)
         head = frames.migration(self.number) + frames.number(self._number)
         size = link.send(Kind.COPY, head, body)
-        self._chunks.learn(count, len(body))
-        self.keys_sent += count
-        self.bytes_sent += size
-        self.throttle.spend(size)
-        self._node.counters.add("keys_sent", count)
-        self._node.counters.add("channel_group_bytes", size)
-        self._kick()
+        self._stream.chunks.learn(count, len(body))
+        self._sent(count, size)
 
     def _turn(self, link: Link) -> None:
         """All that was to copy is on its way: another round, or the end."""
@@ -238,17 +213,17 @@ class Precopy(Mover):
             if keys is None:  # among what a script did there may be deletions
                 self._to_clear.append(group)
             else:
-                self._to_send.append((group, list(keys)))
+                self._stream.add_keys(group, list(keys))
         self._written.clear()
         self._kick()
 
     def _stop_serving(self) -> None:
         self._serving = False
         self._stopped = monotonic()
-        self._chunks = Chunks(Throttle(0))
-        for group in self._left:
-            self._node.table.set(group, State.EMIGRATING, self.destination.index)
-            self._node.table.moving[group] = self.number
+        self._stream = Stream(self._node, Throttle(0))
+        groups = list(self._left)
+        self._node.table.moving[groups] = self.number
+        self._node.table.set(groups, State.EMIGRATING, self.destination.index)
 
     def _hand_over(self, link: Link) -> None:
         """Every key is at the destination, as it is here."""
@@ -274,7 +249,7 @@ class Precopy(Mover):
         if kind is Kind.CLEARED:
             groups = [group for group in frames.read_groups(body) if group in self._clearing]
             self._clearing.difference_update(groups)
-            self._to_list.extend(groups)
+            self._stream.add(groups)
         elif kind is Kind.COPIED:
             number, _ = frames.read_number(body)
             self._unanswered.pop(number, None)
@@ -286,8 +261,8 @@ class Precopy(Mover):
 
     def _taken(self, groups: Sequence[int]) -> None:
         """The groups are the destination's: what was held for them, too."""
+        self._node.table.set(list(groups), State.ABSENT, self.destination.index, former=True)
         for group in groups:
-            self._node.table.set(group, State.ABSENT, self.destination.index, former=True)
             self._node.core.drop_records(group)
             self._emigrated(group)
         self._left.difference_update(groups)
@@ -307,7 +282,8 @@ class Precopy(Mover):
         self._to_clear.extendleft(sorted(self._clearing, reverse=True))
         self._clearing.clear()
         for sections in self._unanswered.values():
-            self._to_send.extend((group, keys) for group, keys, _ in sections)
+            for group, keys, _ in sections:
+                self._stream.add_keys(group, keys)
         self._unanswered.clear()
         self._take_sent = False
         self._kick()

@@ -130,6 +130,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):
                 _server(request.source),
                 _ranges(request.groups),
                 request.group_batch or 1,
+                _protocol(request.protocol),
             )
             return pb.AcceptReply()
 

@@ -48,6 +48,7 @@ class Flags(IntFlag):
     GONE = 1 << 5
     ERROR = 1 << 6
     FORWARDED = 1 << 7
+    RETRY = 1 << 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ enum nm_flag {
     NM_GONE = 1 << 5,
     NM_ERROR = 1 << 6,
     NM_FORWARDED = 1 << 7,
+    NM_RETRY = 1 << 8, /* payload: after how many microseconds, 32 bits */
 };
 
 struct nm_header {

@@ -210,8 +210,12 @@ class Client(asyncio.DatagramProtocol):
         wanted = self.send(to, op, *words, flags=flags, seq=seq, group=group, migration=migration)
         while True:
             answer = await self.answer()
-            if answer.header.seq == wanted:
+            if answer.header.seq != wanted:
+                continue
+            if not answer.flags & Flags.RETRY:
                 return answer
+            await asyncio.sleep(int.from_bytes(answer.payload) / 1e6)
+            self.send(to, op, *words, flags=flags, seq=wanted, group=group, migration=migration)
 
     async def silent(self, seconds: float = 0.1) -> bool:
         """Whether no reply comes for a while."""
@@ -406,7 +410,7 @@ class Pair:
         batch = batch or self.batch
         while any(groups.start % batch or groups.stop % batch for groups in ranges):
             batch //= 2
-        other.accept(self.number, one.settings.own, ranges, batch)
+        other.accept(self.number, one.settings.own, ranges, batch, self.protocol)
         return one.emigrate(
             self.number, other.settings.own, ranges, lanes, throttle, self.protocol, batch
         )

@@ -367,7 +367,7 @@ async def counting_client(
                 answer = await client.answer(0.03)
             except TimeoutError:
                 continue
-            if answer.header.seq == seq:
+            if answer.header.seq == seq and not answer.flags & Flags.RETRY:
                 break
         assert answer.flags & AUTH, answer
         counts[key] += 1

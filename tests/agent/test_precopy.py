@@ -143,7 +143,7 @@ async def test_source_restarted_while_handing_over(
             assign([one, other])
             for name in names:
                 running[0].client.set(name, "0")
-            other.accept(1, first, [PART])
+            other.accept(1, first, [PART], protocol=Protocol.SOURCE)
             mover = one.emigrate(1, other.settings.own, [PART], 1, 0, Protocol.SOURCE)
             if taken:
                 await until(lambda: mover.status is Status.DONE)

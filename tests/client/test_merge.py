@@ -1,6 +1,7 @@
 """What replies mean to a client: every combination of docs/protocol.md, and random ones."""
 
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -181,6 +182,24 @@ def test_write_takes_the_owner_s_word_only() -> None:
     with request(SET) as r:
         ((_, status, _, _, _),) = r.take(error(double=False))
         assert status == REFUSED
+
+
+@pytest.mark.parametrize("words", [GET, SET])
+def test_asks_again_when_told_to(words: tuple[bytes, ...]) -> None:
+    with request(words) as r:
+        for payload in (b"", b"\0\0\0", b"\0" * 5):
+            r.take(Reply(F.RETRY, payload))
+        r.take(Reply(F.RETRY | F.AUTHORITATIVE, (200000).to_bytes(4)))
+        assert r.session.counts()["ignored"] == 4
+        now = time.monotonic()
+        assert r.take(Reply(F.RETRY, (3000).to_bytes(4))) == []
+        due = r.session.next_due()
+        assert due is not None
+        assert now + 0.003 <= due < time.monotonic() + 0.006
+        time.sleep(0.01)
+        assert r.resent() == 1
+        assert r.session.counts()["retried"] == 1
+        assert len(r.take(owner() if words is GET else Reply(F.AUTHORITATIVE, b"+OK\r\n"))) == 1
 
 
 OTHERS = {

@@ -34,7 +34,7 @@ enum group_state { ABSENT, OWNED, EMIGRATING, IMMIGRATING };
 /* Counted by the core; the names are in hosts/agent/counters.py, in this order. */
 enum counter {
     C_RECEIVED, C_READS, C_WRITES, C_DUPLICATES, C_LATE, C_DOUBLE_READS, C_NOT_HERE_YET, C_GONE,
-    C_IMMIGRATING, C_DOUBLE_AUTHORITATIVE, C_SLOW, C_SENT, C_SEND_FAILED, C_STORE_LOST, C_TOO_LONG_REPLIES,
+    C_IMMIGRATING, C_DOUBLE_AUTHORITATIVE, C_RETRIES, C_SLOW, C_SENT, C_SEND_FAILED, C_STORE_LOST, C_TOO_LONG_REPLIES,
     C_MALFORMED, C_REFUSED_SERVICE, C_REFUSED_PAYLOAD, C_REFUSED_COMMAND, C_REFUSED_GROUP,
     C_REFUSED_OP, C_REFUSED_UNASSIGNED, C_REFUSED_SESSIONS, C_REFUSED_STORE, C_REFUSED_OTHER,
     C_COUNT,
@@ -216,6 +216,7 @@ void written_note(Core *core, const struct item *item);
 PyObject *serve_received(Core *core);
 PyObject *serve_given(Core *core, PyObject *datagrams);
 PyObject *serve_queries(Core *core, PyObject *queries, int flags);
+int serve_retry(Core *core, Query *query, uint32_t after);
 int serve_refuse(Core *core, Query *query, const char *message);
 
 /* transfer.c */

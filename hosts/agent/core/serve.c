@@ -368,6 +368,17 @@ PyObject *serve_queries(Core *core, PyObject *queries, int flags) {
     return outcomes;
 }
 
+/* Tells the client to ask again after so many microseconds; nothing was executed. */
+int serve_retry(Core *core, Query *query, uint32_t after) {
+    item_of(core->items, query);
+    nm_put32(reply_of(core, core->items), after);
+    core->counters[C_RETRIES]++;
+    answer(core->items, NM_RETRY, 4);
+    send_all(core, core->items, 1);
+    release(core->items, 1);
+    return 0;
+}
+
 int serve_refuse(Core *core, Query *query, const char *message) {
     item_of(core->items, query);
     refuse(core, core->items, C_REFUSED_OTHER, "%s", message);

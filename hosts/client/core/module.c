@@ -212,10 +212,10 @@ static PyObject *session_next_due(Session *self, PyObject *unused) {
 static PyObject *session_counts(Session *self, PyObject *unused) {
     (void)unused;
     const struct nm_counts *c = &self->session.counts;
-    return Py_BuildValue("{sKsKsKsKsKsKsKsKsKsK}", "started", c->started, "finished", c->finished,
+    return Py_BuildValue("{sKsKsKsKsKsKsKsKsKsKsK}", "started", c->started, "finished", c->finished,
                          "sent", c->sent, "resent", c->resent, "received", c->received, "doubled",
-                         c->doubled, "asked_again", c->asked_again, "late", c->late, "ignored",
-                         c->ignored, "unsendable", c->unsendable);
+                         c->doubled, "asked_again", c->asked_again, "retried", c->retried,
+                         "late", c->late, "ignored", c->ignored, "unsendable", c->unsendable);
 }
 
 static PyObject *get_fd(Session *self, void *unused) {

@@ -13,7 +13,7 @@
 
 #include "resp.h"
 
-static const int64_t LONGEST_RESEND = 1000000000, FIRST_ASK = 1000000;
+static const int64_t LONGEST_RESEND = 1000000000, FIRST_ASK = 1000000, FIRST_RETRY = 125000;
 
 int64_t nm_now(void) {
     struct timespec t;
@@ -40,7 +40,7 @@ const char *nm_session_open(struct nm_session *s, uint32_t address, uint16_t por
         .completed = completed,
         .context = context,
     };
-    for (int i = 0; i < NM_RESEND_LEVELS + NM_ASK_LEVELS; i++) TAILQ_INIT(&s->timers[i]);
+    for (int i = 0; i < NM_TIMERS; i++) TAILQ_INIT(&s->timers[i]);
     TAILQ_INIT(&s->expiries);
     TAILQ_INIT(&s->spare);
     s->buffers = malloc(NM_BATCH * sizeof *s->buffers);
@@ -288,6 +288,18 @@ static void ask_again(struct nm_session *s, struct nm_request *r, int64_t now) {
     if (r->asks < UINT8_MAX) r->asks++;
 }
 
+/* Asks again when the owner says so; all of a list wait equally long, so the time is rounded up. */
+static void retry(struct nm_session *s, struct nm_request *r, int64_t after, int64_t now) {
+    s->counts.retried++;
+    if (r->queued) return; /* a resend is on its way already */
+    int step = 0;
+    while (step < NM_RETRY_LEVELS - 1 && FIRST_RETRY << step < after) step++;
+    r->heard = 0;
+    nm_put16(r->datagram + 4, NM_RETRY);
+    TAILQ_REMOVE(&s->timers[r->level], r, timer);
+    set_timer(s, r, NM_RESEND_LEVELS + NM_ASK_LEVELS + step, now + (FIRST_RETRY << step));
+}
+
 /* What a reply without AUTHORITATIVE means for a READ, in the light of what was heard before.
  *
  * The source's value alone proves nothing: the destination may have a newer one. "Not here yet"
@@ -345,10 +357,15 @@ void nm_take(struct nm_session *s, const uint8_t *data, size_t length, int64_t n
     const uint8_t *payload = data + NM_HEADER_LENGTH, *end = data + length;
     bool carries = h.flags & (NM_AUTHORITATIVE | NM_ERROR) ||
                    (h.flags & (NM_FROM_SOURCE | NM_GONE)) == NM_FROM_SOURCE;
-    bool answers = r->op == NM_READ || h.flags & (NM_AUTHORITATIVE | NM_ERROR);
+    bool answers = r->op == NM_READ || h.flags & (NM_AUTHORITATIVE | NM_ERROR | NM_RETRY);
     if (h.group != r->group || !answers ||
-        (carries && resp_skip(payload, end, RESP_DEPTH) != end)) {
+        (carries && resp_skip(payload, end, RESP_DEPTH) != end) ||
+        (h.flags & NM_RETRY && (carries || end - payload != 4))) {
         s->counts.ignored++;
+        return;
+    }
+    if (h.flags & NM_RETRY) {
+        retry(s, r, (int64_t)nm_get32(payload) * 1000, now);
         return;
     }
     if (h.flags & NM_DOUBLE && !r->doubled) {
@@ -391,7 +408,7 @@ void nm_expire(struct nm_session *s, int64_t now) {
             finish(s, r, NM_REFUSED, r->error.flags, r->error.data, r->error.length, now);
         else finish(s, r, NM_TIMED_OUT, 0, NULL, 0, now);
     }
-    for (int i = 0; i < NM_RESEND_LEVELS + NM_ASK_LEVELS; i++) {
+    for (int i = 0; i < NM_TIMERS; i++) {
         while ((r = TAILQ_FIRST(&s->timers[i])) && r->due <= now) {
             TAILQ_REMOVE(&s->timers[i], r, timer);
             int level = i < NM_RESEND_LEVELS ? i + 1 : s->patience;
@@ -404,7 +421,7 @@ void nm_expire(struct nm_session *s, int64_t now) {
 int64_t nm_next_due(const struct nm_session *s) {
     const struct nm_request *r = TAILQ_FIRST(&s->expiries);
     int64_t due = r ? r->expires : INT64_MAX;
-    for (int i = 0; i < NM_RESEND_LEVELS + NM_ASK_LEVELS; i++)
+    for (int i = 0; i < NM_TIMERS; i++)
         if ((r = TAILQ_FIRST(&s->timers[i])) && r->due < due) due = r->due;
     return due;
 }

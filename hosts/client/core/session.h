@@ -14,7 +14,8 @@
 
 /* Path MTU 1500 less the IPv4 and UDP headers. */
 enum { NM_DATAGRAM = 1472, NM_PAYLOAD = NM_DATAGRAM - NM_HEADER_LENGTH };
-enum { NM_RESEND_LEVELS = 8, NM_ASK_LEVELS = 7, NM_BATCH = 64 };
+enum { NM_RESEND_LEVELS = 8, NM_ASK_LEVELS = 7, NM_RETRY_LEVELS = 8, NM_BATCH = 64 };
+enum { NM_TIMERS = NM_RESEND_LEVELS + NM_ASK_LEVELS + NM_RETRY_LEVELS };
 
 /* How far the newest seq may be ahead of the oldest unfinished one: agents remember every write in
  * between, and refuse new ones beyond this many. A power of two. */
@@ -70,6 +71,7 @@ TAILQ_HEAD(nm_requests, nm_request);
 
 struct nm_counts {
     uint64_t started, finished, sent, resent, received, doubled, asked_again;
+    uint64_t retried;    /* replies that said to ask again later */
     uint64_t late;       /* replies to requests that were finished already */
     uint64_t ignored;    /* not a reply of this session, malformed, or without meaning here */
     uint64_t unsendable; /* the network refused the datagram; the resend will try again */
@@ -91,7 +93,7 @@ struct nm_session {
     struct nm_request *slots[NM_WINDOW];
     /* Every outstanding request is in one timer list. All waits of one list are equally long, so
      * each is in the order of `due`; `expiries` likewise, as the timeout is the same for all. */
-    struct nm_requests timers[NM_RESEND_LEVELS + NM_ASK_LEVELS], expiries, spare;
+    struct nm_requests timers[NM_TIMERS], expiries, spare;
     struct nm_request **queue;
     uint32_t queue_length, queue_room;
     nm_completed *completed;

@@ -147,10 +147,10 @@ static PyObject *driver_histogram(Driver *self, PyObject *unused) {
 static PyObject *driver_counts(Driver *self, PyObject *unused) {
     (void)unused;
     const struct nm_counts *c = &self->driver.session.counts;
-    return Py_BuildValue("{sKsKsKsKsKsKsKsKsKsK}", "started", c->started, "finished", c->finished,
+    return Py_BuildValue("{sKsKsKsKsKsKsKsKsKsKsK}", "started", c->started, "finished", c->finished,
                          "sent", c->sent, "resent", c->resent, "received", c->received, "doubled",
-                         c->doubled, "asked_again", c->asked_again, "late", c->late, "ignored",
-                         c->ignored, "unsendable", c->unsendable);
+                         c->doubled, "asked_again", c->asked_again, "retried", c->retried,
+                         "late", c->late, "ignored", c->ignored, "unsendable", c->unsendable);
 }
 
 static PyObject *driver_messages(Driver *self, PyObject *unused) {

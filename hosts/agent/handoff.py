@@ -1,0 +1,186 @@
+"""Migrations that begin with the handover (docs/protocols.md): the destination owns everything at
+once, and the data follows it.
+
+`Protocol.ROCKSTEADY`: the destination serves what it has, fetches ahead what it is asked for, and
+tells the client to ask again meanwhile.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from hosts.agent import frames
+from hosts.agent._core import Query, StoreError
+from hosts.agent.channel import Link, Server
+from hosts.agent.frames import FrameError, Kind
+from hosts.agent.held import Held
+from hosts.agent.mover import FINAL, Mover, Protocol, Status
+from hosts.agent.node import Node
+from hosts.agent.stream import Stream
+from hosts.agent.table import State
+
+_PREPARED_AT_ONCE: Final = 512
+
+
+class Handoff(Mover):
+    """Gives all groups away, then sends their keys."""
+
+    protocol = Protocol.ROCKSTEADY
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        number: int,
+        destination: Server,
+        ranges: Sequence[range],
+        throttle: int,
+        emigrated: Callable[[int], None],
+    ) -> None:
+        super().__init__(
+            node, number=number, destination=destination, ranges=ranges, throttle=throttle
+        )
+        self._emigrated = emigrated
+        self._held = Held(node)
+        self._stream = Stream(node, self.throttle)
+        self._left = {group for groups in ranges for group in groups}
+        self._unprepared: set[int] = set()  # of those, what the destination may not own yet
+        self._wanted: dict[int, list[bytes]] = {}  # priority pulls of this turn of the loop
+        self._begun = False
+        self._kick()
+
+    # --- what the controller asks -----------------------------------------------------------------
+
+    @property
+    def ongoing(self) -> list[int]:
+        """None: the switch steers by the partition as a whole."""
+        return []
+
+    def moves(self, group: int) -> bool:
+        """Whether the group was given away and has not arrived."""
+        return self._begun and group in self._left
+
+    def pending(self) -> Iterable[int]:
+        """The groups that have not arrived."""
+        return () if self.status in FINAL else self._left
+
+    def query(self, query: Query) -> None:
+        """The destination's, once it has acknowledged PREPARE."""
+        if query.group in self._unprepared:
+            self._held.hold(query)
+        else:
+            self._node.hand(self.destination.index, [query], "handed_over")
+
+    # --- the passes -------------------------------------------------------------------------------
+
+    def _step(self) -> None:
+        link = self._node.link(self.destination.index)
+        if not link.ready:
+            return
+        try:
+            if not self._begun:
+                self._give_away(link)
+            elif not self._pausing:
+                self._send_keys(link)
+        except (StoreError, ConnectionError) as error:
+            self.fail(f"the store of {self._node.own.name}: {error}")
+
+    def _give_away(self, link: Link) -> None:
+        """Steps 1 and 2 of docs/protocol.md, for all groups."""
+        self._begun = True
+        groups = sorted(self._left)
+        self._node.table.moving[groups] = self.number
+        self._node.table.set(groups, State.EMIGRATING, self.destination.index)
+        self._unprepared.update(groups)
+        self._prepare(link)
+
+    def _prepare(self, link: Link) -> None:
+        """Ask the destination to own what has not arrived; it says of what has that it has."""
+        core = self._node.core
+        _, marks = core.watermarks(0)
+        size = link.send(Kind.WATERMARKS, marks) if marks else 0
+        groups = sorted(self._left)
+        for first in range(0, len(groups), _PREPARED_AT_ONCE):
+            bodies = [
+                frames.group_records(group, core.records(group))
+                for group in groups[first : first + _PREPARED_AT_ONCE]
+            ]
+            size += link.send(Kind.PREPARE, frames.migration(self.number), *bodies)
+        self._node.counters.add("channel_other_bytes", size)
+
+    def _send_keys(self, link: Link) -> None:
+        if not self._stream:
+            return
+        if wait := self.throttle.wait():
+            self._kick_in(wait)
+            return
+        sections, count = self._stream.take()
+        body = self._node.core.dump(sections)
+        size = link.send(Kind.KEYS, frames.migration(self.number), body)
+        self._stream.chunks.learn(count, len(body))
+        self._sent(count, size)
+        self._kick()
+
+    # --- answers ----------------------------------------------------------------------------------
+
+    def frame(self, kind: Kind, body: memoryview) -> None:
+        """PREPARED, ARRIVED or PULL."""
+        if kind is Kind.PREPARED:
+            self._prepared([group for group in frames.read_groups(body) if group in self._left])
+        elif kind is Kind.ARRIVED:
+            self._arrived([group for group in frames.read_groups(body) if group in self._left])
+        elif kind is Kind.PULL:
+            self._pulled(*frames.read_pull(body))
+        else:
+            raise FrameError(f"{kind.name} is not expected here")
+
+    def _prepared(self, groups: Sequence[int]) -> None:
+        self._unprepared.difference_update(groups)
+        self._stream.add(groups)
+        self._node.hand(self.destination.index, self._held.release(groups), "handed_over")
+        self._kick()
+
+    def _arrived(self, groups: Sequence[int]) -> None:
+        """The destination has every key of these."""
+        self._left.difference_update(groups)
+        self._unprepared.difference_update(groups)
+        self.done.update(groups)
+        self._node.table.set(list(groups), State.ABSENT, self.destination.index, former=True)
+        for group in groups:
+            self._node.core.drop_records(group)
+            self._emigrated(group)
+        self._node.counters.add("groups_sent", len(groups))
+        self._node.hand(self.destination.index, self._held.release(groups), "handed_over")
+        if not self._left and self.status not in FINAL:
+            self._set(Status.DONE)
+
+    def _pulled(self, group: int, keys: list[bytes]) -> None:
+        """A priority pull: those of one turn of the loop are dumped at once."""
+        if group not in self._left or group in self._unprepared:
+            return  # it has arrived in the meantime, the destination will see
+        if not self._wanted:
+            asyncio.get_running_loop().call_soon(self._serve_pulls)
+        self._wanted.setdefault(group, []).extend(keys)
+
+    def _serve_pulls(self) -> None:
+        wanted, self._wanted = self._wanted, {}
+        try:
+            body = self._node.core.dump([(group, keys, False) for group, keys in wanted.items()])
+        except (StoreError, ConnectionError) as error:
+            self.fail(f"the store of {self._node.own.name}: {error}")
+            return
+        link = self._node.link(self.destination.index)
+        size = link.send(Kind.PULLED, frames.migration(self.number), body)
+        self._node.counters.add("channel_pull_bytes", size)
+
+    def resend(self) -> None:
+        """The channel is new: everything that has not arrived is sent again."""
+        if self.status in FINAL or not self._begun:
+            return
+        self._stream.clear()
+        self._prepare(self._node.link(self.destination.index))
+        self._kick()
+
+    def _check_end(self) -> None:
+        if self._pausing and self.status is Status.RUNNING:
+            self._set(Status.PAUSED)
