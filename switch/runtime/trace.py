@@ -148,9 +148,9 @@ class Decoder:
     def _told(self, kind: str, copy: int, v: dict[str, int], story: _Story) -> str:
         match kind:
             case "parsed" if v["error"]:
-                return f"parser rejects: error.{self._errors[v['error']]}, {v['bytes']} bytes"
+                return f"parser stops after {v['bytes']} bytes: error.{self._errors[v['error']]}"
             case "parsed":
-                return f"parser accepts, {v['bytes']} bytes of headers"
+                return f"parser done, {v['bytes']} bytes of headers"
             case "ingress":
                 origin = _ORIGINS.get(v["instance_type"], f"port {v['port']}")
                 return f"ingress, {origin}"

@@ -30,7 +30,7 @@ def test_a_read_of_a_group_on_the_move(net: Net) -> None:
     lines = said(net, 0, CLIENT, query())
     states = ["start", "parse_ipv4", "parse_udp", "parse_netmigrate"]
     assert [f"state {state}" for state in states] == lines[:4]
-    assert lines[4] == "parser accepts, 70 bytes of headers"
+    assert lines[4] == "parser done, 70 bytes of headers"
     for line in (
         "table Ingress.service(hdr.ipv4.dst_addr=0x0a000001, hdr.udp.dst_port=0x125c) hit",
         "action Ingress.set_service(service=0x0001)",
@@ -66,7 +66,7 @@ def test_the_copy_of_a_double_read(net: Net) -> None:
     net.send(SOURCE, start(GROUP, 1))
     net.model.process(CLIENT, query())
     lines = said(net, 1, CLIENT, query())
-    after_parser = lines[lines.index("parser accepts, 70 bytes of headers") + 1 :]
+    after_parser = lines[lines.index("parser done, 70 bytes of headers") + 1 :]
     assert after_parser[:3] == [
         f"egress, port {DESTINATION}, instance 1",
         "table Egress.mirror_server(meta.server=0x0002) hit",

@@ -121,7 +121,7 @@ def test_headers_and_values(pipeline: Pipeline) -> None:
         "state items",
         "extract hdr.items.next: value=0xaa",
         "extract hdr.items.next: value=0xbb",
-        "parser accepts, 14 bytes of headers",
+        "parser done, 14 bytes of headers",
         "ingress, port 5",
         "register MyIngress.memory[2] is 0xabc",
         "register MyIngress.memory[1] = 0xabd",
@@ -168,7 +168,7 @@ def test_a_parser_error(pipeline: Pipeline) -> None:
     assert lines[2:5] == [
         "state items",
         "extract hdr.items.next: value=0xaa",
-        "parser rejects: error.PacketTooShort, 13 bytes",
+        "parser stops after 13 bytes: error.PacketTooShort",
     ]
 
 
@@ -222,7 +222,7 @@ def copies(name: str, packet: str, *, session: Replicas = (), group: Replicas = 
 
 def test_multicast_copies() -> None:
     assert copies("multicast", "01" + 7 * "00", group=[(2, 0), (3, 9)]) == [
-        "0 parser accepts, 8 bytes of headers",
+        "0 parser done, 8 bytes of headers",
         "0 ingress, port 1",
         "0 multicast group 1: copy 1 to port 2",
         "1 egress, port 2",
@@ -237,10 +237,10 @@ def test_multicast_copies() -> None:
 def test_clones_of_the_ingress() -> None:
     found = copies("clone_to_group", "aa" + 7 * "00", session=[(3, 1), (4, 2)])
     assert found == [
-        "0 parser accepts, 8 bytes of headers",
+        "0 parser done, 8 bytes of headers",
         "0 ingress, port 1",
         "0 clone session 5: copy 1 to port 4, instance 2",
-        "1 parser accepts, 8 bytes of headers",
+        "1 parser done, 8 bytes of headers",
         "0 clone session 5: copy 2 to port 3, instance 1",
         "2 egress, port 3, instance 1",
         "2 out of port 3, 8 bytes",
@@ -257,7 +257,7 @@ def test_resubmitted_and_recirculated_packets() -> None:
     resubmitted = copies("resubmit", 8 * "00")
     assert resubmitted[2:5] == [
         "0 resubmitted as copy 1",
-        "1 parser accepts, 8 bytes of headers",
+        "1 parser done, 8 bytes of headers",
         "1 ingress, resubmitted",
     ]
     recirculated = copies("recirculate", 8 * "00")
