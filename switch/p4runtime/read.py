@@ -13,7 +13,6 @@ from switch.p4runtime import bulk, codec, p4data
 from switch.p4runtime.action_profiles import read_groups, read_members
 from switch.p4runtime.chunks import chunks
 from switch.p4runtime.errors import (
-    UNIMPLEMENTED,
     Refused,
     from_pipeline,
     invalid,
@@ -23,11 +22,6 @@ from switch.p4runtime.read_tables import TableReader
 from switch.p4runtime.roles import FULL, Scope
 from switch.p4runtime.schema import Array, Register
 from switch.runtime.entries import PipelineError
-
-# For each of these entities: P4Info's list of the instances, and the entity's id in it.
-NOT_SUPPORTED = {
-    "extern_entry": ("externs", "extern_id"),
-}
 
 Stored = TypeVar("Stored")
 Messages = Iterator[bytes]
@@ -94,11 +88,9 @@ class _Reader:
         if find := self._kinds.get(kind):
             names = self._schema.names
             return [entity for entity in find(request) if self._scope.allows(names, entity)]
-        instances, identifier = NOT_SUPPORTED[kind]
-        if getattr(self._schema.info, instances):
-            raise Refused(UNIMPLEMENTED, f"reading a {kind} is not supported")
-        if getattr(getattr(request, kind), identifier):
-            raise invalid(f"P4Info has no {instances}")
+        assert kind == "extern_entry"
+        if request.extern_entry.extern_type_id:
+            raise invalid("v1model has no externs of its own")
         return []  # a wildcard over nothing
 
     # --- counters and meters ------------------------------------------------------------------

@@ -141,7 +141,6 @@ class Schema:
     """What a controller may name; every lookup of an unknown id is refused by its kind."""
 
     def __init__(self, info: p4i.P4Info) -> None:
-        self.info = info
         direct_counters = {counter.preamble.id for counter in info.direct_counters}
         direct_meters = {meter.preamble.id: meter.spec.type for meter in info.direct_meters}
         self.actions = _by_id(map(_action, info.actions))

@@ -279,6 +279,10 @@ BAD_READS: list[tuple[str, Callable[[Entities], p4r.Entity]]] = [
         "INVALID_ARGUMENT",
         lambda e: p4r.Entity(value_set_entry=p4r.ValueSetEntry(value_set_id=1)),
     ),
+    (
+        "INVALID_ARGUMENT",
+        lambda e: p4r.Entity(extern_entry=p4r.ExternEntry(extern_type_id=0x81)),
+    ),
     ("INVALID_ARGUMENT", lambda e: e.entry("station", [exact(3, 1)])),
     ("INVALID_ARGUMENT", lambda e: e.station(1, is_default_action=True)),
     ("INVALID_ARGUMENT", lambda e: e.station(1, time_since_last_hit={})),
