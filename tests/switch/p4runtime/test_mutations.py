@@ -46,6 +46,11 @@ def target(config: DeviceConfig) -> Iterator[tuple[Server, Client]]:
 
 
 @pytest.fixture(scope="module")
+def good(target: tuple[Server, Client]) -> p4r.ForwardingPipelineConfig:
+    return target[1].get_config()
+
+
+@pytest.fixture(scope="module")
 def entities(target: tuple[Server, Client]) -> Entities:
     return Entities(target[1])
 
@@ -155,10 +160,7 @@ def test_almost_valid_updates(
     updates = some_updates(entities, random)
     for update in updates:
         mutate(update, random, random.randrange(3))
-    try:
-        client.write(*updates)
-    except Failure as failure:
-        check(failure, len(updates))
+    attempt_write(client, updates)
 
 
 @settings(max_examples=60, deadline=None)
@@ -170,10 +172,7 @@ def test_almost_valid_reads(
     wanted = random.sample([*queries(entities), *valid_entities(entities)], 4)
     for entity in wanted:
         mutate(entity, random, random.randrange(3))
-    try:
-        client.read(*wanted)
-    except Failure as failure:
-        check(failure, len(wanted))
+    attempt_read(client, wanted)
 
 
 @settings(max_examples=100, deadline=None)
@@ -232,11 +231,14 @@ def test_almost_valid_streams(target: tuple[Server, Client], random: Random) -> 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(random=RANDOM, action=st.sampled_from(["VERIFY_AND_COMMIT", "RECONCILE_AND_COMMIT"]))
 def test_almost_valid_p4info(
-    target: tuple[Server, Client], entities: Entities, random: Random, action: str
+    target: tuple[Server, Client],
+    entities: Entities,
+    good: p4r.ForwardingPipelineConfig,
+    random: Random,
+    action: str,
 ) -> None:
     """What is accepted can be worked with; what is not leaves the switch as it was."""
     _, client = target
-    good = client.get_config()
     bad = p4r.ForwardingPipelineConfig()
     bad.CopyFrom(good)
     mutate(bad.p4info, random, random.randrange(1, 3))
@@ -245,13 +247,23 @@ def test_almost_valid_p4info(
     except Failure as failure:
         assert failure.code == "INVALID_ARGUMENT"
         return
-    for requests in (some_updates(entities, random), some_updates(entities, random)):
-        try:
-            client.write(*requests)
-        except Failure as failure:
-            check(failure, len(requests))
     try:
-        client.read(*queries(entities))
+        for requests in (some_updates(entities, random), some_updates(entities, random)):
+            attempt_write(client, requests)
+        attempt_read(client, queries(entities))
+    finally:
+        client.set_config("VERIFY_AND_COMMIT", good)
+
+
+def attempt_write(client: Client, updates: list[p4r.Update]) -> None:
+    try:
+        client.write(*updates)
     except Failure as failure:
-        check(failure, len(queries(entities)))
-    client.set_config("VERIFY_AND_COMMIT", good)
+        check(failure, len(updates))
+
+
+def attempt_read(client: Client, wanted: list[p4r.Entity]) -> None:
+    try:
+        client.read(*wanted)
+    except Failure as failure:
+        check(failure, len(wanted))
