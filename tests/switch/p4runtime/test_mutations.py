@@ -26,6 +26,9 @@ from tests.switch.p4runtime.entities import (
 )
 from tests.switch.p4runtime.mutation import mutate
 from tests.switch.p4runtime.test_fuzz import REFUSALS
+from tests.switch.p4runtime.test_profiles import Profiles, profiles_config
+
+__all__ = ["profiles_config"]  # a fixture
 
 RANDOM = st.randoms(use_true_random=False)
 CONFIG = p4r.MeterConfig(cir=1, cburst=2, pir=3, pburst=4)
@@ -40,6 +43,19 @@ def target(config: DeviceConfig) -> Iterator[tuple[Server, Client]]:
     server.start()
     client = Client(server.port)
     yield server, client
+    client.close()
+    server.stop()
+    ports.close()
+
+
+@pytest.fixture(scope="module")
+def profiled(profiles_config: DeviceConfig) -> Iterator[tuple[Client, Profiles]]:
+    ports = Ports(510)
+    server = Server("127.0.0.1:0", ports, cpu_port=510)
+    server.load(profiles_config)
+    server.start()
+    client = Client(server.port)
+    yield client, Profiles(client)
     client.close()
     server.stop()
     ports.close()
@@ -129,7 +145,7 @@ def some_updates(e: Entities, random: Random) -> list[p4r.Update]:
 def check(failure: Failure, updates: int) -> None:
     assert failure.code == "UNKNOWN"
     assert len(failure.details) == updates
-    assert set(failure.details) <= REFUSALS | {"ABORTED"}
+    assert set(failure.details) <= REFUSALS | {"ABORTED", "FAILED_PRECONDITION"}
 
 
 @settings(max_examples=200, deadline=None)
@@ -149,6 +165,56 @@ def test_a_batch_is_done_whole_or_not_at_all(
         check(failure, len(updates))
         assert state(client, entities) == before
         assert sum(code not in ("ABORTED", "OK") for code in failure.details) == 1
+
+
+def profile_entities(e: Profiles) -> list[p4r.Entity]:
+    two = ((1, 1), (2, 2))
+    return [
+        e.member("shared", 1, 1),
+        e.member("shared", 2, 2),
+        e.member("balanced", 1, 1),
+        e.member("balanced", 1, 2),
+        e.member("balanced", 2, 3),
+        e.group("balanced", 1, *two),
+        e.group("balanced", 1, (1, 1)),
+        e.group("balanced", 2),
+        e.to_member("first", 1, 1),
+        e.to_member("first", 1, 2),
+        e.to_member("second", 1, 2, priority=1),
+        e.to_member("balance", 1, 1),
+        e.to_group("balance", 1, 1),
+        e.to_group("balance", 2, 2),
+        e.one_shot("balance", 3, (5, 1), (6, 2)),
+        e.one_shot("narrow", 1, (5, 1), (6, 2)),
+        e.one_shot("narrow", 1, (7, 1)),
+        e.one_shot("heavy", 1, (5, 2), (6, 2)),
+        e.entry("plain", [exact(1, 1)], e.action("result", (1, b"\x01"))),
+    ]
+
+
+@settings(max_examples=200, deadline=None)
+@given(random=RANDOM, atomicity=st.sampled_from([0, 1, 2]))
+def test_updates_of_action_profiles(
+    profiled: tuple[Client, Profiles], random: Random, atomicity: int
+) -> None:
+    client, make = profiled
+    valid = profile_entities(make)
+    kinds = (insert, insert, insert, modify, delete)
+    updates = [random.choice(kinds)(random.choice(valid)) for _ in range(random.randrange(1, 9))]
+    if random.randrange(2):
+        mutate(random.choice(updates), random, 2)
+    everything = [
+        p4r.Entity(table_entry=p4r.TableEntry(counter_data=p4r.CounterData())),
+        p4r.Entity(action_profile_member=p4r.ActionProfileMember()),
+        p4r.Entity(action_profile_group=p4r.ActionProfileGroup()),
+    ]
+    before = sorted(map(str, client.read(*everything)))
+    try:
+        client.write(*updates, atomicity=atomicity)
+    except Failure as failure:
+        check(failure, len(updates))
+        if atomicity:
+            assert sorted(map(str, client.read(*everything))) == before
 
 
 @settings(max_examples=200, deadline=None)
