@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from switch import ir
 from switch.backend.keys import KeyField, key_layout
@@ -16,9 +17,11 @@ from switch.runtime.entries import (
     Optional,
     Range,
     Ternary,
+    ToGroup,
+    ToMember,
     UnknownName,
 )
-from switch.stf.statements import Add, Call, KeyValue, Masked, Number, Prefix, Span
+from switch.stf.statements import Add, AddIndirect, Call, KeyValue, Masked, Number, Prefix, Span
 
 
 def resolve(name: str, known: Iterable[str], kind: str) -> str:
@@ -41,8 +44,13 @@ def find_table(program: ir.Program, name: str) -> ir.Table:
 
 def bind(table: ir.Table, call: Call) -> tuple[str, tuple[int, ...]]:
     """The action's full name and its arguments in the order of the program."""
-    actions = {ref.action.name: ref.action for ref in table.actions}
-    name = resolve(call.action, actions, f"action of table '{table.name}'")
+    return bind_to([ref.action for ref in table.actions], call, f"action of table '{table.name}'")
+
+
+def bind_to(known: Iterable[ir.Action], call: Call, kind: str) -> tuple[str, tuple[int, ...]]:
+    """As `bind`; `kind` is for messages."""
+    actions = {action.name: action for action in known}
+    name = resolve(call.action, actions, kind)
     wanted = [_param_name(param) for param in actions[name].data]
     given = dict(call.arguments)
     if sorted(wanted) != sorted(param for param, _ in call.arguments):
@@ -61,6 +69,17 @@ def _param_name(param: ir.Param) -> str:
 
 def entry(table: ir.Table, add: Add) -> Entry:
     """Keys that are not given match everything; one that is exact has to be given."""
+    action, params = bind(table, add.call)
+    return replace(_keyed(table, add), action=action, params=params)
+
+
+def indirect_entry(table: ir.Table, add: AddIndirect) -> Entry:
+    return replace(
+        _keyed(table, add), target=ToGroup(add.target) if add.is_group else ToMember(add.target)
+    )
+
+
+def _keyed(table: ir.Table, add: Add | AddIndirect) -> Entry:
     fields = key_layout(table).fields
     given: dict[str, KeyValue] = {}
     for key, value in add.keys:
@@ -68,9 +87,8 @@ def entry(table: ir.Table, add: Add) -> Entry:
         if name in given:
             raise InvalidEntry(f"table '{table.name}': key '{name}' is given twice")
         given[name] = value
-    action, params = bind(table, add.call)
     match = tuple(_match(field, given.get(field.name)) for field in fields)
-    return Entry(match, action, params, _priority(table, add.priority))
+    return Entry(match, priority=_priority(table, add.priority))
 
 
 def _key_name(written: str, known: Sequence[str], table: str) -> str:

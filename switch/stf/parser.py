@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Final
 
 from switch.stf.statements import (
+    ActionGroupCreate,
     Add,
+    AddIndirect,
     Call,
     CheckCounter,
     Condition,
     CounterWrite,
     Expect,
     GroupCreate,
+    GroupMember,
     KeyValue,
     Masked,
+    MemberCreate,
     MeterRates,
     Mirror,
     MirrorDelete,
@@ -44,7 +48,7 @@ _TOKEN: Final = re.compile(
     r"""\s*(?:
       (?P<number>0[xX][0-9a-fA-F*]+|0[bB][01*]+|0[oO][0-7*]+|[0-9]+(?:\.[0-9]+)?)(?![\w.*])
     | (?P<name>"[^"]+"|[A-Za-z_$][\w$]*)
-    | (?P<symbol>&&&|->|[=!<>]=|[<>:,./()\[\]=])
+    | (?P<symbol>&&&|->|=>|[=!<>]=|[<>:,./()\[\]=])
     )""",
     re.VERBOSE | re.ASCII,
 )
@@ -279,6 +283,25 @@ def _add(cursor: _Cursor) -> Statement:
     return Add(cursor.line, table, priority, tuple(keys), call, label)
 
 
+def _add_indirect(cursor: _Cursor, *, is_group: bool) -> Statement:
+    table = cursor.name("a table")
+    priority = cursor.number("a priority") if cursor.at("number") else None
+    keys: list[tuple[str, KeyValue]] = []
+    while not cursor.accept("=>"):
+        name = cursor.name("a key or '=>'")
+        cursor.symbol(":")
+        keys.append((name, cursor.key_value()))
+    target = cursor.number("a group" if is_group else "a member")
+    return AddIndirect(cursor.line, table, priority, tuple(keys), target, is_group)
+
+
+def _group_member(cursor: _Cursor, *, comes: bool) -> Statement:
+    profile = cursor.name("an action profile")
+    return GroupMember(
+        cursor.line, profile, cursor.number("a member"), cursor.number("a group"), comes
+    )
+
+
 def _remove(cursor: _Cursor) -> Statement:
     if cursor.word("'all'").lower() != "all":
         raise _Malformed("only 'remove all' is possible")
@@ -333,6 +356,12 @@ COMMANDS: Final[dict[str, _Parse]] = {
     "wait": lambda c: Wait(c.line),
     "add": _add,
     "remove": _remove,
+    "act_prof_create_member": lambda c: MemberCreate(c.line, c.name("an action profile"), c.call()),
+    "act_prof_create_group": lambda c: ActionGroupCreate(c.line, c.name("an action profile")),
+    "act_prof_add_member_to_group": lambda c: _group_member(c, comes=True),
+    "act_prof_remove_member_from_group": lambda c: _group_member(c, comes=False),
+    "table_indirect_add": lambda c: _add_indirect(c, is_group=False),
+    "table_indirect_add_with_group": lambda c: _add_indirect(c, is_group=True),
     "setdefault": lambda c: SetDefault(c.line, c.name("a table"), c.call()),
     "check_counter": _check_counter,
     "counter_read": lambda c: Read(c.line, "counter", c.name("a counter"), c.number("an index")),

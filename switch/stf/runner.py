@@ -15,12 +15,17 @@ from switch.runtime.pipeline import Pipeline
 from switch.runtime.trace import Trace
 from switch.stf import names
 from switch.stf.parser import StfError, parse
+from switch.stf.profiles import Profiles
 from switch.stf.statements import (
+    ActionGroupCreate,
     Add,
+    AddIndirect,
     CheckCounter,
     CounterWrite,
     Expect,
     GroupCreate,
+    GroupMember,
+    MemberCreate,
     MeterRates,
     Mirror,
     MirrorDelete,
@@ -92,6 +97,7 @@ class _Runner:
         self._last: tuple[int, Sequence[tuple[int, bytes]]] | None = None
         self._labels: dict[str, tuple[str, Entry]] = {}
         self._replication = _Replication(pipeline)
+        self._profiles = Profiles(pipeline)
         instances = list(pipeline.program.extern_instances())
         self._externs = {
             kind: [i.name for i in instances if i.type.name == kind]
@@ -119,6 +125,11 @@ class _Runner:
             case SetDefault(table=name, call=call):
                 table = names.find_table(pipeline.program, name)
                 pipeline.set_default(table.name, *names.bind(table, call))
+            case AddIndirect(table=name):
+                table = names.find_table(pipeline.program, name)
+                pipeline.insert(table.name, names.indirect_entry(table, statement))
+            case ActionGroupCreate() | GroupMember() | MemberCreate():
+                self._profiles.execute(statement)
             case RemoveAll():
                 self._remove_all()
             case CheckCounter():

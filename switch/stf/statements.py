@@ -103,6 +103,42 @@ class Add(Statement):
 
 
 @dataclass(frozen=True, slots=True)
+class AddIndirect(Statement):
+    """An entry that does what a member, or a group, of its table's action profile does."""
+
+    table: str
+    priority: int | None
+    keys: tuple[tuple[str, KeyValue], ...]
+    target: int
+    is_group: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MemberCreate(Statement):
+    """The first member created in a profile is member 0, the next one 1, …"""
+
+    profile: str
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class ActionGroupCreate(Statement):
+    """Groups are counted like members, apart from them."""
+
+    profile: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMember(Statement):
+    """A member comes into a group, or goes."""
+
+    profile: str
+    member: int
+    group: int
+    comes: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveAll(Statement):
     pass
 

@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 from switch.stf.parser import COMMANDS, StfError, parse, parse_text
 from switch.stf.statements import (
     Add,
+    AddIndirect,
     Call,
     CheckCounter,
     Condition,
     Expect,
+    GroupMember,
     Masked,
+    MemberCreate,
     MeterRates,
     Mirror,
     NodeCreate,
@@ -46,6 +49,13 @@ def one(line: str) -> Statement:
         ("expect 3 0A $ # exactly", Expect(1, 3, Pattern("0a", True))),
         ("expect 3", Expect(1, 3, Pattern("", False))),
         ("  no_packet  ", NoPacket(1)),
+        (
+            "table_indirect_add t 4 hdr.a:1 => 7",
+            AddIndirect(1, "t", 4, (("hdr.a", Number(1)),), 7, False),
+        ),
+        ("table_indirect_add_with_group t => 0", AddIndirect(1, "t", None, (), 0, True)),
+        ("act_prof_create_member p a(x:1)", MemberCreate(1, "p", Call("a", (("x", 1),)))),
+        ("act_prof_remove_member_from_group p 1 2", GroupMember(1, "p", 1, 2, False)),
         (
             'add c.t 7 "hdr.a":0x0a hdr.s[1].b:0b1* d:5/3 e:6&&&0xf f:1->9 c.act(x:1, y:0x2) = A',
             Add(
