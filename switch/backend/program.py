@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from switch import ir
-from switch.backend import analysis
+from switch.backend import analysis, target
 from switch.backend import representation as rep
 from switch.backend.context import Context, array_size, counts_bytes
 from switch.backend.controls import write_control, write_function, write_top_action
@@ -33,6 +33,7 @@ def generate(program: ir.Program, *, trace: bool = False) -> Code:
 
     With `trace` it tells of each packet what happens to it; the sites are the same without.
     """
+    target.check(program)
     context = Context(program, trace=trace)
     context.names.of("reserved", "frame")
     _write_code(context)

@@ -10,17 +10,19 @@ from switch.backend.text import Lines, Names, identifier
 
 
 def members(type_: ir.Type) -> list[tuple[str, ir.Type]]:
-    """C member names and types of a struct, header, union or tuple."""
+    """C member names and types of a struct, header, union, tuple or stack."""
     match type_:
         case ir.Composite(fields=fields):
             return [(identifier(f.name), f.type) for f in fields]
         case ir.Tuple(elements=elements):
             return [(f"f{i}_", element) for i, element in enumerate(elements)]
+        case ir.HeaderStack(element=element, size=size):
+            return [(f"e[{i}]", element) for i in range(size)]
     raise AssertionError(type_)
 
 
 def flatten(type_: ir.Type, path: str = "") -> Iterator[tuple[str, ir.Type]]:
-    """(path, type) of each scalar or varbit in a value without stacks and unions, in order."""
+    """(path, type) of each scalar or varbit in a value without unions, in order."""
     if rep.is_scalar(type_) or isinstance(type_, ir.Varbit):
         yield path, type_
         return
@@ -32,7 +34,7 @@ def is_flat(type_: ir.Type) -> bool:
     """Whether `flatten` can take it."""
     if rep.is_scalar(type_) or isinstance(type_, ir.Varbit):
         return True
-    if isinstance(type_, ir.Struct | ir.Header | ir.Tuple):
+    if isinstance(type_, ir.Struct | ir.Header | ir.Tuple | ir.HeaderStack):
         return all(is_flat(member) for _, member in members(type_))
     return False
 

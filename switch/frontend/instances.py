@@ -23,7 +23,7 @@ from switch.frontend.scopes import (
     TypeEntry,
     Value,
 )
-from switch.frontend.type_rules import VOID, TypeVariable, article, erase, is_literal, is_scalar
+from switch.frontend.type_rules import VOID, TypeVariable, erase, is_literal
 
 
 class InstanceChecker(ParserChecker):
@@ -269,8 +269,6 @@ class InstanceChecker(ParserChecker):
             raise unsupported(loc, f"extern '{decl.name}' (v1model does not have it)")
         extern = erase(type_)
         assert isinstance(extern, ir.Extern)
-        if extern.name == "register" and not is_scalar(extern.arguments[0]):
-            raise unsupported(loc, f"a register of {article(extern.arguments[0])}")
         return ir.ExternInstance(label.name, extern, tuple(values), label.annotations, loc)
 
     # without an instance
