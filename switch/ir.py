@@ -39,13 +39,14 @@ class Annotation:
     """`@name`, `@name(values…)`, `@name[values…]` or `@name[key=value…]`.
 
     `text` is the body as written (tokens joined by a space); `values` and `pairs` are filled when
-    the body is a list of constants, or of name = constant.
+    the body is a list of constants, or of name = constant. `structured`: with brackets.
     """
 
     name: str
     text: str = ""
     values: tuple[AnnotationValue, ...] = ()
     pairs: tuple[tuple[str, AnnotationValue], ...] = ()
+    structured: bool = False
     loc: Loc | None = field(default=None, compare=False)
 
 

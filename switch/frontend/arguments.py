@@ -149,6 +149,13 @@ def is_static(param: s.ParamNode, type_: ir.Type) -> bool:
     return isinstance(type_, ir.InfInt | ir.String)
 
 
+def applies(node: ir.Expression) -> bool:
+    """Whether evaluating an expression applies a table."""
+    if isinstance(node, ir.TableApply):
+        return True
+    return any(applies(e) for f in fields(node) for e in expressions(getattr(node, f.name)))
+
+
 def expressions(value: object) -> Iterator[ir.Expression]:
     """The expressions in a field of a node."""
     if isinstance(value, ir.Expression):

@@ -9,6 +9,7 @@ from switch.frontend import syntax as s
 from switch.frontend.context import Owner, Unit
 from switch.frontend.errors import CompileError, error, unsupported
 from switch.frontend.instances import InstanceChecker, identity
+from switch.frontend.parameters import check_params
 from switch.frontend.scopes import ActionEntry, Entry, MadeBlock, Plan, VarEntry
 from switch.frontend.type_rules import article, erase
 
@@ -41,6 +42,8 @@ class BlockElaborator(InstanceChecker):
             type_ = self.resolve(node.type)
             plain = erase(type_)
             self._check_param(node, plain, kind)
+            if node.default is not None:
+                self.constant(node.default, type_, f"the default of parameter '{node.name}'")
             param = ir.Param(
                 self.fresh(node.name),
                 plain,
@@ -83,6 +86,7 @@ class BlockElaborator(InstanceChecker):
     # actions
 
     def action(self, decl: s.ActionDecl) -> None:
+        check_params(decl)
         notes = self.annotations(decl.annotations)
         action = ir.Action(
             self.plane_name(notes, decl.name),

@@ -297,6 +297,8 @@ class CallChecker(ArgumentChecker):
             if param.name in statics:
                 continue
             label = f"parameter '{param.name}' of {what}"
+            if param.direction and isinstance(type_, ir.String):
+                raise error(node.loc, f"{label} has a direction: it cannot be given a string")
             if param.name in values:
                 known = values[param.name]
                 arguments.append(self.checked_argument(param, type_, known, label))

@@ -185,10 +185,18 @@ class Context:
     # annotations and control-plane names
 
     def annotations(self, nodes: s.Annotations) -> ir.Annotations:
-        """Converts annotations; structured ones (`@name[…]`) may not be repeated."""
+        """Converts annotations; structured ones (`@name[…]`) may not be repeated (section 20.2)."""
+        structured: set[str] = set()
+        for node in nodes:
+            if node.structured and node.name in structured:
+                raise error(node.loc, f"structured annotation '@{node.name}' is given twice")
+            if node.structured:
+                structured.add(node.name)
         return tuple(self._annotation(node) for node in nodes)
 
     def _annotation(self, node: s.AnnotationNode) -> ir.Annotation:
+        if node.structured:
+            return self._structured(node)
         values: list[ir.AnnotationValue] = []
         pairs: list[tuple[str, ir.AnnotationValue]] = []
         for expression in node.values:
@@ -202,7 +210,33 @@ class Context:
                 pairs.append((key, value))
         if len(values) != len(node.values):
             values = []
-        return ir.Annotation(node.name, node.text, tuple(values), tuple(pairs), node.loc)
+        if node.name in ("name", "deprecated") and not (
+            len(values) == 1 and isinstance(values[0], str)
+        ):
+            raise error(node.loc, f"@{node.name} needs one string")
+        return ir.Annotation(node.name, node.text, tuple(values), tuple(pairs), loc=node.loc)
+
+    def _structured(self, node: s.AnnotationNode) -> ir.Annotation:
+        if node.values and node.pairs:
+            raise error(node.loc, f"@{node.name} mixes values and 'name = value'")
+        keys = [key for key, _ in node.pairs]
+        for index, (key, value) in enumerate(node.pairs):
+            if key in keys[:index]:
+                raise error(value.loc, f"@{node.name} has '{key}' twice")
+        values = tuple(self._structured_value(node.name, v) for v in node.values)
+        pairs = tuple((key, self._structured_value(node.name, v)) for key, v in node.pairs)
+        return ir.Annotation(node.name, node.text, values, pairs, True, node.loc)
+
+    def _structured_value(self, name: str, node: s.Expr) -> ir.AnnotationValue:
+        value = self.expression(node)
+        literals = ir.IntLiteral | ir.BoolLiteral | ir.StringLiteral
+        if not isinstance(value.node, literals) or not isinstance(
+            value.type, ir.InfInt | ir.Bool | ir.String
+        ):
+            raise error(
+                node.loc, f"the values of @{name} must be constants of type int, bool or string"
+            )
+        return value.node.value
 
     def _annotation_value(self, expression: s.Expr) -> ir.AnnotationValue | None:
         if isinstance(expression, s.Str | s.Bool):
@@ -218,13 +252,9 @@ class Context:
         """The fully-qualified control-plane name of a declaration in the current owner."""
         found = ir.annotation(annotations, "name")
         if found is not None:
-            if (
-                len(found.values) != 1
-                or not isinstance(found.values[0], str)
-                or not found.values[0]
-            ):
-                raise error(found.loc or ir.Loc("", 0, 0), "@name needs one non-empty string")
-            name = found.values[0]
+            name = str(found.values[0])
+            if not name:
+                raise error(found.loc or ir.Loc("", 0, 0), "@name is empty")
             if name.startswith("."):
                 return name[1:]
         prefix = self.unit.owner.name

@@ -142,6 +142,7 @@ class Cursor:
         if opening not in ("(", "["):
             return node
         self.next()
+        node.structured = opening == "["
         closing = ")" if opening == "(" else "]"
         start = self.mark()
         node.text = self._skip_body(closing, loc)

@@ -11,6 +11,7 @@ from switch.frontend.arguments import is_static
 from switch.frontend.blocks import BlockElaborator
 from switch.frontend.context import Label
 from switch.frontend.errors import CompileError, Diagnostic, error, unsupported
+from switch.frontend.parameters import check_params, check_type_params
 from switch.frontend.scopes import BlockEntry, ExternEntry, FunctionEntry, Plan
 from switch.frontend.type_rules import VOID, TypeVariable, article, erase, sizes, varbit_fields
 
@@ -48,6 +49,7 @@ class ProgramElaborator(BlockElaborator):
     def _declare(self, decl: s.Decl) -> None:
         match decl:
             case s.CompositeDecl():
+                check_type_params(decl.type_params, decl.loc)
                 self._or_broken(decl, self.declare_composite)
             case s.EnumDecl():
                 self._or_broken(decl, self.declare_enum)
@@ -60,21 +62,64 @@ class ProgramElaborator(BlockElaborator):
             case s.ConstDecl():
                 self.declare_constant(decl)
             case s.ExternDecl():
-                _check_type_params(decl.type_params, decl.loc)
+                check_type_params(decl.type_params, decl.loc)
                 for method in decl.methods:
-                    _check_params(method)
+                    check_params(method)
                 self.declare(decl.name, ExternEntry(decl.loc, decl))
+                self._check_methods(decl)
             case s.FunctionDecl():
                 self._declare_function(decl)
             case s.ActionDecl():
                 self.action(decl)
+            case s.BlockTypeDecl(kind="package"):
+                check_params(decl)
+                self.declare(decl.name, BlockEntry(decl.loc, decl))
             case s.ControlDecl() | s.ParserDecl() | s.BlockTypeDecl():
-                _check_params(decl)
+                check_params(decl)
+                self._check_constructor(decl)
                 self.declare(decl.name, BlockEntry(decl.loc, decl))
             case s.InstanceDecl():
                 self.instance(decl)
             case _:
                 raise error(decl.loc, f"'{decl.name}' cannot be declared at top level")
+
+    def _check_methods(self, decl: s.ExternDecl) -> None:
+        """Types in the methods of an extern, which may never be called."""
+        for method in decl.methods:
+            with self.inner_scope():
+                names = {*decl.type_params, *method.type_params}
+                self.bind_types(names, map(TypeVariable, names), method.loc)
+                self.resolve(method.result)
+                for param in method.params:
+                    type_ = self.resolve(param.type)
+                    if param.direction and isinstance(type_, ir.Extern):
+                        raise error(
+                            param.loc,
+                            f"parameter '{param.name}' of type {type_} cannot have a direction",
+                        )
+
+    def _check_constructor(self, decl: s.ControlDecl | s.ParserDecl | s.BlockTypeDecl) -> None:
+        """What a control or parser may be given when it is made (section 15.1)."""
+        if isinstance(decl, s.BlockTypeDecl):
+            return
+        for param in decl.constructor:
+            if not isinstance(param.type, s.NamedType) or param.type.name in decl.type_params:
+                continue
+            entry = self.lookup(param.type.name, param.type.loc, param.type.from_global)
+            if not isinstance(entry, BlockEntry):
+                continue
+            kind = "parser" if isinstance(decl, s.ParserDecl) else "control"
+            if not isinstance(entry.decl, s.BlockTypeDecl):
+                raise error(
+                    param.loc,
+                    f"parameter '{param.name}' cannot be of type '{entry.decl.name}': declare one "
+                    "without a body",
+                )
+            if entry.decl.kind != kind:
+                raise error(
+                    param.loc,
+                    f"a {kind} cannot be given a {entry.decl.kind}: it could not apply it",
+                )
 
     def _or_broken(self, decl: D, declare: Callable[[D], None]) -> None:
         try:
@@ -84,7 +129,7 @@ class ProgramElaborator(BlockElaborator):
             raise
 
     def _declare_function(self, decl: s.FunctionDecl) -> None:
-        _check_params(decl)
+        check_params(decl)
         known = self.globals.names.get(decl.name)
         if isinstance(known, FunctionEntry):
             self.order += 1
@@ -298,41 +343,6 @@ def _check_directions(
                 f"parameter '{node.name}' of '{decl.name}' must be "
                 f"'{param.direction or 'without direction'}' as in v1model's {wanted.name}",
             )
-
-
-def _check_type_params(names: Sequence[str], loc: ir.Loc) -> None:
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            raise error(loc, f"type parameter '{name}' is declared twice")
-
-
-def _check_params(decl: s.FunctionDecl | s.ControlDecl | s.ParserDecl | s.BlockTypeDecl) -> None:
-    """Rules for a parameter list that need no types (P4_16 section 6.8)."""
-    _check_type_params(decl.type_params, decl.loc)
-    seen: dict[str, ir.Loc] = {}
-    constructor = decl.constructor if isinstance(decl, s.ControlDecl | s.ParserDecl) else []
-    for param in [*decl.params, *constructor]:
-        if param.name in seen:
-            raise error(
-                param.loc, f"parameter '{param.name}' is already declared at {seen[param.name]}"
-            )
-        seen[param.name] = param.loc
-        if any(a.name == "optional" for a in param.annotations) and not _is_interface(decl):
-            raise error(param.loc, f"parameter '{param.name}' of '{decl.name}' cannot be @optional")
-        if param.direction and isinstance(param.type, s.SimpleType) and param.type.name == "string":
-            raise error(param.loc, f"string parameter '{param.name}' cannot have a direction")
-        if param.default is not None and param.direction in ("out", "inout"):
-            raise error(param.loc, f"'{param.direction}' parameter '{param.name}' has a default")
-    for param in constructor:
-        if param.direction:
-            raise error(param.loc, f"constructor parameter '{param.name}' cannot have a direction")
-
-
-def _is_interface(decl: s.Decl) -> bool:
-    """Whether something else gives the body: an extern, or what a package takes."""
-    return isinstance(decl, s.BlockTypeDecl) or (
-        isinstance(decl, s.FunctionDecl) and decl.body is None
-    )
 
 
 def _field_lists(metadata: ir.Type) -> dict[int, tuple[tuple[str, ...], ...]]:

@@ -172,6 +172,10 @@ class TypeResolver(Context):
 
     def declare_composite(self, decl: s.CompositeDecl) -> None:
         if decl.type_params:
+            with self.inner_scope():
+                names = decl.type_params
+                self.bind_types(names, map(TypeVariable, names), decl.loc)
+                self._composite(decl, decl.name)  # what is wrong is wrong for any argument
             self.declare(decl.name, TypeEntry(decl.loc, None, decl))
             return
         type_ = self._composite(decl, decl.name)
@@ -202,7 +206,7 @@ class TypeResolver(Context):
             case "header":
                 allowed = _in_header(plain)
             case "header_union":
-                allowed = isinstance(plain, ir.Header)
+                allowed = isinstance(plain, ir.Header | TypeVariable)
             case _:
                 allowed = _storable(plain)
         if not allowed:

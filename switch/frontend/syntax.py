@@ -14,12 +14,14 @@ class Node:
 
 @dataclass(slots=True)
 class AnnotationNode(Node):
-    """`values` and `pairs` hold expressions when the body is a list of those."""
+    """`values` and `pairs` hold expressions when the body is a list of those; `structured`: the
+    body is in brackets, so it must be such a list."""
 
     name: str
     text: str
     values: list[Expr]
     pairs: list[tuple[str, Expr]]
+    structured: bool = False
 
 
 Annotations = list[AnnotationNode]

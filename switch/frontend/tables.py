@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from switch import ir
 from switch.frontend import syntax as s
+from switch.frontend.arguments import applies
 from switch.frontend.context import Label, literal_int
 from switch.frontend.errors import CompileError, error, unsupported
 from switch.frontend.keysets import KeysetChecker
@@ -178,6 +179,9 @@ class TableChecker(KeysetChecker):
             self.argument(param, type_, argument, node.name)
             for (param, type_), argument in zip(directed, bound, strict=True)
         )
+        for argument in arguments:
+            if applies(argument):
+                raise error(argument.loc, "a table cannot be applied in an argument of an action")
         notes = self.annotations(node.annotations)
         default_only = ir.annotation(notes, "defaultonly") is not None
         table_only = ir.annotation(notes, "tableonly") is not None

@@ -172,11 +172,13 @@ class _Builder:
         for annotation in annotations:
             if annotation.name in SHOWN_ELSEWHERE or annotation.name in (skip or ()):
                 continue
-            if annotation.pairs:
+            if annotation.structured:
                 structured = message.structured_annotations.add(name=annotation.name)
                 for key, value in annotation.pairs:
                     pair = structured.kv_pair_list.kv_pairs.add(key=key)
                     _literal(pair.value, value)
+                for value in annotation.values:
+                    _literal(structured.expression_list.expressions.add(), value)
             else:
                 body = f"({annotation.text})" if annotation.text else ""
                 message.annotations.append(f"@{annotation.name}{body}")
