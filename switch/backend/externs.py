@@ -154,19 +154,32 @@ class ExternWriter(CallWriter):
 
     def _digest(self, call: ir.ExternCall) -> None:
         data = call.arguments[1]
+        if not is_flat(data.type):
+            raise unsupported(data.loc, f"a digest of {data.type}")
         number = self.context.digests.index(data.type)
-        word = 0
-        leaves = list(self._leaves(data))
-        for leaf in leaves:
-            if isinstance(leaf.type, ir.Varbit):
-                raise unsupported(call.loc, "a digest of a varbit")
-            for value in self.words(leaf.value, leaf.type):
-                self.out.add(f"c->digest_words[{word}] = {value};")
-                word += 1
+        place = self.place(data).c
+        for i, value in enumerate(self._digest_words(place, data.type)):
+            self.out.add(f"c->digest_words[{i}] = {value};")
         self.out.add(f"c->p.digest = {number + 1};")
-        names = [p4_name(path.removeprefix(".")) for path, _ in flatten(data.type)]
-        values = [(n, leaf.value, leaf.type) for n, leaf in zip(names, leaves, strict=True)]
+        values = [
+            (p4_name(path.removeprefix(".")), f"{place}{path}", leaf)
+            for path, leaf in flatten(data.type)
+        ]
         self.hook("digest", str(data.type), call.loc, *values)
+
+    def _digest_words(self, place: str, type_: ir.Type) -> Iterator[str]:
+        """As many words as `digest_values` says."""
+        if rep.is_scalar(type_):
+            yield from self.words(self.load(Place(place, type_)), type_)
+        elif isinstance(type_, ir.Varbit):
+            yield f"{place}.bits"
+            for i in range(words_for(type_.max_width)):
+                yield f"p4_varbit_word({place}.data, {place}.bits, {i})"
+        else:
+            if isinstance(type_, ir.Header):
+                yield f"{place}.valid"
+            for name, member in members(type_):
+                yield from self._digest_words(f"{place}.{name}", member)
 
     def words(self, value: str, type_: ir.Type) -> Iterator[str]:
         """A scalar as 64-bit words, lowest first."""
@@ -438,5 +451,19 @@ def _wide_pack(leaf: Packed, packer: str, width: int) -> Iterator[str]:
         yield f"p4_pack(&{packer}, {part}, {min(64, width - low)});"
 
 
-def digest_words(type_: ir.Type) -> int:
-    return sum(rep.words_of(leaf) for _, leaf in flatten(type_))
+def words_for(width: int) -> int:
+    return max(1, -(-width // 64))
+
+
+def digest_values(type_: ir.Type) -> Iterator[int]:
+    """The words of each value in a digest: a header's validity and a varbit's width come first."""
+    if rep.is_scalar(type_):
+        yield rep.words_of(type_)
+    elif isinstance(type_, ir.Varbit):
+        yield 1
+        yield words_for(type_.max_width)
+    else:
+        if isinstance(type_, ir.Header):
+            yield 1
+        for _, member in members(type_):
+            yield from digest_values(member)

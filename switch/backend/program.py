@@ -10,7 +10,7 @@ from switch.backend import analysis, target
 from switch.backend import representation as rep
 from switch.backend.context import Context, array_size, counts_bytes
 from switch.backend.controls import write_control, write_function, write_top_action
-from switch.backend.externs import digest_words
+from switch.backend.externs import digest_values
 from switch.backend.keys import data_words, key_layout, pack_data, table_size, value_set_layout
 from switch.backend.literals import constant, entry_match
 from switch.backend.matches import pack_match
@@ -101,7 +101,7 @@ def _packet(context: Context) -> Lines:
         if any(table.meter for table in program.tables()):
             lines.add("uint32_t colour;")
         if context.digests:
-            most = max(1, *(digest_words(type_) for type_ in context.digests))
+            most = max(1, *(sum(digest_values(type_)) for type_ in context.digests))
             lines.add(f"uint64_t digest_words[{most}];")
     return lines
 
@@ -132,7 +132,7 @@ def _blocks(context: Context) -> Lines:
                 lines.add("    break;")
     with lines.block("static void program_send_digest(struct p4s *s, struct packet *c)"):
         if context.digests:
-            counts = ", ".join(str(digest_words(type_)) for type_ in context.digests)
+            counts = ", ".join(str(sum(digest_values(type_))) for type_ in context.digests)
             lines.add(f"static const uint32_t words[] = {{{counts}}};")
             lines.add("uint32_t digest = c->p.digest - 1;")
             words = "c->digest_words, words[digest]"

@@ -30,7 +30,19 @@ class Group:
     members: tuple[Type, ...]
 
 
-Type = Scalar | Group
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header: its validity, then its fields."""
+
+    members: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Varbit:
+    """The width that it has, then its value."""
+
+
+Type = Scalar | Group | Header | Varbit
 
 
 class Types:
@@ -41,8 +53,10 @@ class Types:
         self._structs: dict[str, Type | None] = {}  # None: not known yet, or not exchangeable
 
     def described(self, spec: p4t.P4DataTypeSpec) -> Type | None:
-        """None for headers, unions, stacks, varbits, and what is translated to strings."""
+        """None for unions, stacks, headers with a varbit, and what is translated to strings."""
         match spec.WhichOneof("type_spec"):
+            case "bitstring" if spec.bitstring.HasField("varbit"):
+                return Varbit()
             case "bitstring":
                 return _bitstring(spec.bitstring)
             case "bool":
@@ -64,6 +78,8 @@ class Types:
                 return self._group("tuple", spec.tuple.members)
             case "struct":
                 return self._struct(spec.struct.name)
+            case "header":
+                return self._header(spec.header.name)
         return None
 
     def _new_type(self, name: str) -> Type | None:
@@ -84,15 +100,21 @@ class Types:
             self._structs[name] = self._group("struct", [member.type_spec for member in members])
         return self._structs.get(name)
 
+    def _header(self, name: str) -> Header | None:
+        if name not in self._info.headers:
+            return None
+        specs = [member.type_spec for member in self._info.headers[name].members]
+        if any(spec.HasField("varbit") for spec in specs):
+            return None
+        return Header(tuple(_bitstring(spec) for spec in specs))
+
     def _group(self, kind: str, specs: Iterable[p4t.P4DataTypeSpec]) -> Type | None:
         members = [self.described(spec) for spec in specs]
         known = [member for member in members if member is not None]
         return Group(kind, tuple(known)) if len(known) == len(members) else None
 
 
-def _bitstring(spec: p4t.P4BitstringLikeTypeSpec) -> Scalar | None:
-    if spec.HasField("varbit"):
-        return None
+def _bitstring(spec: p4t.P4BitstringLikeTypeSpec) -> Scalar:
     signed = spec.HasField("int")
     return Scalar("bitstring", spec.int.bitwidth if signed else spec.bit.bitwidth, signed)
 
@@ -125,6 +147,14 @@ def encode(type_: Type, values: Iterator[int], message: p4d.P4Data) -> None:
             group.SetInParent()
             for member in members:
                 encode(member, values, group.members.add())
+        case Header(members):
+            message.header.is_valid = bool(next(values))
+            fields = [shortest(next(values), each.width, signed=each.signed) for each in members]
+            if message.header.is_valid:
+                message.header.bitstrings.extend(fields)
+        case Varbit():
+            message.varbit.bitwidth = next(values)
+            message.varbit.bitstring = shortest(next(values), 0, signed=False)
         case Scalar("bool"):
             message.bool = bool(next(values))
         case Scalar(kind, members=members) if members:

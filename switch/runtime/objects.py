@@ -14,6 +14,7 @@ from switch.backend import profiles
 from switch.backend import representation as rep
 from switch.backend.analysis import big_limbs
 from switch.backend.context import Context, array_size, counts_bytes
+from switch.backend.externs import digest_values
 from switch.backend.keys import (
     KeyLayout,
     data_words,
@@ -24,7 +25,6 @@ from switch.backend.keys import (
 )
 from switch.backend.matches import pack_match, unpack_match
 from switch.backend.program import register_cell_bytes
-from switch.backend.types import flatten
 from switch.runtime import native
 from switch.runtime.entries import (
     Entry,
@@ -364,6 +364,5 @@ class Objects:
             for i, n in context.meters.items()
         }
         self.digests = [
-            DigestType(str(type_), tuple(rep.words_of(leaf) for _, leaf in flatten(type_)))
-            for type_ in context.digests
+            DigestType(str(type_), tuple(digest_values(type_))) for type_ in context.digests
         ]
