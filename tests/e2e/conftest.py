@@ -19,13 +19,14 @@ def racks(tmp_path: Path) -> Iterator[Callable[..., Rack]]:
         pytest.skip("needs root: it builds networks")
     started: list[Rack] = []
 
-    def start(*, servers: int = 2, clients: int = 1) -> Rack:
+    def start(*, servers: int = 2, clients: int = 1, switch: str = "embedded") -> Rack:
         number = len(started)
         network = Network(
             directory=tmp_path / f"net{number}",
             switch_name=f"t{os.getpid() % 100000}x{number}",
             servers=servers,
             clients=clients,
+            switch=switch,
         )
         system = System(network, grpc_port=free_port())
         system.__enter__()
