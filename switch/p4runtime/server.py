@@ -30,7 +30,8 @@ API_VERSION = "1.5.0"
 MAX_MESSAGE = 128 * 1024 * 1024
 MAX_STREAMS = 16
 """Open StreamChannels: each occupies a thread of gRPC's pool and one of its own."""
-OTHER_THREADS = 8
+OTHER_THREADS = 32
+"""For all other calls; one that waits for a slow reader keeps its thread."""
 DIGEST_SECONDS = 0.005
 """How often digests are looked for, while any are wanted."""
 
