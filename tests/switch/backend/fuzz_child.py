@@ -5,15 +5,37 @@ Arguments: the P4 source, a seed, the number of packets. A sanitizer's finding a
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from switch import ir
 from switch.backend.keys import KeyField, key_layout
 from switch.backend.representation import width_of
-from switch.runtime.entries import Entry, Exact, Lpm, Match, Optional, Range, TableFull, Ternary
-from switch.runtime.pipeline import EntryExists, Pipeline
+from switch.runtime.entries import Target
+from switch.runtime.pipeline import (
+    Entry,
+    EntryExists,
+    Exact,
+    Group,
+    Lpm,
+    Match,
+    Member,
+    OneShot,
+    Optional,
+    Pipeline,
+    PipelineError,
+    Range,
+    Share,
+    TableFull,
+    Ternary,
+    ToGroup,
+    ToMember,
+    Weighted,
+)
 
 
 def _match(field: KeyField, rng: random.Random) -> Match:
@@ -55,6 +77,37 @@ def _fill(pipeline: Pipeline, rng: random.Random) -> None:
         pipeline.set_multicast_group(number, replicas)
 
 
+def _change_profile(pipeline: Pipeline, rng: random.Random, table: ir.Table, profile: str) -> None:
+    """One random change of an action profile or of a table with it, most of them possible."""
+    action = rng.choice([ref.action for ref in table.actions if not ref.default_only])
+    params = tuple(rng.getrandbits(width_of(p.type)) for p in action.data)
+    number = rng.randrange(6)
+    watch = rng.choice([None, 1, 2])
+    shares = [Share(member, rng.randint(1, 3), watch) for member in range(rng.randrange(5))]
+    one_shot = OneShot((Weighted(action.name, params, 2, watch),) * rng.randrange(5))
+    target: Target = rng.choice([ToMember(number), ToGroup(number), one_shot])
+    match = tuple(_match(field, rng) for field in key_layout(table).fields)
+    entry = Entry(match, target=target, priority=int(key_layout(table).kind == "ternary"))
+    changes: list[Callable[[], object]] = [
+        lambda: pipeline.insert_member(profile, Member(number, action.name, params)),
+        lambda: pipeline.modify_member(profile, Member(number, action.name, params)),
+        lambda: pipeline.delete_member(profile, number),
+        lambda: pipeline.insert_group(profile, Group(number, tuple(shares))),
+        lambda: pipeline.modify_group(profile, Group(number, tuple(shares))),
+        lambda: pipeline.delete_group(profile, number),
+        lambda: pipeline.insert(table.name, entry),
+        lambda: pipeline.modify(table.name, replace(rng.choice(installed), target=target)),
+        lambda: pipeline.delete(table.name, rng.choice(installed)),
+        lambda: pipeline.set_default_target(table.name, target),
+        lambda: pipeline.reset_default(table.name),
+        lambda: pipeline.set_port(rng.choice([1, 2]), up=rng.random() < 0.5),
+        lambda: (pipeline.groups(profile), pipeline.members(profile)),
+    ]
+    installed = pipeline.entries(table.name) or [entry]
+    with contextlib.suppress(PipelineError):
+        rng.choice(changes)()
+
+
 def _send(pipeline: Pipeline, rng: random.Random, packet: bytes) -> Sequence[tuple[int, bytes]]:
     """Through the plain build, or through the one that traces."""
     port = rng.randrange(512)
@@ -84,6 +137,9 @@ def main() -> None:
         if out and rng.random() < 0.3:
             packet = out[0][1]
         pipeline.digests()
+        for table in pipeline.program.tables():
+            if table.implementation is not None:
+                _change_profile(pipeline, rng, table, table.implementation.name)
     pipeline.close()
     print("done", count)
 

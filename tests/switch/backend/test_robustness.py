@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.switch.backend import test_externs, test_replication, test_tables
+from tests.switch.backend import test_externs, test_profiles, test_replication, test_tables
 from tests.switch.backend.programs import compiled, fresh, one, program
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -77,6 +77,8 @@ PROGRAMS = {
     "hashes": test_externs.HASHES,
     "state": test_externs.STATE,
     "digests": test_externs.DIGESTS,
+    "profiles": test_profiles.SHARED,
+    "selectors": test_profiles.selector("crc16"),
 }
 
 
