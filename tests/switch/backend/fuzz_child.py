@@ -85,7 +85,8 @@ def _change_profile(pipeline: Pipeline, rng: random.Random, table: ir.Table, pro
     watch = rng.choice([None, 1, 2])
     shares = [Share(member, rng.randint(1, 3), watch) for member in range(rng.randrange(5))]
     one_shot = OneShot((Weighted(action.name, params, 2, watch),) * rng.randrange(5))
-    target: Target = rng.choice([ToMember(number), ToGroup(number), one_shot])
+    targets: list[Target] = [ToMember(number), ToGroup(number), one_shot]
+    target = rng.choice(targets)
     match = tuple(_match(field, rng) for field in key_layout(table).fields)
     entry = Entry(match, target=target, priority=int(key_layout(table).kind == "ternary"))
     changes: list[Callable[[], object]] = [
