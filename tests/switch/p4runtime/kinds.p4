@@ -59,20 +59,16 @@ control Verify(inout headers_t hdr, inout metadata_t meta) {
 
 control MyIngress(inout headers_t hdr, inout metadata_t meta,
                   inout standard_metadata_t standard_metadata) {
-    register<bool>(2) answers;
     register<code_t>(2) codes;
     register<colour_t>(2) colours;
-    register<error>(2) problems;
     register<int<12>>(2) levels;
     register<bit<64>>(2) words;
     register<bit<100>>(2) wide;
     register<int<100>>(2) deep;
 
     apply {
-        answers.write(0, true);
         codes.write(0, code_t.SEEN);
         colours.write(0, colour_t.BLUE);
-        problems.write(0, error.NoMatch);
         levels.write(0, -2);
         words.write(0, 0xffffffffffffffff);
         wide.write(0, 1 << 99);

@@ -80,6 +80,36 @@ def test_signed_cells(width: int, given: bytes, value: int | None, code: str) ->
         assert p4data.decode(type_, data, "x") == value % (1 << width)
 
 
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (p4d.P4Data(bool=True), 1),
+        (p4d.P4Data(bool=False), 0),
+        (p4d.P4Data(error="NoMatch"), 2),
+        (p4d.P4Data(error="TooLate"), None),
+        (p4d.P4Data(error="NoError"), 0),
+        (p4d.P4Data(enum="NoError"), None),
+        (p4d.P4Data(bitstring=b"\x01"), None),
+        (p4d.P4Data(), None),
+    ],
+)
+def test_truths_and_errors(data: p4d.P4Data, value: int | None) -> None:
+    kinds = {
+        "bool": p4data.Scalar("bool", 1),
+        "error": p4data.Scalar("error", members=("NoError", "PacketTooShort", "NoMatch")),
+    }
+    type_ = kinds["bool" if data.HasField("bool") else "error"]
+    if value is None:
+        with pytest.raises(Refused) as refused:
+            p4data.decode(type_, data, "x")
+        assert refused.value.code.name == "INVALID_ARGUMENT"
+        return
+    assert p4data.decode(type_, data, "x") == value
+    again = p4d.P4Data()
+    p4data.encode(type_, iter((value,)), again)
+    assert again == data
+
+
 @given(width=st.integers(1, 80), signed=st.booleans(), data=st.data())
 def test_cells_come_back_in_the_shortest_form(
     width: int, signed: bool, data: st.DataObject

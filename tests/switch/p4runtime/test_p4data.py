@@ -41,34 +41,28 @@ def send(client: Client, ether_type: int) -> p4r.StreamMessageResponse:
 
 
 WRITTEN: dict[str, dict[str, Any]] = {
-    "answers": {"bool": True},
     "codes": {"enum_value": b"\x07"},
     "colours": {"enum": "BLUE"},
-    "problems": {"error": "NoMatch"},
     "levels": {"bitstring": b"\xfe"},
     "words": {"bitstring": b"\xff" * 8},
     "wide": {"bitstring": b"\x08" + bytes(12)},
     "deep": {"bitstring": b"\xff"},
 }
 OTHERS: dict[str, dict[str, Any]] = {
-    "answers": {"bool": False},
     "codes": {"enum_value": b"\xfe"},  # no name, but a value (8.5.5)
     "colours": {"enum": "GREEN"},
-    "problems": {"error": "HeaderTooShort"},
     "levels": {"bitstring": b"\x07\xff"},
     "words": {"bitstring": b"\x80" + bytes(7)},
     "wide": {"bitstring": b"\x0f" + b"\xff" * 12},
     "deep": {"bitstring": b"\x08" + bytes(12)[1:]},
 }
 BAD: list[tuple[str, str, dict[str, Any]]] = [
-    ("INVALID_ARGUMENT", "answers", {}),
-    ("INVALID_ARGUMENT", "answers", {"bitstring": b"\x01"}),
+    ("INVALID_ARGUMENT", "codes", {}),
     ("INVALID_ARGUMENT", "codes", {"bitstring": b"\x01"}),
     ("INVALID_ARGUMENT", "codes", {"enum": "SEEN"}),
     ("OUT_OF_RANGE", "codes", {"enum_value": b"\x01\x00"}),
     ("INVALID_ARGUMENT", "colours", {"enum": "BLACK"}),
     ("INVALID_ARGUMENT", "colours", {"enum_value": b"\x01"}),
-    ("INVALID_ARGUMENT", "problems", {"error": "TooLate"}),
     ("OUT_OF_RANGE", "levels", {"bitstring": b"\x08\x00"}),
     ("OUT_OF_RANGE", "levels", {"bitstring": b""}),
     ("OUT_OF_RANGE", "words", {"bitstring": b"\x01" + bytes(8)}),
@@ -81,7 +75,7 @@ def test_what_packets_write_is_read(kinds: Client) -> None:
     send(kinds, 0)
     for name, data in WRITTEN.items():
         assert kinds.read(cell(kinds, name, 0)) == [cell(kinds, name, 0, **data)]
-    everything = kinds.read(cell(kinds, "answers"), p4r.Entity(register_entry=p4r.RegisterEntry()))
+    everything = kinds.read(cell(kinds, "codes"), p4r.Entity(register_entry=p4r.RegisterEntry()))
     assert len(everything) == 2 + 2 * len(WRITTEN)
 
 
