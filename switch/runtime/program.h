@@ -42,6 +42,10 @@ struct p4_counter {
 struct p4_buffer;
 struct packet;
 
+struct p4_queue {
+    struct packet *first, *last;
+};
+
 struct p4s {
     struct p4_table *tables;
     uint8_t **registers;
@@ -58,9 +62,9 @@ struct p4s {
     uint64_t random;
     struct p4_replication replication;
     struct p4_digests digests;
-    struct packet *first, *last; /* waiting: egress clones, resubmitted, recirculated */
-    struct packet *spare;        /* free packets */
-    uint64_t endless;            /* dropped: went round more often than P4_MOST_PASSES */
+    struct p4_queue ingress, egress; /* what waits for one and for the other */
+    struct packet *spare;            /* free packets */
+    uint64_t endless;                /* dropped: went round more often than P4_MOST_PASSES */
     uint64_t failed_asserts;
     struct p4_trace trace;
     pthread_mutex_t lock;
@@ -93,7 +97,7 @@ struct p4_packet {
     uint32_t clone_list, resubmit_list, recirculate_list;
     uint32_t digest; /* index + 1 of the digest to send after ingress */
     uint32_t port;   /* where the packet came in, also of its copies */
-    uint32_t egress; /* a waiting clone: the port to leave by; P4_NONE: start at ingress */
+    uint32_t egress; /* while it waits for egress: the port to leave by */
     struct p4_buffer *owner; /* of data, when it is not the caller's */
     struct packet *next;
 };

@@ -5,8 +5,8 @@
  *
  * ingress, then: clone, digest, and one of resubmit, multicast, drop, unicast;
  * egress, then: clone, and one of drop, recirculate, out.
- * Copies made by ingress go through egress at once, in order; copies made by egress, resubmitted and
- * recirculated packets wait in one queue until the packet that made them is done.
+ * Ingress and egress each have a queue and take from it in turn, as simple_switch's threads do. When
+ * nothing waits, a packet and the copies that ingress made go through egress at once, in order.
  */
 
 enum {
@@ -40,7 +40,6 @@ static void p4_start_packet(struct packet *c, const uint8_t *data, uint32_t leng
     c->p.data = data;
     c->p.length = c->p.ingress_length = c->p.packet_length = length;
     c->p.truncate = UINT32_MAX;
-    c->p.egress = P4_NONE;
 }
 
 static void p4_parse(struct p4s *s, struct packet *c)
@@ -90,14 +89,25 @@ static struct packet *p4_copy_packet(struct p4s *s, const struct packet *c)
     return copy;
 }
 
-static void p4_wait(struct p4s *s, struct packet *c)
+static void p4_wait(struct p4_queue *queue, struct packet *c)
 {
     c->p.next = NULL;
-    if (s->last)
-        s->last->p.next = c;
+    if (queue->last)
+        queue->last->p.next = c;
     else
-        s->first = c;
-    s->last = c;
+        queue->first = c;
+    queue->last = c;
+}
+
+static bool p4_waits(const struct p4s *s)
+{
+    return s->ingress.first || s->egress.first;
+}
+
+static void p4_wait_for_egress(struct p4s *s, struct packet *c, uint32_t port)
+{
+    c->p.egress = port;
+    p4_wait(&s->egress, c);
 }
 
 /* --- egress ----------------------------------------------------------------------------------- */
@@ -116,10 +126,9 @@ static void p4_clone_egress(struct p4s *s, const struct packet *c)
         copy->std.instance_type_ = P4_EGRESS_CLONE;
         copy->std.egress_rid_ = replicas->list[i].instance & 0xffff;
         copy->p.truncate = replicas->truncate ? replicas->truncate : UINT32_MAX;
-        copy->p.egress = replicas->list[i].port;
         P4_TRACE_COPY(s, c, copy, P4_TRACE_CLONE, c->p.clone_session, replicas->list[i].port,
                       copy->std.egress_rid_);
-        p4_wait(s, copy);
+        p4_wait_for_egress(s, copy, replicas->list[i].port);
     }
 }
 
@@ -140,7 +149,7 @@ static void p4_recirculate(struct p4s *s, const struct packet *c)
     again->std.instance_type_ = P4_RECIRCULATED;
     again->std.packet_length_ = c->p.out_length;
     P4_TRACE_COPY(s, c, again, P4_TRACE_RECIRCULATE, c->p.out_length);
-    p4_wait(s, again);
+    p4_wait(&s->ingress, again);
 }
 
 static void p4_run_egress(struct p4s *s, struct packet *c, uint32_t port, p4s_emit emit, void *ctx)
@@ -199,8 +208,20 @@ static void p4_run_egress(struct p4s *s, struct packet *c, uint32_t port, p4s_em
 
 /* --- ingress ---------------------------------------------------------------------------------- */
 
+static void p4_copy_to_egress(struct p4s *s, struct packet *copy, uint32_t port, bool waits,
+                              p4s_emit emit, void *ctx)
+{
+    if (waits) {
+        p4_wait_for_egress(s, copy, port);
+    } else {
+        p4_run_egress(s, copy, port, emit, ctx);
+        p4_give_packet(s, copy);
+    }
+}
+
 /* The packet as it came in, parsed anew, with the kept metadata as ingress left it. */
-static void p4_clone_ingress(struct p4s *s, const struct packet *c, p4s_emit emit, void *ctx)
+static void p4_clone_ingress(struct p4s *s, const struct packet *c, bool waits, p4s_emit emit,
+                             void *ctx)
 {
     const struct p4_replicas *replicas = p4_clone_session(&s->replication, c->p.clone_session);
     if (!replicas || !replicas->count) {
@@ -233,15 +254,13 @@ static void p4_clone_ingress(struct p4s *s, const struct packet *c, p4s_emit emi
         copy->std.egress_rid_ = replicas->list[i].instance & 0xffff;
         P4_TRACE_COPY(s, c, copy, P4_TRACE_CLONE, c->p.clone_session, replicas->list[i].port,
                       copy->std.egress_rid_);
-        p4_run_egress(s, copy, replicas->list[i].port, emit, ctx);
-        p4_give_packet(s, copy);
+        p4_copy_to_egress(s, copy, replicas->list[i].port, waits, emit, ctx);
     }
     clone->std.egress_rid_ = last->instance & 0xffff;
-    p4_run_egress(s, clone, last->port, emit, ctx);
-    p4_give_packet(s, clone);
+    p4_copy_to_egress(s, clone, last->port, waits, emit, ctx);
 }
 
-static void p4_multicast(struct p4s *s, struct packet *c, p4s_emit emit, void *ctx)
+static void p4_multicast(struct p4s *s, struct packet *c, bool waits, p4s_emit emit, void *ctx)
 {
     const struct p4_replicas *replicas = p4_multicast_group(&s->replication, c->std.mcast_grp_);
     c->std.instance_type_ = P4_REPLICATED;
@@ -254,8 +273,7 @@ static void p4_multicast(struct p4s *s, struct packet *c, p4s_emit emit, void *c
         copy->std.egress_rid_ = replicas->list[i].instance & 0xffff;
         P4_TRACE_COPY(s, c, copy, P4_TRACE_MULTICAST, c->std.mcast_grp_, replicas->list[i].port,
                       copy->std.egress_rid_);
-        p4_run_egress(s, copy, replicas->list[i].port, emit, ctx);
-        p4_give_packet(s, copy);
+        p4_copy_to_egress(s, copy, replicas->list[i].port, waits, emit, ctx);
     }
 }
 
@@ -273,7 +291,7 @@ static void p4_resubmit(struct p4s *s, const struct packet *c)
     again->std.instance_type_ = P4_RESUBMITTED;
     again->std.packet_length_ = c->p.length;
     P4_TRACE_COPY(s, c, again, P4_TRACE_RESUBMIT);
-    p4_wait(s, again);
+    p4_wait(&s->ingress, again);
 }
 
 static void p4_run_ingress(struct p4s *s, struct packet *c, p4s_emit emit, void *ctx)
@@ -291,8 +309,9 @@ static void p4_run_ingress(struct p4s *s, struct packet *c, p4s_emit emit, void 
         P4_TRACE_EVENT(s, c, P4_TRACE_FAILED);
         return;
     }
+    bool waits = p4_waits(s) || c->p.resubmitted;
     if (P4_UNLIKELY(c->p.cloned)) {
-        p4_clone_ingress(s, c, emit, ctx);
+        p4_clone_ingress(s, c, waits, emit, ctx);
         c->p.cloned = false;
     }
     if (P4_UNLIKELY(c->p.digest))
@@ -300,10 +319,16 @@ static void p4_run_ingress(struct p4s *s, struct packet *c, p4s_emit emit, void 
     if (P4_UNLIKELY(c->p.resubmitted)) {
         p4_resubmit(s, c);
     } else if (c->std.mcast_grp_ != 0) {
-        p4_multicast(s, c, emit, ctx);
+        p4_multicast(s, c, waits, emit, ctx);
     } else if (c->std.egress_spec_ != s->drop_port) {
         c->std.instance_type_ = P4_NORMAL;
-        p4_run_egress(s, c, c->std.egress_spec_, emit, ctx);
+        struct packet *copy = P4_UNLIKELY(waits) ? p4_copy_packet(s, c) : NULL;
+        if (copy) {
+            copy->p.truncate = c->p.truncate;
+            p4_wait_for_egress(s, copy, c->std.egress_spec_);
+        } else {
+            p4_run_egress(s, c, c->std.egress_spec_, emit, ctx);
+        }
     } else {
         P4_TRACE_EVENT(s, c, P4_TRACE_DROPPED);
     }
@@ -311,22 +336,36 @@ static void p4_run_ingress(struct p4s *s, struct packet *c, p4s_emit emit, void 
 
 /* --- what waits ------------------------------------------------------------------------------- */
 
+static struct packet *p4_next(struct p4s *s, struct p4_queue *queue, uint32_t *passes)
+{
+    struct packet *c = queue->first;
+    if (!c)
+        return NULL;
+    queue->first = c->p.next;
+    if (!queue->first)
+        queue->last = NULL;
+    if (++*passes <= P4_MOST_PASSES)
+        return c;
+    s->endless++;
+    P4_TRACE_EVENT(s, c, P4_TRACE_ENDLESS);
+    p4_give_packet(s, c);
+    return NULL;
+}
+
 static P4_COLD void p4_run_waiting(struct p4s *s, p4s_emit emit, void *ctx)
 {
-    for (uint32_t passes = 0; s->first; passes++) {
-        struct packet *c = s->first;
-        s->first = c->p.next;
-        if (!s->first)
-            s->last = NULL;
-        if (passes >= P4_MOST_PASSES) {
-            s->endless++;
-            P4_TRACE_EVENT(s, c, P4_TRACE_ENDLESS);
-        } else if (c->p.egress != P4_NONE) {
-            p4_run_egress(s, c, c->p.egress, emit, ctx);
-        } else {
+    uint32_t passes = 0;
+    while (p4_waits(s)) {
+        struct packet *c = p4_next(s, &s->ingress, &passes);
+        if (c) {
             p4_run_ingress(s, c, emit, ctx);
+            p4_give_packet(s, c);
         }
-        p4_give_packet(s, c);
+        c = p4_next(s, &s->egress, &passes);
+        if (c) {
+            p4_run_egress(s, c, c->p.egress, emit, ctx);
+            p4_give_packet(s, c);
+        }
     }
 }
 
@@ -343,7 +382,7 @@ void p4s_process(struct p4s *s, uint32_t port, const uint8_t *data, uint32_t len
     c->std.ingress_global_timestamp_ = (p4_now_ns() - s->origin_ns) / 1000 & 0xffffffffffffull;
 #endif
     p4_run_ingress(s, c, emit, ctx);
-    if (P4_UNLIKELY(s->first != NULL))
+    if (P4_UNLIKELY(p4_waits(s)))
         p4_run_waiting(s, emit, ctx);
     P4_TRACE_END(s);
 }
