@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -265,3 +267,17 @@ def test_bad_ports() -> None:
         with pytest.raises(PortError, match="no port 2"):
             ports.statistics(2)
         ports.close()
+
+
+def _linux() -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])
+
+
+@pytest.mark.skipif(
+    _linux() < (6, 12) or not Path("/proc/self/sched").exists(),
+    reason="needs Linux 6.12 with its scheduler's figures",
+)
+def test_the_loop_takes_short_turns(bench: Bench) -> None:
+    (loop,) = (thread for thread in threading.enumerate() if thread.name == "ports")
+    figures = Path(f"/proc/self/task/{loop.native_id}/sched")
+    eventually(lambda: re.search(r"se\.slice\s*:\s*100000\n", figures.read_text()) is not None)
