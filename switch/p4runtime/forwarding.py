@@ -32,6 +32,16 @@ class Forwarding:
     clone_sessions: dict[int, p4r.CloneSessionEntry] = field(default_factory=dict)
     action_groups: dict[tuple[int, int], p4r.ActionProfileGroup] = field(default_factory=dict)
     """By the ids of action profile and group."""
+    down: set[int] = field(default_factory=set)
+    """Ports without a link."""
+
+    def set_link(self, port: int, *, up: bool) -> None:
+        """Nothing is sent to a port that is down if there is another one (spec 9.2.2, 9.5.1)."""
+        (self.down.discard if up else self.down.add)(port)
+        self.pipeline.set_port(port, up=up)
+        for number, group in self.multicast_groups.items():
+            if any(item.backup_replicas for item in group.replicas):
+                self.pipeline.set_multicast_group(number, replicas(group, self.down))
 
     def keep(self, key: EntryKey, cookie: Cookie) -> None:
         if self.cookies.get(key) != cookie:
@@ -51,12 +61,27 @@ def forward(
     return Forwarding(config, pipeline, schema, digests, cookies, idle, ports)
 
 
-def replicas(entry: p4r.MulticastGroupEntry | p4r.CloneSessionEntry) -> list[tuple[int, int]]:
-    """The (port, instance) pairs of a checked entry."""
-    return [
-        (int.from_bytes(item.port, "big") or item.egress_port, item.instance)
-        for item in entry.replicas
+def replicas(
+    entry: p4r.MulticastGroupEntry | p4r.CloneSessionEntry, down: Collection[int] = ()
+) -> list[tuple[int, int]]:
+    """The (port, instance) pairs of a checked entry, of each replica what is preferred and up.
+
+    Where all ports of a replica are down, its own is taken: egress does its work on the packet.
+    """
+    chosen = []
+    for item in entry.replicas:
+        pairs = alternatives(item)
+        chosen.append(next((pair for pair in pairs if pair[0] not in down), pairs[0]))
+    return chosen
+
+
+def alternatives(replica: p4r.Replica) -> list[tuple[int, int]]:
+    """A replica and its backups, as (port, instance), in the order of preference."""
+    port = int.from_bytes(replica.port, "big") or replica.egress_port
+    backups = [
+        (int.from_bytes(each.port, "big"), each.instance) for each in replica.backup_replicas
     ]
+    return [(port, replica.instance), *backups]
 
 
 def watched(part: p4r.ActionProfileGroup.Member | p4r.ActionProfileAction) -> int | None:

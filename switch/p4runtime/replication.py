@@ -8,14 +8,13 @@ from finsy.proto import p4r
 
 from switch.p4runtime.errors import (
     ALREADY_EXISTS,
-    INVALID_ARGUMENT,
     NOT_FOUND,
     OUT_OF_RANGE,
     UNIMPLEMENTED,
     Refused,
     invalid,
 )
-from switch.p4runtime.forwarding import Forwarding, replicas
+from switch.p4runtime.forwarding import Forwarding, alternatives, replicas
 
 INSERT, DELETE = p4r.Update.INSERT, p4r.Update.DELETE
 MAX_MULTICAST_GROUP = 0xFFFF  # standard_metadata.mcast_grp is bit<16>
@@ -59,7 +58,7 @@ def _set_multicast_group(
         forwarding.pipeline.delete_multicast_group(number)
         del forwarding.multicast_groups[number]
         return
-    forwarding.pipeline.set_multicast_group(number, replicas(message))
+    forwarding.pipeline.set_multicast_group(number, replicas(message, forwarding.down))
     kept = p4r.MulticastGroupEntry()
     kept.CopyFrom(message)
     forwarding.multicast_groups[number] = kept
@@ -76,6 +75,8 @@ def _clone_session(
     old = forwarding.clone_sessions.get(number)
     check_presence(update, old is not None, f"clone session {number}")
     if update != DELETE:
+        if any(item.backup_replicas for item in message.replicas):
+            raise Refused(UNIMPLEMENTED, "only multicast groups have backup replicas")
         _check_replicas(message, f"clone session {number}")
         if message.class_of_service > MAX_CLASS_OF_SERVICE:
             raise invalid(
@@ -111,19 +112,28 @@ def check_presence(update: int, present: bool, what: str) -> None:
 
 def _check_replicas(message: p4r.MulticastGroupEntry | p4r.CloneSessionEntry, what: str) -> None:
     for item in message.replicas:
-        if item.backup_replicas:
-            raise Refused(UNIMPLEMENTED, f"{what}: backup replicas are not supported")
         kind = item.WhichOneof("port_kind")
         if kind is None:
             raise invalid(f"{what}: a replica names no port")
-        if kind == "port" and not item.port:
-            raise Refused(OUT_OF_RANGE, f"{what}: a replica's port has no bytes")
-        port = item.egress_port if kind == "egress_port" else int.from_bytes(item.port, "big")
-        if port > MAX_PORT:
-            code = INVALID_ARGUMENT if kind == "egress_port" else OUT_OF_RANGE
-            raise Refused(code, f"{what}: replica port {port} is not within 0..{MAX_PORT}")
-        if item.instance > MAX_INSTANCE:
-            raise invalid(f"{what}: replica instance {item.instance} is over {MAX_INSTANCE}")
-    pairs = replicas(message)
+        if kind == "egress_port" and item.egress_port > MAX_PORT:
+            raise invalid(f"{what}: replica port {item.egress_port} is not within 0..{MAX_PORT}")
+        if kind == "port":
+            _check_port(item.port, what)
+        for each in item.backup_replicas:
+            _check_port(each.port, what)
+        (port, _), *backups = alternatives(item)
+        if port in {backup for backup, _ in backups}:
+            raise invalid(f"{what}: a replica and its backup have the same port {port}")
+    pairs = [pair for item in message.replicas for pair in alternatives(item)]
     if len(set(pairs)) != len(pairs):
         raise invalid(f"{what}: two replicas have the same port and instance")
+    for _, instance in pairs:
+        if instance > MAX_INSTANCE:
+            raise invalid(f"{what}: replica instance {instance} is over {MAX_INSTANCE}")
+
+
+def _check_port(port: bytes, what: str) -> None:
+    if not port:
+        raise Refused(OUT_OF_RANGE, f"{what}: a replica's port has no bytes")
+    if int.from_bytes(port, "big") > MAX_PORT:
+        raise Refused(OUT_OF_RANGE, f"{what}: replica port 0x{port.hex()} is over {MAX_PORT}")

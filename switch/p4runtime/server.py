@@ -125,17 +125,16 @@ class Server:
             self._put_in_force()
 
     def _link_changed(self, port: int, up: bool) -> None:
-        """Groups do not choose what depends on a port that is down (spec 9.2.2)."""
         with self._state:
             (self._down.discard if up else self._down.add)(port)
             if committed := self._configs.committed:
-                committed.pipeline.set_port(port, up=up)
+                committed.set_link(port, up=up)
 
     def _put_in_force(self) -> None:
         committed = self._configs.committed
         assert committed is not None
         for port in self._down:
-            committed.pipeline.set_port(port, up=False)
+            committed.set_link(port, up=False)
         program, schema = committed.pipeline.program, committed.schema
         self._packet_in = packet_io.layout(program, "packet_in", schema.packet_in)
         self._packet_out = packet_io.layout(program, "packet_out", schema.packet_out)

@@ -129,3 +129,11 @@ def session(number: int, *replicas: tuple[int, int], **options: Any) -> p4r.Enti
     for port, instance in replicas:
         message.replicas.add(port=shortest(port), instance=instance)
     return entity
+
+
+def backed_up(own: tuple[int, int], *backups: tuple[int, int]) -> p4r.Replica:
+    """A replica with its backups, each (port, instance)."""
+    replica = p4r.Replica(port=shortest(own[0]), instance=own[1])
+    for port, instance in backups:
+        replica.backup_replicas.add(port=shortest(port), instance=instance)
+    return replica

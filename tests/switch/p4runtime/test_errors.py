@@ -10,7 +10,16 @@ from finsy.proto import p4d, p4r
 
 from switch.p4runtime import Server
 from tests.switch.p4runtime.client import Client, Failure, delete, insert, modify, uint128
-from tests.switch.p4runtime.entities import Entities, exact, group, learning, lpm, session, ternary
+from tests.switch.p4runtime.entities import (
+    Entities,
+    backed_up,
+    exact,
+    group,
+    learning,
+    lpm,
+    session,
+    ternary,
+)
 
 Bad = Callable[[Entities], p4r.Update]
 
@@ -204,12 +213,14 @@ OTHER_ERRORS: list[tuple[str, Bad]] = [
     ("OUT_OF_RANGE", lambda e: insert(group(1, replicas=[p4r.Replica(port=b"")]))),
     ("INVALID_ARGUMENT", lambda e: insert(group(1, replicas=[p4r.Replica(egress_port=512)]))),
     ("INVALID_ARGUMENT", lambda e: insert(group(1, replicas=[p4r.Replica(instance=1)]))),
+    ("OUT_OF_RANGE", lambda e: insert(group(1, replicas=[backed_up((1, 1), (512, 2))]))),
+    ("INVALID_ARGUMENT", lambda e: insert(group(1, replicas=[backed_up((1, 1), (1, 2))]))),
+    ("INVALID_ARGUMENT", lambda e: insert(group(1, replicas=[backed_up((1, 1), (2, 1 << 16))]))),
     (
-        "UNIMPLEMENTED",
-        lambda e: insert(
-            group(1, replicas=[p4r.Replica(port=b"\x01", backup_replicas=[p4r.BackupReplica()])])
-        ),
+        "INVALID_ARGUMENT",
+        lambda e: insert(group(1, replicas=[backed_up((1, 1), (2, 2)), backed_up((2, 2))])),
     ),
+    ("UNIMPLEMENTED", lambda e: insert(session(1, replicas=[backed_up((1, 1), (2, 2))]))),
     ("INVALID_ARGUMENT", lambda e: insert(session(0))),
     ("NOT_FOUND", lambda e: delete(session(1))),
     ("OUT_OF_RANGE", lambda e: insert(session(1 << 15))),
