@@ -16,7 +16,12 @@ __all__ = ["digest_names", "p4info"]
 
 DEFAULT_TABLE_SIZE = 1024
 SHOWN_ELSEWHERE = {"name", "id", "brief", "description"}
-PROFILE_ANNOTATIONS = {"max_group_size", "selector_size_semantics", "max_member_weight"}
+PROFILE_ANNOTATIONS = {
+    "max_group_size",
+    "selector_size_semantics",
+    "max_member_weight",
+    "weights_disallowed",
+}
 PACKAGE_FIELDS = ("name", "version", "organization", "contact", "url")
 KINDS = {
     "counter": Kind.COUNTER,
@@ -334,6 +339,8 @@ class _Builder:
                 )
             elif semantics == "sum_of_weights":
                 message.sum_of_weights.SetInParent()
+            disallowed = ir.annotation(instance.annotations, "weights_disallowed")
+            message.weights_disallowed = disallowed is not None
         message.table_ids.extend(
             self.symbols.id(Kind.TABLE, table.name)
             for table in sorted(self.tables, key=lambda table: table.name)

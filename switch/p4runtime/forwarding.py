@@ -131,7 +131,11 @@ def _carry_digests(old: Forwarding, new: Forwarding) -> None:
 def _carry_profiles(old: Forwarding, new: Forwarding) -> None:
     ids = {profile.name: profile.id for profile in new.schema.profiles.values()}
     for profile in old.schema.profiles.values():
-        for member in old.pipeline.members(profile.name):
+        members = old.pipeline.members(profile.name)
+        usage = old.pipeline.profile_usage(profile.name)
+        if profile.name not in ids and (usage.members or usage.groups):
+            raise PipelineError(f"{profile.what} is missing")
+        for member in members:
             new.pipeline.insert_member(profile.name, member)
     for (number, group), message in old.action_groups.items():
         name = old.schema.profiles[number].name

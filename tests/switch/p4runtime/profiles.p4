@@ -60,6 +60,14 @@ control ProfilesIngress(inout headers_t hdr, inout metadata_t meta,
         implementation = weighed;
     }
 
+    @weights_disallowed
+    action_selector(HashAlgorithm.identity, 8, 16) unweighed;
+    table level {
+        key = { hdr.packet.number : exact; hdr.packet.flow : selector; }
+        actions = { result; @defaultonly NoAction; }
+        implementation = unweighed;
+    }
+
     table plain {
         key = { hdr.packet.number : exact; }
         actions = { result; @defaultonly NoAction; }
@@ -72,6 +80,7 @@ control ProfilesIngress(inout headers_t hdr, inout metadata_t meta,
         else if (hdr.packet.which == 3) { balance.apply(); }
         else if (hdr.packet.which == 4) { narrow.apply(); }
         else if (hdr.packet.which == 5) { heavy.apply(); }
+        else if (hdr.packet.which == 6) { level.apply(); }
         else { plain.apply(); }
     }
 }

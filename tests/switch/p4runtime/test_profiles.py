@@ -18,7 +18,7 @@ from switch.ports import Ports
 from tests.switch.p4runtime.client import Client, Failure, delete, insert, modify
 from tests.switch.p4runtime.entities import Entities, exact, shortest, ternary
 
-FIRST, SECOND, BALANCE, NARROW, HEAVY = 1, 2, 3, 4, 5
+FIRST, SECOND, BALANCE, NARROW, HEAVY, LEVEL = 1, 2, 3, 4, 5, 6
 ActionSet = p4r.ActionProfileActionSet
 
 
@@ -332,6 +332,33 @@ def test_what_is_refused_of_one_shots(client: Client, make: Profiles) -> None:
     )
     client.write(delete(make.one_shot("balance", 1)))
     client.write(insert(make.member("balanced", 1, 1)))
+
+
+def test_weights_that_are_not_the_controllers(client: Client, make: Profiles) -> None:
+    shot = make.one_shot("level", 1, (5, 0), (6, 0))
+    client.write(insert(shot))
+    assert shares(client, LEVEL, 1, 4) == [5, 6, 5, 6]
+    assert client.read(make.entry("level")) == [shot]
+    codes(client, ("INVALID_ARGUMENT", insert(make.one_shot("level", 2, (5, 1)))))
+    client.write(delete(shot))
+    _three(client, make, "unweighed")
+    codes(client, ("INVALID_ARGUMENT", insert(make.group("unweighed", 1, (1, 1)))))
+    group = make.group("unweighed", 1, (3, 0), (1, 0))
+    client.write(insert(group), insert(make.to_group("level", 1, 1)))
+    assert shares(client, LEVEL, 1, 4) == [1, 3, 1, 3]
+    assert client.read(make.group("unweighed", 1)) == [group]
+
+
+def test_a_new_program_without_the_profiles(
+    client: Client, make: Profiles, config: DeviceConfig
+) -> None:
+    client.write(insert(make.member("balanced", 1, 1)))
+    other = p4r.ForwardingPipelineConfig(p4_device_config=config.serialize())
+    with pytest.raises(Failure) as failure:
+        client.set_config("RECONCILE_AND_COMMIT", other)
+    assert failure.value.code == "INVALID_ARGUMENT"
+    assert "ProfilesIngress.balanced" in failure.value.messages[0]
+    assert client.read(make.member("balanced", 0)) == [make.member("balanced", 1, 1)]
 
 
 # --- batches and new programs ---------------------------------------------------------------------
