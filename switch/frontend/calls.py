@@ -22,10 +22,19 @@ from switch.frontend.scopes import (
     TableEntry,
     Value,
 )
-from switch.frontend.type_rules import BOOL, VOID, erase
+from switch.frontend.type_rules import BOOL, VOID, TypeVariable, article, erase
 
 # Where v1model's externs come from: others would have no implementation.
 _SYSTEM_FILES = ("core.p4", "v1model.p4")
+_NUMBERS = {
+    "hash": ("O", "T", "M"),
+    "random": ("T",),
+    "verify_checksum": ("O",),
+    "update_checksum": ("O",),
+    "verify_checksum_with_payload": ("O",),
+    "update_checksum_with_payload": ("O",),
+    "meter.execute_meter": ("T",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +225,7 @@ class CallChecker(ArgumentChecker):
             return Value(ir.Verify(VOID, node.loc, arguments[0], arguments[1]), VOID)
         if decl.name == "static_assert":
             return self._static_assert(node, arguments)
+        self._check_widths(decl.name, resolved, node.loc)
         call = ir.ExternCall(
             erase(resolved.result),
             node.loc,
@@ -225,6 +235,15 @@ class CallChecker(ArgumentChecker):
             arguments,
         )
         return Value(call, resolved.result)
+
+    def _check_widths(self, name: str, resolved: ResolvedCall, loc: ir.Loc) -> None:
+        """What v1model says of its type parameters: those that must be bit<W> or int<W>."""
+        for parameter in _NUMBERS.get(name, ()):
+            type_ = erase(resolved.bindings[parameter])
+            if not isinstance(type_, ir.Bits | TypeVariable):
+                raise error(
+                    loc, f"type parameter '{parameter}' of '{name}' cannot be {article(type_)}"
+                )
 
     def _static_assert(self, node: s.Call, arguments: tuple[ir.Expression, ...]) -> Value:
         check = arguments[0]
@@ -353,6 +372,7 @@ class CallChecker(ArgumentChecker):
         outer = dict(zip(decl.type_params, entry.instance.type.arguments, strict=True))
         order = self._extern_order(decl.name)
         resolved = self._resolved_call(method, node, outer, order)
+        self._check_widths(f"{decl.name}.{callee.name}", resolved, node.loc)
         call = ir.MethodCall(
             erase(resolved.result),
             node.loc,

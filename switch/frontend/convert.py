@@ -92,10 +92,10 @@ class Converter(TypeResolver):
         match source, target:
             case ir.NewType(underlying=inner), _ if inner == target:
                 return True
+            case ir.InfInt(), ir.NewType(underlying=inner):
+                return self._castable(value, inner)
             case _, ir.NewType(underlying=inner):
-                return source == inner or self._castable(value, inner)
-            case ir.NewType(underlying=inner), _:
-                return self._castable(Value(value.node, inner), target)
+                return source == inner
             case ir.Bits(), ir.Bits():
                 return source.width == target.width or source.signed == target.signed
             case ir.Bits(width=1, signed=False), ir.Bool():

@@ -23,7 +23,7 @@ from switch.frontend.scopes import (
     TypeEntry,
     Value,
 )
-from switch.frontend.type_rules import VOID, TypeVariable, erase, is_literal
+from switch.frontend.type_rules import VOID, TypeVariable, article, erase, is_literal
 
 
 class InstanceChecker(ParserChecker):
@@ -269,6 +269,10 @@ class InstanceChecker(ParserChecker):
             raise unsupported(loc, f"extern '{decl.name}' (v1model does not have it)")
         extern = erase(type_)
         assert isinstance(extern, ir.Extern)
+        if extern.name == "direct_meter":
+            colour = extern.arguments[0]
+            if not isinstance(colour, ir.Bits | ir.SerializableEnum | ir.Enum):
+                raise error(loc, f"the colour of a direct_meter cannot be {article(colour)}")
         return ir.ExternInstance(label.name, extern, tuple(values), label.annotations, loc)
 
     # without an instance
