@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from finsy.proto import p4r
 
+from switch import ir
+from switch.p4info.types import width
 from switch.p4runtime.cookies import Cookie, EntryKey
 from switch.p4runtime.digests import Digests
 from switch.p4runtime.errors import INVALID_ARGUMENT, Refused
@@ -54,7 +56,9 @@ def forward(
 ) -> Forwarding:
     """A fresh pipeline, seen through the config's P4Info."""
     names = {digest.preamble.id: digest.preamble.name for digest in config.p4info.digests}
-    schema = Schema(config.p4info)
+    types = pipeline.program.types.items()
+    widths = {name: width(type_) for name, type_ in types if isinstance(type_, ir.NewType)}
+    schema = Schema(config.p4info, widths)
     cookies: dict[EntryKey, Cookie] = {}
     idle = IdleTimeouts(pipeline, schema, cookies)
     digests = Digests(pipeline, names, schema.digests)

@@ -28,6 +28,8 @@ class Field:
     name: str
     width: int
     kind: int = 0
+    narrowed: int = 0
+    """The data plane's width, where values are translated (spec 18.1); 0: the same."""
 
     @property
     def anything(self) -> Match | None:
@@ -38,7 +40,7 @@ class Field:
             case p4i.MatchField.TERNARY:
                 return Ternary(0, 0)
             case p4i.MatchField.RANGE:
-                return Range(0, (1 << self.width) - 1)
+                return Range(0, (1 << (self.narrowed or self.width)) - 1)
             case p4i.MatchField.OPTIONAL:
                 return Optional(None)
         return None
@@ -140,11 +142,14 @@ Object = TypeVar("Object", Table, Action, Array, Register, ValueSet, ActionProfi
 class Schema:
     """What a controller may name; every lookup of an unknown id is refused by its kind."""
 
-    def __init__(self, info: p4i.P4Info) -> None:
+    def __init__(self, info: p4i.P4Info, widths: Mapping[str, int] | None = None) -> None:
+        """`widths` are the data plane's, of types that may be translated."""
         direct_counters = {counter.preamble.id for counter in info.direct_counters}
         direct_meters = {meter.preamble.id: meter.spec.type for meter in info.direct_meters}
         self.actions = _by_id(map(_action, info.actions))
-        self.tables = _by_id(_table(table, direct_counters, direct_meters) for table in info.tables)
+        self.tables = _by_id(
+            _table(table, direct_counters, direct_meters, widths or {}) for table in info.tables
+        )
         self.counters = _by_id(map(_counter, info.counters))
         self.meters = _by_id(map(_meter, info.meters))
         types = Types(info.type_info)
@@ -214,10 +219,17 @@ def _action(action: p4i.Action) -> Action:
     return Action(action.preamble.id, action.preamble.name, params, _positions(params))
 
 
-def _table(table: p4i.Table, direct_counters: set[int], direct_meters: Mapping[int, int]) -> Table:
+def _table(
+    table: p4i.Table,
+    direct_counters: set[int],
+    direct_meters: Mapping[int, int],
+    widths: Mapping[str, int],
+) -> Table:
     fields = tuple(
-        Field(field.id, field.name, field.bitwidth, field.match_type)
-        for field in table.match_fields
+        Field(
+            each.id, each.name, each.bitwidth, each.match_type, widths.get(each.type_name.name, 0)
+        )
+        for each in table.match_fields
     )
     resources = set(table.direct_resource_ids)
     meter_id = next(iter(resources & direct_meters.keys()), 0)

@@ -89,7 +89,13 @@ control MyIngress(inout headers_t hdr, inout metadata_t meta,
         actions = { note; NoAction; }
     }
 
+    table between {
+        key = { meta.far: range @name("far"); }
+        actions = { NoAction; }
+    }
+
     apply {
+        between.apply();
         mixed.apply();
         fixed.apply();
         named.apply();

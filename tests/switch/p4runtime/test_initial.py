@@ -100,6 +100,20 @@ def test_const_entries_have_priorities_in_their_order(switch: Client, e: Entitie
     assert list(found[1].match) == []
 
 
+def test_a_range_of_translated_values_can_be_left_out(switch: Client, e: Entities) -> None:
+    """However wide the controller's type is."""
+    bounds = p4r.FieldMatch.Range(low=b"\x01", high=b"\x01\xff")
+    written = [
+        e.entry("between", [], e.action("NoAction"), priority=1),
+        e.entry(
+            *("between", [p4r.FieldMatch(field_id=1, range=bounds)], e.action("NoAction")),
+            priority=2,
+        ),
+    ]
+    switch.write(*map(insert, written))
+    assert sorted(map(str, switch.read(e.entry("between")))) == sorted(map(str, written))
+
+
 def test_values_of_named_types(switch: Client, e: Entities) -> None:
     """Enums and translated ports are numbers as wide as P4Info says."""
     key = [exact(1, 0xFE), exact(2, 1), ternary(3, 5, 0x1FF), exact(4, 0x1FF)]
