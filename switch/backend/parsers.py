@@ -9,6 +9,7 @@ from switch.backend import representation as rep
 from switch.backend.analysis import has_loop
 from switch.backend.context import Context
 from switch.backend.keys import value_set_layout
+from switch.backend.source import source
 from switch.backend.statements import StatementWriter
 from switch.backend.text import identifier
 from switch.frontend.errors import unsupported
@@ -70,6 +71,8 @@ class _ParserWriter(StatementWriter):
             for expression in select.expressions
         ]
         types = [expression.type for expression in select.expressions]
+        shown = zip(map(source, select.expressions), values, types, strict=True)
+        self.hook("select", "select", select.loc, *shown)
         for case in select.cases:
             target = self._label(case.state)
             match case.keysets:

@@ -22,9 +22,9 @@ MESSAGES: Final = ("log_msg", "assert", "assume")
 """What is said of packets that are not traced, too."""
 
 Kind = Literal[
-    "state", "extract", "advance", "emit", "condition", "switch", "assign", "table", "member",
-    "action", "read", "write", "counter", "meter", "result", "checksum", "digest", "request",
-    "exit", "log_msg", "assert", "assume",
+    "state", "select", "extract", "advance", "emit", "condition", "switch", "assign", "table",
+    "member", "action", "read", "write", "counter", "meter", "result", "checksum", "digest",
+    "request", "exit", "log_msg", "assert", "assume",
 ]  # fmt: skip
 
 

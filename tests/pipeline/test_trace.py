@@ -9,7 +9,7 @@ from hosts.wire import GROUPS
 from .deployment import CLIENT, DESTINATION, MIGRATION, SLICE, SOURCE, host_ip, host_mac
 from .net import GROUP, Net, query, start
 
-BOILERPLATE = ("if (", "emit", "extract", "meta.", "hdr.", "standard_metadata.")
+BOILERPLATE = ("if (", "select(", "emit", "extract", "meta.", "hdr.", "standard_metadata.")
 
 
 def said(net: Net, copy: int, port: int, frame: bytes) -> list[str]:

@@ -118,6 +118,7 @@ def test_headers_and_values(pipeline: Pipeline) -> None:
     assert texts(pipeline, FIRST + "0002 aa bb ffff") == [
         "state start",
         "extract hdr.first: station=02:00:00:00:00:01, address=0x0a000102, kind=0x0, length=0x002",
+        "select(hdr.first.kind=0x0)",
         "state items",
         "extract hdr.items.next: value=0xaa",
         "extract hdr.items.next: value=0xbb",
@@ -165,7 +166,8 @@ def test_a_varbit_and_a_drop(pipeline: Pipeline) -> None:
 
 def test_a_parser_error(pipeline: Pipeline) -> None:
     lines = texts(pipeline, FIRST + "0002 aa")
-    assert lines[2:5] == [
+    assert lines[2:6] == [
+        "select(hdr.first.kind=0x0)",
         "state items",
         "extract hdr.items.next: value=0xaa",
         "parser stops after 13 bytes: error.PacketTooShort",
