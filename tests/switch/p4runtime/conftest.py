@@ -51,6 +51,11 @@ def entities(client: Client) -> Entities:
 
 
 @pytest.fixture(scope="session")
+def profiles_config() -> DeviceConfig:
+    return device_config(EXAMPLE.with_name("profiles.p4"))[0]
+
+
+@pytest.fixture(scope="session")
 def sets_config() -> DeviceConfig:
     return device_config(EXAMPLE.with_name("sets.p4"))[0]
 

@@ -26,9 +26,7 @@ from tests.switch.p4runtime.entities import (
 )
 from tests.switch.p4runtime.mutation import mutate
 from tests.switch.p4runtime.test_fuzz import REFUSALS
-from tests.switch.p4runtime.test_profiles import Profiles, profiles_config
-
-__all__ = ["profiles_config"]  # a fixture
+from tests.switch.p4runtime.test_profiles import Profiles
 
 RANDOM = st.randoms(use_true_random=False)
 CONFIG = p4r.MeterConfig(cir=1, cburst=2, pir=3, pburst=4)

@@ -6,25 +6,21 @@ import os
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 import finsy as fy
 import pytest
 from finsy.proto import p4r
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from switch.p4runtime import DeviceConfig, Server, device_config
+from switch.p4runtime import DeviceConfig, Server
 from switch.ports import Ports
 from tests.switch.p4runtime.client import Client, Failure, delete, insert, modify
 from tests.switch.p4runtime.entities import Entities, exact, shortest, ternary
 
 FIRST, SECOND, BALANCE, NARROW, HEAVY, LEVEL = 1, 2, 3, 4, 5, 6
 ActionSet = p4r.ActionProfileActionSet
-
-
-@pytest.fixture(scope="session")
-def profiles_config() -> DeviceConfig:
-    return device_config(Path(__file__).with_name("profiles.p4"))[0]
 
 
 @pytest.fixture
@@ -390,6 +386,43 @@ def test_a_failed_batch_is_taken_back(client: Client, make: Profiles) -> None:
     members = [make.member("balanced", number, number) for number in (1, 2, 3)]
     assert text(client.read(make.member("balanced", 0))) == text(members)
     assert [seen(client, BALANCE, 1), seen(client, NARROW, 1)] == [1, 9]
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_random_batches_are_done_or_taken_back(
+    client: Client, make: Profiles, data: st.DataObject
+) -> None:
+    number, weight = st.integers(1, 3), st.integers(1, 3)
+    pair = st.tuples(number, weight)
+    parts = st.lists(pair, max_size=3, unique_by=lambda part: part[0])
+    entity = st.one_of(
+        st.builds(make.member, st.just("balanced"), number, number),
+        st.builds(lambda n, ps: make.group("balanced", n, *ps), number, parts),
+        st.builds(make.to_member, st.just("balance"), number, number),
+        st.builds(make.to_group, st.just("balance"), number, number),
+        st.builds(lambda n, ps: make.one_shot("heavy", n, *ps), number, parts),
+        st.builds(lambda n, ps: make.one_shot("balance", n, *ps), number, parts),
+    )
+    update = st.builds(
+        lambda kind, what: kind(what), st.sampled_from([insert, modify, delete]), entity
+    )
+    batch = data.draw(st.lists(update, min_size=1, max_size=7))
+    everything = [
+        p4r.Entity(table_entry=p4r.TableEntry()),
+        p4r.Entity(action_profile_member=p4r.ActionProfileMember()),
+        p4r.Entity(action_profile_group=p4r.ActionProfileGroup()),
+    ]
+    before = text(client.read(*everything))
+    try:
+        client.write(*batch, atomicity=p4r.WriteRequest.ROLLBACK_ON_ERROR)
+    except Failure as failure:
+        assert "INTERNAL" not in failure.details
+        assert text(client.read(*everything)) == before
 
 
 def test_reconciling_keeps_profiles(client: Client, make: Profiles) -> None:
