@@ -11,15 +11,7 @@ from controller.agents import UnknownMigrationError
 from controller.config import Config
 from controller.errors import ControllerError, InvalidError, RefusedError, UnreachableError
 from controller.follow import Follower, Parts
-from controller.model import (
-    DEFAULT_GROUP_BATCH,
-    DEFAULT_LANES,
-    MAX_LANES,
-    Migration,
-    Partition,
-    Settings,
-    State,
-)
+from controller.model import DEFAULT_LANES, MAX_LANES, Migration, Partition, Settings, State
 from controller.partitions import Range, mask_of, ranges_of
 from hosts.agent import agent_pb2 as pb
 from hosts.wire import MAX_BATCH, is_batch
@@ -28,6 +20,10 @@ log = logging.getLogger(__name__)
 
 _AT_SOURCE: Final = (1, 2)
 """In an agent's GroupTable: OWNED, EMIGRATING."""
+_BATCH_BYTES: Final = 32 * 1024
+"""What a batch shall be about: the stream carries it in some milliseconds."""
+_CHOSEN_BATCH: Final = 64
+"""The most groups that the controller puts into a batch by itself."""
 _SLICE_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 60.0
 
@@ -99,12 +95,12 @@ class Migrations:
         self, what: str, destination: str, throttle: int, lanes: int, group_batch: int
     ) -> Migration:
         """Begin to move a partition, or the range of groups `what` names, to `destination`."""
-        settings = _settings(throttle, lanes, group_batch)
+        lanes, group_batch = _checked(lanes, group_batch)
         self._config.server_named(destination)
         partition, _ = self._movable(what, destination)
         self._parts.switch.session()
-        for server in (partition.server, destination):
-            await self._require_ready(server)
+        source, _ = [await self._ready(server) for server in (partition.server, destination)]
+        settings = Settings(lanes, throttle, group_batch or _fitting_batch(source))
         await self._parts.cleaner.wait_for_free(_SLICE_SECONDS)
         # The world may have changed meanwhile; from here to the store's record nothing else runs.
         partition, piece = self._movable(what, destination)
@@ -141,13 +137,14 @@ class Migrations:
             raise RefusedError(f"partition {partition.name} is on {destination} already")
         return partition, groups
 
-    async def _require_ready(self, server: str) -> None:
+    async def _ready(self, server: str) -> pb.AgentStatus:
         status = await self._agents.status(server)
         if status.service != self._config.service.id:
             raise RefusedError(
                 f"{server} serves {f'service {status.service}' if status.service else 'nothing'}, "
                 f"not service {self._config.service.id} ({self._config.service.name})"
             )
+        return status
 
     async def pause(self, number: int) -> Migration:
         """Let the groups in flight finish and start no more."""
@@ -228,12 +225,17 @@ class Migrations:
         self._followers[migration.id].wake()
 
 
-def _settings(throttle: int, lanes: int, group_batch: int) -> Settings:
-    """Return what a user asked for; 0 lanes, or a batch of 0 groups, leave the choice to us."""
-    lanes = lanes or DEFAULT_LANES
+def _checked(lanes: int, group_batch: int) -> tuple[int, int]:
+    """Return what a user asked for; 0 leaves the choice to us."""
     if lanes > MAX_LANES:
         raise InvalidError(f"lanes {lanes}: expected 1 to {MAX_LANES}")
-    group_batch = group_batch or DEFAULT_GROUP_BATCH
-    if not is_batch(group_batch):
+    if group_batch and not is_batch(group_batch):
         raise InvalidError(f"group batch {group_batch}: expected a power of two, 1 to {MAX_BATCH}")
-    return Settings(lanes, throttle, group_batch)
+    return lanes or DEFAULT_LANES, group_batch
+
+
+def _fitting_batch(source: pb.AgentStatus) -> int:
+    """Return how many of the source's groups make a batch of the size that we want."""
+    group_bytes = source.store_memory / max(1, source.groups.get("OWNED", 0))
+    fitting = int(_BATCH_BYTES / max(1.0, group_bytes))
+    return 1 << max(1, min(fitting, _CHOSEN_BATCH)).bit_length() - 1

@@ -46,9 +46,8 @@ class Partition:
     server: str
 
 
-DEFAULT_LANES: Final = 16
+DEFAULT_LANES: Final = 4
 MAX_LANES: Final = 64
-DEFAULT_GROUP_BATCH: Final = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ def run(
     throttle: Annotated[float, typer.Option(help="Mbit/s of group data; 0: unthrottled")] = 20.0,
     lanes: Annotated[int, typer.Option(help="parallel senders of the source")] = settings.Run.lanes,
     group_batch: Annotated[
-        int, typer.Option(help="groups that move as one, a power of two")
+        int, typer.Option(help="groups that move as one, a power of two; 0: what fits")
     ] = settings.Run.group_batch,
     seed: Annotated[int, typer.Option(help="seed of the workload")] = 1,
 ) -> None:

@@ -10,7 +10,7 @@ from controller import controller_pb2 as pb
 from controller.cli.connection import DEFAULT_NET, Net, controller
 from controller.cli.output import AsJson, duration, fail, plain, print_json
 from controller.errors import ControllerError
-from controller.model import DEFAULT_GROUP_BATCH, DEFAULT_LANES, MAX_LANES
+from controller.model import DEFAULT_LANES, MAX_LANES
 from controller.rates import format_rate, parse_rate
 
 Reference = Annotated[
@@ -42,8 +42,13 @@ def migrate(
         int, typer.Option(min=1, max=MAX_LANES, help="Parallel senders.")
     ] = DEFAULT_LANES,
     group_batch: Annotated[
-        int, typer.Option(min=1, help="Groups that move as one: a power of two.")
-    ] = DEFAULT_GROUP_BATCH,
+        int,
+        typer.Option(
+            min=0,
+            help="Groups that move as one: a power of two.",
+            show_default="as many as make about 32 kB",
+        ),
+    ] = 0,
     wait: Annotated[bool, typer.Option("--wait", help="Show progress until it ends.")] = False,
     net: Net = DEFAULT_NET,
     json: AsJson = False,

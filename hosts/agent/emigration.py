@@ -26,7 +26,8 @@ from hosts.wire import Control, Header, Op
 MAX_LANES: Final = 64
 _RESEND: Final = (0.02, 0.5)
 _TICK: Final = 0.01
-_AHEAD: Final = 0.02  # seconds of throttled stream that may be prepared in advance
+_PREPARING: Final = (0.001, 0.03)  # seconds that PREPARE is taken to need, at least and at most
+_OVERDRAFT: Final = 0.05  # seconds by which a batch may run ahead of the throttle
 
 
 @dataclass(slots=True)
@@ -40,6 +41,7 @@ class Lane:
     unprepared: set[int] = field(default_factory=set)  # the destination is not yet their owner
     unarrived: set[int] = field(default_factory=set)  # it has not applied their every key
     unsent: int = 0  # groups of which not every key has been sent
+    begun: float = 0.0
     started: bool = False  # START is acknowledged
     packet: bytes = b""  # the control packet that is not acknowledged yet
     due: float = 0.0
@@ -51,6 +53,7 @@ class Lane:
         self.unprepared = set(batch)
         self.unarrived = set(batch)
         self.unsent = len(batch)
+        self.begun = monotonic()
         self.started = False
 
 
@@ -84,6 +87,7 @@ class Emigration(Mover):
         self._stream = Stream(node, self.throttle)
         self._held = Held(node)
         self._told = 0  # watermarks told to the destination, by the core's clock
+        self._preparing = _PREPARING[0]  # seconds that PREPARE took of late
         self._ticking: asyncio.TimerHandle | None = None
         self._kick()
 
@@ -143,8 +147,8 @@ class Emigration(Mover):
         link = self._node.link(self.destination.index)
         if link.ready:
             try:
-                self._start_batches(link)
                 self._send_keys(link)
+                self._start_batches(link)
             except (StoreError, ConnectionError) as error:
                 self.fail(f"the store of {self._node.own.name}: {error}")
                 return
@@ -164,17 +168,21 @@ class Emigration(Mover):
             raise frames.FrameError(f"{kind.name} is not expected here")
 
     def _wanted(self) -> int:
-        """How many batches to start now. Throttled, only so many that the stream does not run dry
-        while PREPARE is under way: a group costs the clients something while it is in flight."""
+        """How many batches to start now. Throttled, as late and as few as keep the stream from
+        running dry while PREPARE is under way: in flight, a group costs the clients something."""
         if self._pausing or self.status is Status.STOPPING:
             return 0
         if not self.throttle.rate:
             return len(self.lanes)
-        if self.throttle.wait() > _AHEAD:
+        if not self.done:  # the first batch tells how big they are
+            return 1 - len(self._moving)
+        per_group = 8 * self.bytes_sent / len(self.done) / self.throttle.rate  # in seconds
+        unsent = sum(lane.unsent for lane in self._moving.values())
+        early = self.throttle.wait() + unsent * per_group - self._preparing
+        if early > 0:
+            self._kick_in(early)
             return 0
-        per_batch = self.batch * self.bytes_sent / max(1, len(self.done))
-        enough = 2 + 2 * self._stream.chunks.bytes / max(per_batch, 1.0)
-        return int(enough) - sum(lane.unsent > 0 for lane in self._moving.values())
+        return 1 + int(-early / (self.batch * per_group))
 
     def _start_batches(self, link: Link) -> None:
         """Steps 1 and 2 for free lanes."""
@@ -214,6 +222,8 @@ class Emigration(Mover):
             lane.unprepared.discard(group)
             held += self._held.release([group])
             if not lane.unprepared:
+                took = max(_PREPARING[0], min(monotonic() - lane.begun, _PREPARING[1]))
+                self._preparing += (took - self._preparing) / 8
                 lanes.append(lane)
                 self._control(lane, Op.GROUP_START)
                 self._stream.add(lane.batch)
@@ -222,10 +232,11 @@ class Emigration(Mover):
         self._kick()
 
     def _send_keys(self, link: Link) -> None:
-        """Step 4: one chunk of keys, of as many groups as it takes."""
+        """Step 4: one chunk of keys, of as many groups as it takes. A batch that is under way goes
+        quickly; the throttle is paid back before the next one is begun."""
         if not self._stream:
             return
-        if wait := self.throttle.wait():
+        if (wait := self.throttle.wait() - _OVERDRAFT) > 0:
             self._kick_in(wait)
             return
         sections, count = self._stream.take()

@@ -149,9 +149,12 @@ class Mover(ABC):
             asyncio.get_running_loop().call_soon(self._run)
 
     def _kick_in(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
         if self._later is not None:
+            if loop.time() < self._later.when() <= loop.time() + seconds:
+                return
             self._later.cancel()
-        self._later = asyncio.get_running_loop().call_later(seconds, self._kick)
+        self._later = loop.call_later(seconds, self._kick)
 
     def _run(self) -> None:
         self._scheduled = False

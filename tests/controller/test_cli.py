@@ -46,7 +46,7 @@ def net(tmp_path: Path) -> str:
         (["migrate", "p0"], "Missing option '--to'"),
         (["migrate", "p0", "--to", "server2", "--throttle", "fast"], "throttle 'fast': expected"),
         (["migrate", "p0", "--to", "server2", "--lanes", "65"], "Invalid value for '--lanes'"),
-        (["migrate", "p0", "--to", "server2", "--group-batch", "0"], "'--group-batch'"),
+        (["migrate", "p0", "--to", "server2", "--group-batch", "-1"], "'--group-batch'"),
         (["registers", "read", "x", "--slice", "-1"], "Invalid value for '--slice'"),
         (["inject"], "inject either a COMMAND or a --control packet"),
         (["inject", "GET", "k", "--control", "start"], "inject either a COMMAND or a --control"),
