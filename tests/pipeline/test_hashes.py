@@ -104,6 +104,45 @@ def test_lanes_with_shares_of_a_partition_are_never_taken_for_others(
             assert look_ongoing(members).tolist() == members.tolist()
 
 
+@pytest.mark.parametrize("batch", [2, 8, 16, 64, 256])
+def test_batches_in_a_row_are_never_taken_for_others(batch: int) -> None:
+    """What the lanes of a source move at the same time, where groups move in batches."""
+    heads = ALL[::batch]
+    for lanes in (2, 4, 16, 64):
+        for first in range(0, len(heads) - lanes, 1 + len(heads) // 200):
+            members = heads[first : first + lanes]
+            seen = filters.states(filters.ongoing_contents(members), NOTHING_MIGRATED, ALL, batch)
+            wanted = ALL[first * batch : (first + lanes) * batch]
+            assert np.flatnonzero(seen == filters.ONGOING).tolist() == wanted.tolist()
+
+
+BATCHES = st.sampled_from([1 << bits for bits in range(15)])
+
+
+@given(BATCHES, st.integers(0, GROUPS - 1))
+def test_the_mask_takes_a_group_to_the_first_of_its_batch(batch: int, group: int) -> None:
+    first = group & filters.batch_mask(batch)
+    assert first % batch == 0
+    assert first <= group < first + batch
+    assert first & filters.batch_mask(batch) == first
+    assert 0 <= filters.batch_mask(batch) <= 0xFFFF
+
+
+@given(BATCHES, st.sets(st.integers(0, GROUPS - 1), max_size=50), st.data())
+def test_a_batch_is_in_one_state(batch: int, groups: set[int], data: st.DataObject) -> None:
+    """However its groups were named, all are seen as its first is; each batch counts once."""
+    firsts = filters.firsts(sorted(groups), batch)
+    assert len(set(firsts.tolist())) == len(firsts) <= max(1, GROUPS // batch)
+    half = data.draw(st.integers(0, len(firsts)))
+    ongoing = filters.ongoing_contents(firsts[:half])
+    migrated = filters.migrated_contents(firsts[half:])
+    assert ongoing.sum() == filters.HASHES * half
+    seen = filters.states(ongoing, migrated, ALL, batch)
+    assert (seen == seen[ALL & filters.batch_mask(batch)]).all()
+    assert (seen[firsts[:half]] == filters.ONGOING).all()
+    assert (seen[firsts[half:]] != filters.NOT_MIGRATED).all()
+
+
 @given(st.sets(st.integers(0, GROUPS - 1), max_size=300), st.sets(st.integers(0, GROUPS - 1)))
 def test_there_are_no_false_negatives(moving: set[int], arrived: set[int]) -> None:
     ongoing, migrated = sorted(moving), sorted(arrived)
