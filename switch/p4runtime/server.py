@@ -20,6 +20,7 @@ from switch.p4runtime.forwarding import Forwarding
 from switch.p4runtime.idle import SCAN_SECONDS, narrowed
 from switch.p4runtime.pipeline_config import PipelineConfigs, Request, realize
 from switch.p4runtime.read import read
+from switch.p4runtime.replication import MAX_PORT
 from switch.p4runtime.roles import Scope
 from switch.p4runtime.write import write
 from switch.packet_log import PacketLog
@@ -96,7 +97,9 @@ class Server:
     def start(self) -> None:
         """Start forwarding and serving."""
         self._ports.start()
-        self._links = Links(self._ports.interfaces, self._link_changed)
+        # No program of v1model can name other ports.
+        known = {n: name for n, name in self._ports.interfaces.items() if n <= MAX_PORT}
+        self._links = Links(known, self._link_changed)
         self._links.start()
         self._packets.start()
         self._digests.start()
