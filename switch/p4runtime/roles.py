@@ -73,8 +73,10 @@ class Scope:
 
     def allows(self, names: Names, entity: p4r.Entity) -> bool:
         """An entity of no known object is allowed here: it is refused for what it is."""
+        if self.entities is None:
+            return True
         kind = entity.WhichOneof("entity")
-        if self.entities is None or kind is None:
+        if kind is None:
             return True
         if kind == "packet_replication_engine_entry":
             type_ = entity.packet_replication_engine_entry.WhichOneof("type")
