@@ -111,6 +111,7 @@ class Server:
         self._ports.stop()
         if self._links:
             self._links.stop()
+            self._links = None
         self._stopping.set()
         self._listening.set()
         self._watching.set()
