@@ -100,6 +100,7 @@ class Agents:
             source=_server(self._config.server_named(migration.source)),
             groups=[_groups(each) for each in migration.groups],
             group_batch=migration.batch,
+            protocol=_protocol(migration),
         )
         await self._call(migration.destination, "AcceptMigration", request)
 
@@ -112,6 +113,7 @@ class Agents:
             lanes=migration.settings.lanes,
             throttle=migration.settings.throttle,
             group_batch=migration.batch,
+            protocol=_protocol(migration),
         )
         await self._call(migration.source, "StartMigration", request)
 
@@ -173,6 +175,10 @@ def _server(server: Server) -> pb.Server:
         udp_port=server.udp_port,
         channel_port=server.channel_port,
     )
+
+
+def _protocol(migration: Migration) -> pb.Protocol.ValueType:
+    return pb.Protocol.Value(migration.settings.protocol.name)
 
 
 def _groups(groups: Range) -> pb.GroupRange:

@@ -49,6 +49,7 @@ class Controller:
         throttle: int = 0,
         lanes: int = 0,
         group_batch: int = 0,
+        protocol: str = "",
     ) -> pb.Migration:
         """Begin a migration; 0 lanes, or batches of 0 groups: as the controller thinks right."""
         migration: pb.Migration = self._stub.Migrate(
@@ -58,6 +59,7 @@ class Controller:
                 throttle=throttle,
                 lanes=lanes,
                 group_batch=group_batch,
+                protocol=protocol,
             )
         )
         return migration

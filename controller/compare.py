@@ -55,14 +55,14 @@ class Comparison:
                     f"migration {migration} has ended ({found.state}): its registers are cleared; "
                     "compare without --migration"
                 )
-            return await self._moving(found)
+            return await self._of(found, await self._switch.served())
         active = {each.partition: each for each in self._store.migrations(active=True)}
         owners = await self._owners()
         served = await self._switch.served()
         views: list[View] = []
         for partition in self._store.partitions():
             if partition.name in active:
-                views += await self._moving(active[partition.name])
+                views += await self._of(active[partition.name], served)
             else:
                 views += self._resting(partition, served, owners)
         return views
@@ -83,13 +83,24 @@ class Comparison:
         self, partition: Partition, served: Mapping[tuple[int, int], int], owners: Texts
     ) -> list[View]:
         """A partition that is not moving: the table's server against the owning agents."""
-        index = served.get((partition.groups.first, partition.groups.prefix_length))
-        names = {server.index: server.name for server in self._config.servers}
-        sees = "no entry" if index is None else names.get(index, f"server index {index}")
+        sees = self._server(served, partition.groups)
         return [
             View(groups, 0, sees, owner, owner == sees)
             for groups, (owner,) in _runs(partition.groups, owners)
         ]
+
+    async def _of(self, migration: Migration, served: Mapping[tuple[int, int], int]) -> list[View]:
+        if migration.slice is None:
+            sees, extent = self._server(served, migration.extent), migration.extent
+            wanted = migration.served_from
+            return [View(extent, migration.id, sees, wanted, sees == wanted)]
+        return await self._moving(migration)
+
+    def _server(self, served: Mapping[tuple[int, int], int], groups: Range) -> str:
+        """Return the server that the switch's table has for these groups."""
+        index = served.get((groups.first, groups.prefix_length))
+        names = {server.index: server.name for server in self._config.servers}
+        return "no entry" if index is None else names.get(index, f"server index {index}")
 
     async def _moving(self, migration: Migration) -> list[View]:
         """A moving partition: the registers against the source's view.

@@ -51,7 +51,7 @@ def entries(
         *_forwarding(config),
         *_service(config),
         *_between_servers(config),
-        *(_control_source(config, each) for each in active.values()),
+        *(_control_source(config, each) for each in active.values() if each.slice is not None),
         *(_partition(config, each, active.get(each.name)) for each in partitions),
     ]
 
@@ -145,9 +145,9 @@ def _partition(
         "meta.service": config.service.id,
         "hdr.netmigrate.group": (partition.groups.first, partition.groups.prefix_length),
     }
-    if migration is None:
-        server = config.server_named(partition.server)
-        return _entry("partition", match, "serve", server=server.index)
+    if migration is None or migration.slice is None:
+        name = partition.server if migration is None else migration.served_from
+        return _entry("partition", match, "serve", server=config.server_named(name).index)
     return _entry(
         "partition",
         match,

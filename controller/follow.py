@@ -187,7 +187,8 @@ class Follower:
         arrived |= mask_of([migration.extent]) & ~mask_of(migration.groups)
         moved = ranges_of(np.flatnonzero(arrived).tolist())
         if moved:
-            await self._cleaner.wait_for_free(_RETRY_SECONDS)
+            if migration.slice is not None:
+                await self._cleaner.wait_for_free(_RETRY_SECONDS)
             back = self._store.begin_moving_back(migration, moved)
             self._follow(back)
         else:
@@ -196,4 +197,11 @@ class Follower:
 
 
 def _totals(progress: pb.MigrationProgress) -> Totals:
-    return Totals(progress.groups_done, progress.keys_sent, progress.bytes_sent, progress.seconds)
+    return Totals(
+        groups=progress.groups_done,
+        keys=progress.keys_sent,
+        bytes=progress.bytes_sent,
+        seconds=progress.seconds,
+        rounds=progress.rounds,
+        downtime=progress.downtime,
+    )

@@ -11,7 +11,15 @@ from controller.agents import UnknownMigrationError
 from controller.config import Config
 from controller.errors import ControllerError, InvalidError, RefusedError, UnreachableError
 from controller.follow import Follower, Parts
-from controller.model import DEFAULT_LANES, MAX_LANES, Migration, Partition, Settings, State
+from controller.model import (
+    DEFAULT_LANES,
+    MAX_LANES,
+    Migration,
+    Partition,
+    Protocol,
+    Settings,
+    State,
+)
 from controller.partitions import Range, mask_of, ranges_of
 from hosts.agent import agent_pb2 as pb
 from hosts.wire import MAX_BATCH, is_batch
@@ -92,16 +100,24 @@ class Migrations:
     # Requests
 
     async def migrate(
-        self, what: str, destination: str, throttle: int, lanes: int, group_batch: int
+        self,
+        what: str,
+        destination: str,
+        throttle: int,
+        lanes: int,
+        group_batch: int,
+        protocol: str,
     ) -> Migration:
         """Begin to move a partition, or the range of groups `what` names, to `destination`."""
         lanes, group_batch = _checked(lanes, group_batch)
+        wanted = _protocol(protocol)
         self._config.server_named(destination)
         partition, _ = self._movable(what, destination)
         self._parts.switch.session()
         source, _ = [await self._ready(server) for server in (partition.server, destination)]
-        settings = Settings(lanes, throttle, group_batch or _fitting_batch(source))
-        await self._parts.cleaner.wait_for_free(_SLICE_SECONDS)
+        settings = Settings(lanes, throttle, group_batch or _fitting_batch(source), wanted)
+        if wanted.is_followed:
+            await self._parts.cleaner.wait_for_free(_SLICE_SECONDS)
         # The world may have changed meanwhile; from here to the store's record nothing else runs.
         partition, piece = self._movable(what, destination)
         migration = self._store.begin(partition, piece, destination, settings)
@@ -239,3 +255,11 @@ def _fitting_batch(source: pb.AgentStatus) -> int:
     group_bytes = source.store_memory / max(1, source.groups.get("OWNED", 0))
     fitting = int(_BATCH_BYTES / max(1.0, group_bytes))
     return 1 << max(1, min(fitting, _CHOSEN_BATCH)).bit_length() - 1
+
+
+def _protocol(name: str) -> Protocol:
+    try:
+        return Protocol(name or Protocol.NETMIGRATE)
+    except ValueError:
+        known = ", ".join(Protocol)
+        raise InvalidError(f"protocol {name!r}: there are {known}") from None

@@ -50,6 +50,19 @@ DEFAULT_LANES: Final = 4
 MAX_LANES: Final = 64
 
 
+class Protocol(StrEnum):
+    """How groups move (docs/protocol.md, docs/protocols.md); `Protocol` of agent.proto."""
+
+    NETMIGRATE = "netmigrate"
+    SOURCE = "source"
+    ROCKSTEADY = "rocksteady"
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether the switch follows the move group by group, in a slice of its registers."""
+        return self is Protocol.NETMIGRATE
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How a migration is to run. `throttle` in bits per second of group data; 0: none."""
@@ -58,6 +71,7 @@ class Settings:
     throttle: int
     group_batch: int = 1
     """How many groups shall move as one."""
+    protocol: Protocol = Protocol.NETMIGRATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,8 @@ class Totals:
     keys: int = 0
     bytes: int = 0
     seconds: float = 0.0
+    rounds: int = 0
+    downtime: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +96,9 @@ class Migration:
     groups: tuple[Range, ...]
     source: str
     destination: str
-    slice: int
+    slice: int | None
+    """None if the switch does not follow the move."""
     state: State
-    protocol: str
     settings: Settings
     totals: Totals
     created: float
@@ -95,6 +111,12 @@ class Migration:
     def can_be_undone(self) -> bool:
         """Whether, before it begins, all groups of its partition are still at the source."""
         return self.moves_back is None and self.groups == (self.extent,)
+
+    @property
+    def served_from(self) -> str:
+        """Where the switch sends all queries of the partition if it does not follow the move."""
+        source = self.settings.protocol is Protocol.SOURCE
+        return self.source if source else self.destination
 
     @property
     def batch(self) -> int:

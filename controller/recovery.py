@@ -45,7 +45,7 @@ class Recovery:
                 for number, *_ in self._store.dirty_slices():
                     self._store.set_clean(number)
             self.pending.clear()
-            active = self._store.migrations(active=True)
+            active = [m for m in self._store.migrations(active=True) if m.slice is not None]
             await asyncio.gather(*(self._try_fill(session.registers, each) for each in active))
         await session.update(self._desired(), list(Stage))
         for number in list(self.frozen):

@@ -139,7 +139,7 @@ class Service(ControllerServicer):
             destination=migration.destination,
             slice=migration.slice,
             state=migration.state,
-            protocol=migration.protocol,
+            protocol=migration.settings.protocol,
             lanes=migration.settings.lanes,
             group_batch=migration.batch,
             throttle=migration.settings.throttle,
@@ -148,6 +148,8 @@ class Service(ControllerServicer):
             keys=totals.keys,
             bytes=totals.bytes,
             seconds=totals.seconds,
+            rounds=totals.rounds,
+            downtime=totals.downtime,
             seconds_left=0.0 if migration.ended else -1.0,
             created=migration.created,
             ended=migration.ended or 0.0,
@@ -170,6 +172,7 @@ class Service(ControllerServicer):
                 request.throttle,
                 request.lanes,
                 request.group_batch,
+                request.protocol,
             )
         )
 
@@ -311,6 +314,8 @@ def _add_progress(found: pb.Migration, progress: agent_pb2.MigrationProgress) ->
     found.keys = progress.keys_sent
     found.bytes = progress.bytes_sent
     found.seconds = progress.seconds
+    found.rounds = progress.rounds
+    found.downtime = progress.downtime
     if progress.groups_done:
         left = max(0, found.groups_total - progress.groups_done)
         found.seconds_left = left * progress.seconds / progress.groups_done

@@ -57,8 +57,11 @@ def _lanes(number: int) -> Cells:
 async def fill(registers: Registers, migration: Migration, truth: pb.MigrationTruth | None) -> None:
     """Make the migration's slice say what the source knows; `truth` is None before it began.
 
-    Groups of the partition that are not to move are where they shall be: they count as MIGRATED.
+    Groups of the partition that are not to move are where they shall be: they count as MIGRATED. A
+    migration that the switch does not follow has no slice to fill.
     """
+    if migration.slice is None:
+        return
     migrated = mask_of([migration.extent]) & ~mask_of(migration.groups)
     ongoing: list[int] = []
     sequences = np.zeros(filters.LANES, dtype=np.int64)
@@ -81,6 +84,8 @@ async def fill(registers: Registers, migration: Migration, truth: pb.MigrationTr
 
 async def view(registers: Registers, migration: Migration) -> Cells:
     """Return the state the switch sees each group of the partition in (docs/dataplane.md)."""
+    if migration.slice is None:
+        raise ValueError(f"the switch does not follow migration {migration.id}")
     contents = {
         "ongoing": np.zeros((filters.HASHES, filters.ONGOING_CELLS), dtype=np.int64),
         "migrated": np.zeros((filters.HASHES, filters.MIGRATED_CELLS), dtype=np.int64),

@@ -10,7 +10,7 @@ from typing import Final
 
 from controller import config
 from controller.errors import ControllerError, RefusedError, UnknownNameError
-from controller.model import Migration, Partition, Settings, SliceState, State, Totals
+from controller.model import Migration, Partition, Protocol, Settings, SliceState, State, Totals
 from controller.partitions import Range, batch_within, split
 from hosts.wire import GROUPS
 
@@ -42,9 +42,14 @@ CREATE TABLE IF NOT EXISTS splits (
 ) STRICT;
 """
 
+NO_SLICE: Final = -1
+"""In the table, of a migration that the switch does not follow."""
+
 _LATER: Final = (
-    ("migrations", "group_batch"),
-    ("slices", "batch"),
+    ("migrations", "group_batch", "INTEGER NOT NULL DEFAULT 1"),
+    ("migrations", "rounds", "INTEGER NOT NULL DEFAULT 0"),
+    ("migrations", "downtime", "REAL NOT NULL DEFAULT 0"),
+    ("slices", "batch", "INTEGER NOT NULL DEFAULT 1"),
 )
 """Columns that a store of an earlier version does not have; it moved groups one by one."""
 
@@ -66,12 +71,10 @@ class Store:
             raise ControllerError(f"store {path}: {error}") from None
 
     def _add_later_columns(self) -> None:
-        for table, column in _LATER:
+        for table, column, kind in _LATER:
             known = self._db.execute(f"PRAGMA table_info({table})")
             if column not in {row["name"] for row in known}:
-                self._db.execute(
-                    f"ALTER TABLE {table} ADD COLUMN {column} INTEGER NOT NULL DEFAULT 1"
-                )
+                self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
 
     def close(self) -> None:
         """Close the database."""
@@ -211,7 +214,7 @@ class Store:
         db.execute(
             "INSERT INTO migrations (id, partition, first, last, groups, source, destination,"
             " slice, state, protocol, lanes, throttle, group_batch, created, moves_back)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'netmigrate', ?, ?, ?, ?, ?)",
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 number,
                 partition,
@@ -220,8 +223,9 @@ class Store:
                 json.dumps([[each.first, each.last] for each in groups]),
                 source,
                 destination,
-                self._take_slice(db, extent, batch),
+                self._take_slice(db, extent, batch) if settings.protocol.is_followed else NO_SLICE,
                 State.STARTING,
+                settings.protocol,
                 settings.lanes,
                 settings.throttle,
                 settings.group_batch,
@@ -305,9 +309,17 @@ class Store:
         """Record how far `migration` is."""
         with self._transaction() as db:
             db.execute(
-                "UPDATE migrations SET done_groups = ?, keys = ?, bytes = ?, seconds = ?"
-                " WHERE id = ?",
-                (totals.groups, totals.keys, totals.bytes, totals.seconds, migration.id),
+                "UPDATE migrations SET done_groups = ?, keys = ?, bytes = ?, seconds = ?,"
+                " rounds = ?, downtime = ? WHERE id = ?",
+                (
+                    totals.groups,
+                    totals.keys,
+                    totals.bytes,
+                    totals.seconds,
+                    totals.rounds,
+                    totals.downtime,
+                    migration.id,
+                ),
             )
 
     def finish(self, migration: Migration) -> None:
@@ -399,11 +411,19 @@ def _migration(row: sqlite3.Row) -> Migration:
         groups=tuple(Range(first, last) for first, last in json.loads(row["groups"])),
         source=row["source"],
         destination=row["destination"],
-        slice=row["slice"],
+        slice=None if row["slice"] == NO_SLICE else row["slice"],
         state=State(row["state"]),
-        protocol=row["protocol"],
-        settings=Settings(row["lanes"], row["throttle"], row["group_batch"]),
-        totals=Totals(row["done_groups"], row["keys"], row["bytes"], row["seconds"]),
+        settings=Settings(
+            row["lanes"], row["throttle"], row["group_batch"], Protocol(row["protocol"])
+        ),
+        totals=Totals(
+            groups=row["done_groups"],
+            keys=row["keys"],
+            bytes=row["bytes"],
+            seconds=row["seconds"],
+            rounds=row["rounds"],
+            downtime=row["downtime"],
+        ),
         created=row["created"],
         ended=row["ended"],
         error=row["error"],

@@ -10,7 +10,7 @@ from controller import controller_pb2 as pb
 from controller.cli.connection import DEFAULT_NET, Net, controller
 from controller.cli.output import AsJson, duration, fail, plain, print_json
 from controller.errors import ControllerError
-from controller.model import DEFAULT_LANES, MAX_LANES
+from controller.model import DEFAULT_LANES, MAX_LANES, Protocol
 from controller.rates import format_rate, parse_rate
 
 Reference = Annotated[
@@ -49,6 +49,9 @@ def migrate(
             show_default="as many as make about 32 kB",
         ),
     ] = 0,
+    protocol: Annotated[
+        Protocol, typer.Option(help="How the groups move: docs/protocols.md.")
+    ] = Protocol.NETMIGRATE,
     wait: Annotated[bool, typer.Option("--wait", help="Show progress until it ends.")] = False,
     net: Net = DEFAULT_NET,
     json: AsJson = False,
@@ -60,6 +63,7 @@ def migrate(
         throttle=_rate(throttle),
         lanes=lanes,
         group_batch=group_batch,
+        protocol=protocol,
     )
     with controller(net) as stub:
         migration: pb.Migration = stub.Migrate(request)
@@ -129,6 +133,9 @@ def throttle(
 
 def abort(
     migration: Reference = 0,
+    protocol: Annotated[
+        Protocol, typer.Option(help="How the groups move: docs/protocols.md.")
+    ] = Protocol.NETMIGRATE,
     wait: Annotated[bool, typer.Option("--wait", help="Show progress until all is back.")] = False,
     net: Net = DEFAULT_NET,
     json: AsJson = False,

@@ -83,8 +83,9 @@ def print_migrations(migrations: Iterable[pb.Migration]) -> None:
     """Print migrations as a table."""
     print_table(
         [
-            *("id>", "partition", "groups", "from", "to", "state", "moved>", "keys>", "bytes>"),
-            *("throttle>", "lanes>", "batch>", "took>", "left>", "begun", ""),
+            *("id>", "partition", "groups", "from", "to", "protocol", "state"),
+            *("moved>", "keys>", "bytes>", "throttle>", "lanes>", "batch>"),
+            *("took>", "left>", "begun", ""),
         ],
         [_row(each) for each in migrations],
     )
@@ -97,6 +98,7 @@ def _row(migration: pb.Migration) -> tuple[object, ...]:
         f"{migration.first}-{migration.last}",
         migration.source,
         migration.destination,
+        migration.protocol,
         migration.state,
         f"{migration.groups_done}/{migration.groups_total}",
         migration.keys,

@@ -20,7 +20,6 @@ MIGRATION = Migration(
     destination="server2",
     slice=2,
     state=State.RUNNING,
-    protocol="netmigrate",
     settings=Settings(2, 0),
     totals=Totals(),
     created=0.0,

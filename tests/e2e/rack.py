@@ -76,7 +76,7 @@ class Rack:
 
     # What an operator does.
 
-    def move(self, partition: str, destination: str, **settings: int) -> Any:
+    def move(self, partition: str, destination: str, **settings: Any) -> Any:
         """Migrate to the end."""
         migration = self.controller.migrate(partition, destination, **settings)
         ended = self.controller.watch(migration.id)
