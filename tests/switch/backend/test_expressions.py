@@ -149,7 +149,10 @@ class Generator:
     def _unary(self, type_: Type, depth: int) -> Expression:
         op = self.rng.choice(["-", "~", "+"])
         a = self.draw(type_, depth)
-        meaning = {"-": operator.neg, "~": operator.invert, "+": operator.pos}[op]
+        signs: dict[str, Callable[[int], int]] = {
+            "-": operator.neg, "~": operator.invert, "+": operator.pos
+        }  # fmt: skip
+        meaning = signs[op]
         return Expression(f"({op}{a.text})", lambda v: type_.wrap(meaning(a.value(v))))
 
     def _choice(self, type_: Type, depth: int) -> Expression:
