@@ -90,6 +90,9 @@ class OperatorChecker(Converter):
 
     def _division(self, op: str, left: Value, right: Value, loc: ir.Loc) -> Value:
         """At run time only by a power of two: the target has no divider (as in p4c for BMv2)."""
+        if isinstance(left.node, ir.IntLiteral) and left.node.value == 0:
+            # Zero whatever the divisor is, and that is computed for its effects.
+            return Value(ir.Binary(left.type, loc, "&", left.node, right.node), left.type)
         divisor = right.node.value if isinstance(right.node, ir.IntLiteral) else 0
         if divisor & (divisor - 1) or divisor <= 0:
             raise error(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from switch import ir
 from switch.frontend import syntax as s
@@ -114,16 +114,31 @@ class StatementChecker(CallChecker):
             raise error(node.target.loc, "this cannot be assigned: it is not a left-value here")
         if isinstance(target.type, ir.Extern):
             raise error(node.target.loc, f"a value of type {target.type} cannot be assigned")
+        indices: list[ir.Statement] = []
         if node.op:
-            if _calls(target.node):
-                # It would be evaluated twice, once to read and once to write.
-                raise unsupported(node.target.loc, f"'{node.op}=' on a place that a call chooses")
+            # Read and written, but its indices are computed once (section 12.1).
+            target = replace(target, node=self._steady(target.node, indices))
             operand = self._as_bits(self.expression(node.value))
             value = self.binary_values(node.op, self._as_bits(target), operand, node.loc)
             converted = self.coerce(value, target.type, "the assignment")
         else:
             converted = self.expect(node.value, target.type, "the assignment")
-        return ir.Assign(node.loc, target.node, converted)
+        assign = ir.Assign(node.loc, target.node, converted)
+        return ir.Block(node.loc, (*indices, assign)) if indices else assign
+
+    def _steady(self, place: ir.Expression, before: list[ir.Statement]) -> ir.Expression:
+        """The same place, with what calls compute for its indices put into variables before."""
+        match place:
+            case ir.Member(base=base) | ir.Slice(base=base):
+                return replace(place, base=self._steady(base, before))
+            case ir.StackIndex(stack=stack, index=index):
+                stack = self._steady(stack, before)
+                if _calls(index):
+                    variable = ir.Variable(self.fresh("index"), index.type, index.loc, "index", ())
+                    before.append(ir.Declare(index.loc, variable, index))
+                    index = ir.Var(index.type, index.loc, variable)
+                return replace(place, stack=stack, index=index)
+        return place
 
     def _call_statement(self, node: s.CallStatement) -> ir.Statement | None:
         value = self.call(node.call, None)

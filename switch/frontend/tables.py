@@ -6,7 +6,7 @@ from switch import ir
 from switch.frontend import syntax as s
 from switch.frontend.arguments import applies
 from switch.frontend.context import Label, literal_int
-from switch.frontend.errors import CompileError, error, unsupported
+from switch.frontend.errors import CompileError, error
 from switch.frontend.keysets import KeysetChecker
 from switch.frontend.scopes import (
     ActionEntry,
@@ -336,10 +336,6 @@ class TableChecker(KeysetChecker):
     def _entry(
         self, node: s.EntryNode, table: ir.Table, types: list[ir.Type], priority: int
     ) -> ir.Entry:
-        for note in node.annotations:
-            # p4c's BMv2 back end takes it, smallest first, from the time before `priority =`.
-            if note.name == "priority":
-                raise unsupported(node.loc, "@priority on an entry (write 'priority = …:')")
         keysets = node.keysets
         if len(keysets) == 1 and isinstance(keysets[0], s.DontCare):
             keysets = keysets * len(types)
@@ -376,6 +372,9 @@ class TableChecker(KeysetChecker):
                 raise error(given[0].loc, "the keys of this table take no priority")
             if nodes[0].priority is None:
                 raise error(nodes[0].loc, "the first entry needs a priority, as others have one")
+        notes = [ir.annotation(self.annotations(node.annotations), "priority") for node in nodes]
+        if any(notes):
+            return self._annotated_priorities(nodes, notes)
         largest_wins = self._flag(properties.get("largest_priority_wins"), True)
         delta = 1
         if "priority_delta" in properties:
@@ -398,3 +397,25 @@ class TableChecker(KeysetChecker):
             return found
         top = max(found) + 1
         return [top - priority for priority in found]
+
+    @staticmethod
+    def _annotated_priorities(
+        nodes: list[s.EntryNode], notes: list[ir.Annotation | None]
+    ) -> list[int]:
+        """From before `priority =`, as p4c has it for BMv2: the smallest @priority wins.
+
+        An entry without one counts as its place in the list.
+        """
+        numbers: list[int] = []
+        for place, (node, note) in enumerate(zip(nodes, notes, strict=True), 1):
+            if node.priority is not None and note:
+                raise error(node.loc, "'priority =' and @priority exclude each other")
+            number = note.values[0] if note and len(note.values) == 1 else place
+            if (note and len(note.values) != 1) or not isinstance(number, int) or number < 1:
+                raise error(node.loc, "@priority needs one positive number")
+            numbers.append(number)
+        order = sorted(range(len(nodes)), key=lambda i: numbers[i])
+        priorities = [0] * len(nodes)
+        for rank, index in enumerate(order):
+            priorities[index] = len(nodes) - rank
+        return priorities
