@@ -1,25 +1,33 @@
 """`p4switch run` as a process: writing table entries over P4Runtime, and doing nothing."""
 
+import asyncio
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+import finsy as fy
 from finsy.proto import p4r
 
 from bench import l3
 from bench.figures import Benchmark, Figure
 from switch.p4runtime.codec import encode
 from switch.runtime.pipeline import Entry, Lpm
-from tests.switch.p4runtime.client import Client, delete, insert
+from tests.controller.rack import free_port
+from tests.switch.p4runtime.client import DEVICE, Client, delete, insert
+from topology.processes import Children
+from topology.switches import compile_for_bmv2, compiler, start_bmv2
 
-ENTRIES: Final = 50_000
+ENTRIES: Final = 20_000
 BATCH: Final = 1000
 _TURNS: Final = 3
 _PORTS: Final = 2
@@ -65,6 +73,29 @@ def _running(interfaces: Sequence[str]) -> Iterator[tuple[int, int]]:
             process.terminate()
 
 
+@contextmanager
+def _reference() -> Iterator[Client]:
+    """Run simple_switch_grpc with the router; yield its controller."""
+    with tempfile.TemporaryDirectory() as name:
+        directory, port = Path(name), free_port()
+        blob, p4info = compile_for_bmv2(l3.PROGRAM, directory)
+        children = Children(directory)
+        try:
+            start_bmv2(children, {}, f"127.0.0.1:{port}", DEVICE)
+            asyncio.run(_load(port, p4info, blob))
+            client = Client(port, election_id=1 << 32)
+            yield client
+            client.close()
+        finally:
+            children.stop_all()
+
+
+async def _load(port: int, p4info: Path, blob: Path) -> None:
+    options = fy.SwitchOptions(p4info=p4info, p4blob=blob, device_id=DEVICE)
+    async with fy.Switch("bmv2", f"127.0.0.1:{port}", options):
+        pass
+
+
 def _cpu_seconds(pid: int) -> float:
     user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
@@ -107,17 +138,22 @@ def _rate(client: Client, updates: Sequence[p4r.Update]) -> float:
 
 def measure() -> tuple[list[Figure], Mapping[str, Any]]:
     """The switch is another process, behind a real connection, as for any controller."""
-    inserts: list[float] = []
-    deletes: list[float] = []
-    with _cables() as interfaces, _running(interfaces) as (pid, port):
+    found: dict[str, list[float]] = defaultdict(list)
+    routes = list(l3.routes(ENTRIES, 1))
+    with ExitStack() as stack:
+        pid, port = stack.enter_context(_running(stack.enter_context(_cables())))
         idle = _idle(pid)
         client = Client(port)
-        entities = _entities(client, list(l3.routes(ENTRIES, 1)))
+        switches = {"": client}
+        if shutil.which("simple_switch_grpc") and compiler():
+            switches[" on simple_switch_grpc"] = stack.enter_context(_reference())
         for _ in range(_TURNS):
-            inserts.append(_rate(client, [insert(entity) for entity in entities]))
-            deletes.append(_rate(client, [delete(entity) for entity in entities]))
-        full = [insert(entity) for entity in entities]
-        _rate(client, full)
+            for name, each in switches.items():
+                # Ids in P4Info are each compiler's own.
+                entities = _entities(each, routes)
+                found[f"inserts{name}"].append(_rate(each, [insert(row) for row in entities]))
+                found[f"deletes{name}"].append(_rate(each, [delete(row) for row in entities]))
+        _rate(client, [insert(row) for row in _entities(client, routes)])
         started = time.monotonic()
         request = p4r.Entity()
         request.table_entry.table_id = client.id(l3.TABLE)
@@ -125,10 +161,17 @@ def measure() -> tuple[list[Figure], Mapping[str, Any]]:
         client.close()
     return [
         Figure("CPU when idle, two ports", idle, "% of a core", 1, most=True),
-        Figure(f"inserts in batches of {BATCH:,}", median(inserts), "/s", 20_000),
-        Figure(f"deletes in batches of {BATCH:,}", median(deletes), "/s"),
+        *(
+            Figure(
+                f"{name}, batches of {BATCH:,}",
+                median(rates),
+                "/s",
+                20_000 if name == "inserts" else None,
+            )
+            for name, rates in found.items()
+        ),
         Figure(f"entries read, {ENTRIES:,} in one request", read, "/s"),
-    ], {"inserts": inserts, "deletes": deletes}
+    ], found
 
 
 BENCHMARK = Benchmark("control", "P4Runtime, and the switch when idle", measure)
