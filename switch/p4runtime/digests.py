@@ -27,8 +27,10 @@ class _Digest:
     type: p4data.Type
     waiting: dict[Values, None] = field(default_factory=dict)  # a set in order of arrival
     since: int = 0
-    sent: dict[int, tuple[int, frozenset[Values]]] = field(default_factory=dict)
-    """By list id: when it was sent, and what was in it."""
+    sent: dict[int, tuple[int, tuple[Values, ...]]] = field(default_factory=dict)
+    """By list id, the oldest first: when it was sent, and what was in it."""
+    cache: set[Values] = field(default_factory=set)
+    """All that is in `sent`, where nothing is twice."""
 
     @property
     def limit(self) -> int:
@@ -38,12 +40,25 @@ class _Digest:
         return self.config.max_list_size or LIST_LIMIT
 
     def known(self, values: Values) -> bool:
-        return values in self.waiting or any(values in old for _, old in self.sent.values())
+        return values in self.waiting or values in self.cache
+
+    def remember(self, list_id: int, now: int) -> None:
+        """What waits goes out with a list."""
+        if self.config.ack_timeout_ns:
+            self.sent[list_id] = (now, tuple(self.waiting))
+            self.cache.update(self.waiting)
+        self.waiting.clear()
+
+    def forget(self, list_id: int) -> None:
+        _, values = self.sent.pop(list_id, (0, ()))
+        self.cache.difference_update(values)
 
     def expire(self, now: int) -> None:
-        for list_id, (when, _) in list(self.sent.items()):
-            if now - when >= self.config.ack_timeout_ns:
-                del self.sent[list_id]
+        while self.sent:
+            list_id, (when, _) = next(iter(self.sent.items()))
+            if now - when < self.config.ack_timeout_ns:
+                return
+            self.forget(list_id)
 
 
 class Digests:
@@ -100,7 +115,7 @@ class Digests:
         self.name(message.digest_id)
         digest = self._enabled.get(message.digest_id)
         if digest:
-            digest.sent.pop(message.list_id, None)
+            digest.forget(message.list_id)
 
     def take(self) -> list[p4r.DigestList]:
         """What the data plane sent since the last call, as far as it is due."""
@@ -129,8 +144,6 @@ class Digests:
         )
         for values in digest.waiting:
             p4data.encode(digest.type, iter(values), message.data.add())
-        if digest.config.ack_timeout_ns:
-            digest.sent[self._next_list] = (now, frozenset(digest.waiting))
-        digest.waiting.clear()
+        digest.remember(self._next_list, now)
         self._next_list += 1
         return message

@@ -81,6 +81,21 @@ def test_what_was_sent_is_not_sent_again(client: Client, stream: Stream, digest:
     assert stations(stream.receive()) == [1]
 
 
+def test_each_list_is_acknowledged_by_itself(client: Client, stream: Stream, digest: int) -> None:
+    client.write(insert(learning(digest, max_list_size=1, ack_timeout_ns=1000 * SECOND)))
+    send(stream, 1, 2, 3)
+    lists = [stream.receive().digest.list_id for _ in range(3)]
+    for list_id in (lists[1], lists[1], 0):
+        acknowledgement = p4r.DigestListAck(digest_id=digest, list_id=list_id)
+        stream.send(p4r.StreamMessageRequest(digest_ack=acknowledgement))
+    send(stream, 1, 2, 3)
+    assert stations(stream.receive()) == [2]
+    assert stream.quiet()
+    client.write(modify(learning(digest, max_list_size=1)))  # no more waiting for them
+    send(stream, 1, 2)
+    assert sorted(stations(stream.receive()) + stations(stream.receive())) == [1, 2]
+
+
 def test_acknowledgements_can_be_given_up(client: Client, stream: Stream, digest: int) -> None:
     client.write(insert(learning(digest, max_list_size=1, ack_timeout_ns=SECOND // 20)))
     send(stream, 1)
