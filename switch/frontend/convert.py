@@ -7,7 +7,7 @@ from switch.frontend.constants import int_literal
 from switch.frontend.errors import CompileError, error
 from switch.frontend.resolve import TypeResolver
 from switch.frontend.scopes import Value
-from switch.frontend.type_rules import BOOL, article, erase, field_type
+from switch.frontend.type_rules import BOOL, article, erase, field_type, is_untyped_struct
 
 
 class Converter(TypeResolver):
@@ -61,7 +61,7 @@ class Converter(TypeResolver):
     ) -> ir.Expression | None:
         """A struct expression that was typed before its target was known."""
         source = node.type
-        if not isinstance(source, ir.Struct) or not source.name.startswith("{"):
+        if not isinstance(source, ir.Struct) or not is_untyped_struct(source):
             return None
         parts = {
             f.name: Value(e, field_type(f))

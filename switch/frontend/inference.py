@@ -8,7 +8,7 @@ from switch import ir
 from switch.frontend import syntax as s
 from switch.frontend.convert import Converter
 from switch.frontend.errors import error
-from switch.frontend.type_rules import article, erase
+from switch.frontend.type_rules import article, erase, is_untyped_struct
 
 
 class Inference(Converter):
@@ -71,6 +71,12 @@ class Inference(Converter):
         for name, type_ in bindings.items():
             if isinstance(type_, ir.Void):
                 raise error(loc, f"cannot infer type parameter '{name}' of {what}: name it")
+            if is_untyped_struct(type_):
+                raise error(
+                    loc,
+                    f"cannot infer type parameter '{name}' of {what} from a structure expression: "
+                    "cast it to its struct",
+                )
             if _has_unsized(erase(type_)):
                 raise error(
                     loc,

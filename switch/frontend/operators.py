@@ -14,7 +14,15 @@ from switch.frontend.constants import (
 from switch.frontend.convert import Converter
 from switch.frontend.errors import error
 from switch.frontend.scopes import Value
-from switch.frontend.type_rules import BIT32, BOOL, STRING, article, comparable, erase
+from switch.frontend.type_rules import (
+    BIT32,
+    BOOL,
+    STRING,
+    article,
+    comparable,
+    erase,
+    is_untyped_struct,
+)
 
 _ORDER = frozenset(("<", "<=", ">", ">="))
 
@@ -176,6 +184,10 @@ class OperatorChecker(Converter):
             right = self.expression(right_node, left.type)
         if left.type != right.type:
             left, right = self._matched(node, left, right)
+        if is_untyped_struct(left.type):
+            raise error(
+                node.loc, f"operator '{node.op}' needs to know the type of a structure: cast it"
+            )
         if not comparable(erase(left.type)):
             raise error(node.loc, f"values of type {article(left.type)} cannot be compared")
         folded = fold_comparison(node.op, left.node, right.node, node.loc)

@@ -38,6 +38,11 @@ def erase(type_: ir.Type) -> ir.Type:
     return type_
 
 
+def is_untyped_struct(type_: ir.Type) -> bool:
+    """The type of a structure expression that nothing else gives a type."""
+    return isinstance(type_, ir.Struct) and type_.name.startswith("{")
+
+
 def field_type(field: ir.Field) -> ir.Type:
     return field.declared or field.type
 

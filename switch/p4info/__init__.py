@@ -6,16 +6,16 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from finsy.proto import p4i, p4t
+from finsy.proto import p4i
 
 from switch import ir
+from switch.p4info.annotations import add_annotations
 from switch.p4info.symbols import Kind, Symbols, member_ids
 from switch.p4info.types import Types, flattened, shown_width, width
 
 __all__ = ["digest_names", "p4info"]
 
 DEFAULT_TABLE_SIZE = 1024
-SHOWN_ELSEWHERE = {"name", "id", "brief", "description"}
 PROFILE_ANNOTATIONS = {
     "max_group_size",
     "selector_size_semantics",
@@ -91,7 +91,8 @@ class _Builder:
         self.symbols = Symbols()
         bodies = [control.body for control in program.controls()]
         bodies += [action.body for action in program.all_actions()]
-        self.nodes = [node for body in bodies for node in _nodes(body)]
+        keys = [key.expression for table in program.tables() for key in table.keys]
+        self.nodes = [node for part in (*bodies, *keys) for node in _nodes(part)]
         # What is never applied or called is no part of the program, as in p4c.
         applied = [
             node.table for node in self.nodes if isinstance(node, ir.TableApply | ir.SwitchAction)
@@ -107,12 +108,14 @@ class _Builder:
             for node in _nodes(control.body)
             if isinstance(node, ir.ActionCall)
         ]
-        listed = [ref.action for table in self.tables for ref in table.actions]
-        self.actions = {action.name: action for action in (*listed, *called)}
+        self.listed = [ref.action for table in self.tables for ref in table.actions]
+        self.actions = {action.name: action for action in (*self.listed, *called)}
         self.externs = {
             instance.name: instance
             for instance in program.extern_instances()
             if instance.type.name in KINDS
+            # a direct one without table has nothing to be read or set by
+            and (instance.table is not None or not instance.type.name.startswith("direct_"))
         }
         self.headers = [
             type_
@@ -171,23 +174,6 @@ class _Builder:
 
     # --- common parts -------------------------------------------------------------------------
 
-    def _annotations(
-        self, message: Any, annotations: ir.Annotations, skip: set[str] | None = None
-    ) -> None:
-        for annotation in annotations:
-            if annotation.name in SHOWN_ELSEWHERE or annotation.name in (skip or ()):
-                continue
-            if annotation.structured:
-                structured = message.structured_annotations.add(name=annotation.name)
-                for key, value in annotation.pairs:
-                    pair = structured.kv_pair_list.kv_pairs.add(key=key)
-                    _literal(pair.value, value)
-                for value in annotation.values:
-                    _literal(structured.expression_list.expressions.add(), value)
-            else:
-                body = f"({annotation.text})" if annotation.text else ""
-                message.annotations.append(f"@{annotation.name}{body}")
-
     @staticmethod
     def _documentation(message: Any, annotations: ir.Annotations) -> None:
         for name in ("brief", "description"):
@@ -205,7 +191,7 @@ class _Builder:
         message.preamble.id = self.symbols.id(kind, name)
         message.preamble.name = name
         message.preamble.alias = self.symbols.alias(name)
-        self._annotations(message.preamble, annotations, skip)
+        add_annotations(message.preamble, annotations, skip)
         self._documentation(message.preamble, annotations)
 
     def _package(self) -> None:
@@ -220,7 +206,7 @@ class _Builder:
             for key, value in found.pairs:
                 if key in package.platform_properties.DESCRIPTOR.fields_by_name:
                     setattr(package.platform_properties, key, value)
-        self._annotations(package, annotations, {"pkginfo", "platform_property"})
+        add_annotations(package, annotations, {"pkginfo", "platform_property"})
         self._documentation(package, annotations)
 
     # --- tables and actions -------------------------------------------------------------------
@@ -240,7 +226,7 @@ class _Builder:
             action = message.action_refs.add(
                 id=self.symbols.id(Kind.ACTION, ref.action.name), scope=scope
             )
-            self._annotations(action, ref.annotations)
+            add_annotations(action, ref.annotations)
         ids = member_ids([key.annotations for key in table.keys])
         for key, number in zip(table.keys, ids, strict=True):
             if key.match_kind != "selector":
@@ -275,7 +261,7 @@ class _Builder:
     def _match_field(self, message: p4i.MatchField, key: ir.Key) -> None:
         message.name = key.name
         message.bitwidth = shown_width(key.expression.type, key.declared)
-        self._annotations(message, key.annotations)
+        add_annotations(message, key.annotations)
         self._documentation(message, key.annotations)
         if key.match_kind in MATCH_TYPES:
             message.match_type = MATCH_TYPES[key.match_kind]
@@ -286,11 +272,13 @@ class _Builder:
     def _action(self, action: ir.Action) -> None:
         message = self.info.actions.add()
         self._preamble(message, Kind.ACTION, action.name, action.annotations)
+        if action not in self.listed:
+            return  # it is only called, so the control plane gives it nothing
         ids = member_ids([param.annotations for param in action.data])
         for param, number in zip(action.data, ids, strict=True):
             name = _string(param.annotations, "name") or param.source_name or param.name
             shown = message.params.add(id=number, name=name)
-            self._annotations(shown, param.annotations)
+            add_annotations(shown, param.annotations)
             self._documentation(shown, param.annotations)
             if isinstance(param.type, ir.Enum):
                 shown.type_name.name = param.type.name
@@ -360,7 +348,7 @@ class _Builder:
                 continue
             bits = shown_width(field.type, field.declared)
             metadata = message.metadata.add(id=number, name=path, bitwidth=bits)
-            self._annotations(metadata, field.annotations)
+            add_annotations(metadata, field.annotations)
             self.types.mention(metadata, field.type, field.declared)
 
     def _value_set(self, value_set: ir.ValueSet) -> None:
@@ -376,7 +364,7 @@ class _Builder:
                     bitwidth=width(field.type),
                     match_type=MATCH_TYPES[kind],
                 )
-                self._annotations(match, field.annotations, {"match"})
+                add_annotations(match, field.annotations, {"match"})
                 self._documentation(match, field.annotations)
         else:
             message.match.add(id=1, bitwidth=width(type_), match_type=p4i.MatchField.EXACT)
@@ -399,12 +387,3 @@ def _value(literal: ir.Expression) -> int:
 def _member(literal: ir.Expression) -> str:
     assert isinstance(literal, ir.EnumLiteral)
     return literal.member
-
-
-def _literal(message: p4t.Expression, value: ir.AnnotationValue) -> None:
-    if isinstance(value, bool):
-        message.bool_value = value
-    elif isinstance(value, int):
-        message.int64_value = value
-    else:
-        message.string_value = value

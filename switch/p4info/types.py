@@ -8,6 +8,7 @@ from typing import Any
 from finsy.proto import p4i, p4t
 
 from switch import ir
+from switch.p4info.annotations import add_annotations
 
 ENUM_WIDTH = 32  # an enum or error without representation, as BMv2 stores it
 
@@ -40,11 +41,6 @@ def shown_width(type_: ir.Type, declared: ir.NewType | None) -> int:
     """The width that a controller uses: of the translated type, if it is translated."""
     translated = translation(declared) if declared else None
     return (translated[1] or 0) if translated else width(type_)
-
-
-def encode(value: int) -> bytes:
-    """The canonical bytestring of an unsigned value (P4Runtime spec 8.4)."""
-    return value.to_bytes(max(1, (value.bit_length() + 7) // 8), "big")
 
 
 def flattened(header: ir.Composite, prefix: str = "") -> list[tuple[str, ir.Field]]:
@@ -160,12 +156,17 @@ class Types:
         message = self._types.serializable_enums[enum.name]
         message.underlying_type.bitwidth = enum.underlying.width
         for name, value in enum.members:
-            message.members.add(name=name, value=encode(value))
+            # padded, as p4c writes it
+            bits = value & ((1 << enum.underlying.width) - 1)
+            message.members.add(
+                name=name, value=bits.to_bytes((enum.underlying.width + 7) // 8, "big")
+            )
 
     def _new_type(self, new: ir.NewType) -> None:
         if new.name in self._types.new_types:
             return
         message = self._types.new_types[new.name]
+        add_annotations(message, new.annotations, {"p4runtime_translation"})
         translated = translation(new)
         if translated is None:
             underlying = new.underlying

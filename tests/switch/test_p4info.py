@@ -236,3 +236,37 @@ def test_bad_ids(tmp_path: Path, ingress: str, message: str) -> None:
     with pytest.raises(CompileError, match=message) as error:
         info_of(tmp_path, ingress)
     assert error.value.diagnostics[0].line > 10
+
+
+def test_structured_annotations(tmp_path: Path) -> None:
+    info = info_of(tmp_path, '@list[1, "two", 1 == 1] @map[a = 2 + 3] ' + TABLE % "")
+    values, pairs = info.tables[0].preamble.structured_annotations
+    first, second, third = values.expression_list.expressions
+    assert (first.int64_value, second.string_value, third.bool_value) == (1, "two", True)
+    assert pairs.kv_pair_list.kv_pairs[0].value.int64_value == 5
+
+
+def test_types_show_their_annotations_and_padded_values(tmp_path: Path) -> None:
+    info = info_of(
+        tmp_path,
+        "action pick(port_t port, kind_t kind) { } "
+        "table t { actions = { pick; } } apply { t.apply(); }",
+        '@p4runtime_translation("", string) @note("x") type bit<9> port_t; '
+        "enum bit<16> kind_t { small = 5 }",
+    )
+    new = info.type_info.new_types["port_t"]
+    assert list(new.annotations) == ['@note("x")']
+    assert info.type_info.serializable_enums["kind_t"].members[0].value == b"\x00\x05"
+
+
+def test_what_the_control_plane_cannot_give_is_left_out(tmp_path: Path) -> None:
+    info = info_of(
+        tmp_path,
+        "direct_counter(CounterType.packets) lost; action add(bit<8> n) { hdr.h.c = n; } "
+        + TABLE % ""
+        + " ",
+    )
+    assert not info.direct_counters
+    called = info_of(tmp_path, "action add(bit<8> n) { hdr.h.c = n; } apply { add(1); }")
+    assert [action.preamble.name for action in called.actions] == ["I.add"]
+    assert not called.actions[0].params
