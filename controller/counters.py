@@ -44,6 +44,7 @@ class Traffic(IntEnum):
     CONTROL = 5
     BETWEEN_SERVERS = 6
     LOST_COPY = 7
+    RETRY = 8
 
 
 CELLS: Final[Mapping[str, type[Event] | type[Traffic]]] = {"events": Event, "traffic": Traffic}

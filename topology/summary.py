@@ -96,7 +96,7 @@ def figures(history: History, phases: Phases, moved: Snapshot) -> dict[str, Any]
     records = history.records
     events, traffic = moved.switch["events"], moved.switch["traffic"]
     spans = phases.spans()
-    extra_bytes = ("DOUBLE_QUERY", "DOUBLE_REPLY")
+    extra_bytes = ("DOUBLE_QUERY", "DOUBLE_REPLY", "RETRY")
     client = sum(traffic[cell][1] for cell in ("QUERY", "REPLY", *extra_bytes))
     return {
         "migration_seconds": round((phases.migration_ended - phases.migration_started) / 1e9, 3),

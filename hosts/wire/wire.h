@@ -29,7 +29,8 @@ enum nm_flag {
     NM_GONE = 1 << 5,
     NM_ERROR = 1 << 6,
     NM_FORWARDED = 1 << 7,
-    NM_RETRY = 1 << 8, /* payload: after how many microseconds, 32 bits */
+    /* the payload says after how many microseconds, 32 bits */
+    NM_RETRY = 1 << 8,
 };
 
 struct nm_header {

@@ -33,6 +33,7 @@ const bit<16> FLAG_DOUBLE = 1 << 0;
 const bit<16> FLAG_ONGOING = 1 << 1;
 const bit<16> FLAG_FROM_SOURCE = 1 << 4;
 const bit<16> FLAG_GONE = 1 << 5;
+const bit<16> FLAG_RETRY = 1 << 8;
 // A client may not pretend to be the switch: these two are the switch's alone.
 const bit<16> FLAGS_OF_THE_SWITCH = FLAG_DOUBLE | FLAG_ONGOING;
 
@@ -90,6 +91,7 @@ const traffic_t TRAFFIC_DOUBLE_REPLY = 4;     // the destination's reply to a do
 const traffic_t TRAFFIC_CONTROL = 5;
 const traffic_t TRAFFIC_BETWEEN_SERVERS = 6;  // any other packet from one server to another
 const traffic_t TRAFFIC_LOST_COPY = 7;        // second copy with no server to send it to: dropped
-const bit<32> TRAFFIC_CLASSES = 8;
+const traffic_t TRAFFIC_RETRY = 8;            // "ask again", and the request that does
+const bit<32> TRAFFIC_CLASSES = 9;
 
 #endif

@@ -72,6 +72,8 @@ control FromServer(inout headers_t hdr,
             } else if ((hdr.netmigrate.flags & FLAG_DOUBLE) != 0
                        && (hdr.netmigrate.flags & (FLAG_FROM_SOURCE | FLAG_GONE)) == 0) {
                 meta.traffic = TRAFFIC_DOUBLE_REPLY;
+            } else if ((hdr.netmigrate.flags & FLAG_RETRY) != 0) {
+                meta.traffic = TRAFFIC_RETRY;
             }
         }
     }

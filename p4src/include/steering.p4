@@ -10,6 +10,9 @@ control Steering(inout headers_t hdr, inout metadata_t meta) {
             }
         } else {
             meta.traffic = TRAFFIC_QUERY;
+            if ((hdr.netmigrate.flags & FLAG_RETRY) != 0) {
+                meta.traffic = TRAFFIC_RETRY;
+            }
             hdr.netmigrate.flags = hdr.netmigrate.flags & ~FLAGS_OF_THE_SWITCH;
             hdr.netmigrate.migration = meta.migration;
             if (meta.migrating == 0) {

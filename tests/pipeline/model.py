@@ -299,9 +299,8 @@ class Switch:
             index = place.server if isinstance(place, Serve) else place.destination
             return self._send(event, Traffic.CONTROL, datagram, index)
         if isinstance(place, Serve):
-            return self._send(
-                Event.SERVED, Traffic.QUERY, datagram.stamped(Flags.NONE, 0), place.server
-            )
+            kind = _query_class(header)
+            return self._send(Event.SERVED, kind, datagram.stamped(Flags.NONE, 0), place.server)
         return self._steer(datagram, header, place)
 
     def _partition(self, service: int, group: int) -> Serve | Migrate | None:
@@ -344,16 +343,17 @@ class Switch:
     ) -> tuple[Event, list[tuple[Traffic, int, bytes]]]:
         """Send a query to where its group is."""
         state = self.slices[place.slice].state(place.first(header.group))
+        kind = _query_class(header)
         plain = datagram.stamped(Flags.NONE, place.migration)
         if state == filters.NOT_MIGRATED:
-            return self._send(Event.STEERED_SOURCE, Traffic.QUERY, plain, place.source)
+            return self._send(Event.STEERED_SOURCE, kind, plain, place.source)
         if state == filters.MIGRATED:
-            return self._send(Event.STEERED_DESTINATION, Traffic.QUERY, plain, place.destination)
+            return self._send(Event.STEERED_DESTINATION, kind, plain, place.destination)
         if header.op is Op.WRITE:
             flagged = datagram.stamped(Flags.ONGOING, place.migration)
-            return self._send(Event.ONGOING_WRITE, Traffic.QUERY, flagged, place.destination)
+            return self._send(Event.ONGOING_WRITE, kind, flagged, place.destination)
         double = datagram.stamped(Flags.DOUBLE, place.migration)
-        event, outputs = self._send(Event.DOUBLE_READ, Traffic.QUERY, double, place.source)
+        event, outputs = self._send(Event.DOUBLE_READ, kind, double, place.source)
         if event is Event.DOUBLE_READ and place.destination in self.sessions:
             copy = datagram.stamped(Flags.DOUBLE, place.migration)
             out = self.sessions[place.destination]
@@ -382,7 +382,8 @@ class Switch:
             return Event.MALFORMED, []
         flags = message[0].flags
         extra = Flags.DOUBLE in flags and not flags & (Flags.FROM_SOURCE | Flags.GONE)
-        kind = Traffic.DOUBLE_REPLY if extra else Traffic.REPLY
+        kind = Traffic.RETRY if Flags.RETRY in flags else Traffic.REPLY
+        kind = Traffic.DOUBLE_REPLY if extra else kind
         frame = datagram.sent_by(vip)
         event, outputs = self._forward(port, frame, kind)
         return (event if event.dropped else Event.REPLY), outputs
@@ -446,3 +447,8 @@ class Switch:
             if number >> (32 - length) == int.from_bytes(prefix, "big") >> (32 - length)
         ]
         return max(found, key=lambda each: each[0])[1] if found else None
+
+
+def _query_class(header: Header) -> Traffic:
+    """What a client sends because it was told to ask again counts as such."""
+    return Traffic.RETRY if Flags.RETRY in header.flags else Traffic.QUERY

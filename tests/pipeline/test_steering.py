@@ -247,3 +247,5 @@ def test_bytes_are_counted_by_class(net: Net) -> None:
     net.send(CLIENT, frame)
     assert net.pipeline.counter("Egress.traffic", Traffic.QUERY) == (1, len(frame))
     assert net.pipeline.counter("Egress.traffic", Traffic.DOUBLE_QUERY) == (1, len(frame))
+    net.send(CLIENT, query(flags=Flags.RETRY))
+    assert net.pipeline.counter("Egress.traffic", Traffic.RETRY) == (1, len(frame))
