@@ -40,8 +40,14 @@ uint64_t p4_hash_csum16(const uint8_t *data, size_t length)
 {
     uint64_t sum = 0;
     size_t i = 0;
-    for (; i + 4 <= length; i += 4)
+    for (; i + 8 <= length; i += 8) {
+        uint64_t words = p4_load(data + i, 8);
+        sum += (words >> 32) + (uint32_t)words;
+    }
+    if (i + 4 <= length) {
         sum += p4_load(data + i, 4);
+        i += 4;
+    }
     if (i + 2 <= length) {
         sum += p4_load(data + i, 2);
         i += 2;
