@@ -42,7 +42,8 @@ class Purger:
             left -= count
             if count:
                 (few if left >= 0 else many).append(group)
-        self._delete([key for keys in keys_of(self._node.core, few) for key in keys])
+        if few:
+            self._delete([key for keys in keys_of(self._node.core, few) for key in keys])
         if many:
             self._busy.update(many)
             task = asyncio.create_task(self._purge_many(many, later, failed))

@@ -215,7 +215,10 @@ def test_packets_by_hand(net: Rack) -> None:
 
 
 def test_pause_resume_throttle(net: Rack) -> None:
-    net.json("migrate", "p0", "--to", "server2", "--throttle", SLOW)
+    begun = net.json("migrate", "p0", "--to", "server2", "--throttle", SLOW, "--group-batch", "32")
+    assert begun["group_batch"] == net.status()["migrations"][0]["group_batch"] == 32
+    entry = net.json("tables", "partition")[0]["entries"][0]
+    assert f"batch_mask={0xFFFF - 31}" in entry["action"]
     code, _, err = net.cli("migrate", "p0", "--to", "server3")
     assert code == 2
     assert "partition p0 is already moving" in err
@@ -223,6 +226,7 @@ def test_pause_resume_throttle(net: Rack) -> None:
     assert net.json("pause")["state"] == "paused"
     _wait("drained", lambda: net.status()["migrations"][0]["groups_ongoing"] == 0)
     held = net.status()["migrations"][0]["groups_done"]
+    assert held % 32 == 0, "whole batches"
     comparison = net.json("groups")
     assert comparison["match"]
     assert {view["truth"] for view in comparison["views"]} == {"MIGRATED", "NOT_MIGRATED"}
