@@ -12,6 +12,7 @@ from switch.frontend.blocks import BlockElaborator
 from switch.frontend.context import Label
 from switch.frontend.errors import CompileError, Diagnostic, error, unsupported
 from switch.frontend.parameters import check_params, check_type_params
+from switch.frontend.rules import check_meters, check_names
 from switch.frontend.scopes import BlockEntry, ExternEntry, FunctionEntry, Plan
 from switch.frontend.type_rules import VOID, TypeVariable, article, erase, sizes, varbit_fields
 
@@ -40,8 +41,7 @@ class ProgramElaborator(BlockElaborator):
             program = self._main(main, files)
         self._check_rest()
         if program is not None and not self.diagnostics:
-            with self.reporting():
-                _check_names(program)
+            self.diagnostics += check_names(program) + check_meters(program)
         if self.diagnostics or program is None:
             raise CompileError(_sorted(self.diagnostics, files))
         return program
@@ -370,31 +370,6 @@ def _field_lists(metadata: ir.Type) -> dict[int, tuple[tuple[str, ...], ...]]:
 
     visit(metadata, ())
     return {number: tuple(paths) for number, paths in sorted(lists.items())}
-
-
-def _check_names(program: ir.Program) -> None:
-    """Control-plane names of each kind must be distinct."""
-    kinds: dict[str, Iterable[ir.Table | ir.Action | ir.ExternInstance]] = {
-        "tables": program.tables(),
-        "actions": program.all_actions(),
-        "extern instances": program.extern_instances(),
-    }
-    problems: list[Diagnostic] = []
-    for kind, things in kinds.items():
-        seen: dict[str, ir.Loc] = {}
-        for thing in things:
-            if thing.name in seen:
-                first = seen[thing.name]
-                problems.extend(
-                    error(
-                        thing.loc,
-                        f"two {kind} have the control-plane name '{thing.name}' (the other one at "
-                        f"{first})",
-                    ).diagnostics
-                )
-            seen[thing.name] = thing.loc
-    if problems:
-        raise CompileError(problems)
 
 
 def _sorted(diagnostics: Iterable[Diagnostic], files: tuple[str, ...]) -> list[Diagnostic]:

@@ -189,6 +189,8 @@ class StatementChecker(CallChecker):
     def _switch(self, node: s.Switch) -> ir.Statement:
         if self.unit.kind == "parser":
             raise error(node.loc, "'switch' is not allowed in a parser")
+        if self.unit.kind == "action":
+            raise error(node.loc, "'switch' in an action: BMv2 takes none there")
         for index, case in enumerate(node.cases):
             if case.label is None and index != len(node.cases) - 1:
                 raise error(node.cases[index + 1].loc, "no label may follow 'default'")

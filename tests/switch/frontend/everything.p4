@@ -135,6 +135,7 @@ control MyIngress(inout headers_t hdr, inout metadata_t meta, inout standard_met
 
     action drop() { mark_to_drop(std); exit; }
     action forward(port_t port) { std.egress_spec = (bit<9>) port; }
+    action measure() { entry_rate.read(color); }
     action multicast(in bit<8> copies, bit<16> group) {
         std.mcast_grp = group;
         meta.count = copies;
@@ -155,7 +156,7 @@ control MyIngress(inout headers_t hdr, inout metadata_t meta, inout standard_met
     }
     table fixed {
         key = { meta.count : ternary; meta.group : range; meta.kind : optional; }
-        actions = { forward; count_up(meta.count); NoAction; }
+        actions = { forward; count_up(meta.count); measure; NoAction; }
         const entries = {
             (1, 0 .. 9, Kind.first) : forward((port_t) 1);
             (0x10 &&& 0xF0, _, default) : count_up(meta.count);

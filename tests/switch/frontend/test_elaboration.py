@@ -99,7 +99,10 @@ def test_tables(tmp_path: Path) -> None:
         locals="""
         direct_counter(CounterType.packets_and_bytes) seen;
         direct_meter<bit<8>>(MeterType.bytes) colour;
-        action set(in bit<8> now, inout bit<16> b, bit<8> value, port_t port) { meta.a = value; }
+        action set(in bit<8> now, inout bit<16> b, bit<8> value, port_t port) {
+            meta.a = value;
+            colour.read(meta.a);
+        }
         @name("table") @id(0x02000007)
         table t {
             key = {

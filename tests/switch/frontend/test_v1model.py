@@ -53,6 +53,7 @@ INSTANCES = """
     action_profile(size = 4) profile;
     action_selector(algorithm = HashAlgorithm.crc16, size = 4, outputWidth = 8) selector;
     action color() { own_rate.read(result = meta.a); }
+    table own { actions = { color; } meters = own_rate; }
 """
 
 
