@@ -66,6 +66,13 @@ class HeaderWriter(ExternWriter):
                 length = self._length(f"{name}{path}", type_, header.loc)
                 self.out.add(f"c->p.packet_length -= {length};")
 
+    def count_header(self, name: str, header: ir.Header, value: ir.Expression) -> None:
+        """For p4c a list assigned is setValid and its fields; a copy leaves packet_length alone."""
+        made = value.operand if isinstance(value, ir.Cast) else value
+        if isinstance(made, ir.TupleValue | ir.StructValue):
+            size = header_bytes(header, value.loc)
+            self.out.add(f"if (!{name}.valid) c->p.packet_length += {size};")
+
     @staticmethod
     def _length(name: str, header: ir.Header, loc: ir.Loc) -> str:
         """Bytes of a header with its varbit."""

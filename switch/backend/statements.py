@@ -93,6 +93,8 @@ class StatementWriter(HeaderWriter):
         place = self.place(target)
         new = self.value(value)
         self._assigned(target, new, value)
+        if isinstance(target.type, ir.Header):
+            self.count_header(place.c, target.type, value)
         self.store(place, new)
         if isinstance(target.type, ir.Header):
             for other in self._others(target):
