@@ -150,6 +150,8 @@ class StatementWriter(HeaderWriter):
             self.statements(statement.init)
             with self.out.block("for (;;)"):
                 self.out.add(f"if (!{self.value(statement.condition)}) break;")
+                endless = "{ c->p.failed = true; break; }"
+                self.out.add(f"if (P4_UNLIKELY(++c->p.turns > P4_MOST_TURNS)) {endless}")
                 self._loops.append((after, again))
                 with self.out.block():
                     self.statement(statement.body)

@@ -64,7 +64,7 @@ struct p4s {
     struct p4_digests digests;
     struct p4_queue ingress, egress; /* what waits for one and for the other */
     struct packet *spare;            /* free packets */
-    uint64_t endless;                /* dropped: went round more often than P4_MOST_PASSES */
+    uint64_t endless;                /* dropped: went round more often than P4_MOST_PASSES or _TURNS */
     uint64_t failed_asserts;
     struct p4_trace trace;
     pthread_mutex_t lock;
@@ -76,6 +76,9 @@ struct p4_buffer {
     uint32_t length;
     uint8_t bytes[];
 };
+
+/* BMv2 stays in an endless `for` for ever; here a packet is lost after so many turns. */
+enum { P4_MOST_TURNS = 1 << 16 };
 
 /* The part of a packet that does not depend on the program. The generated
  * struct packet begins with it. */
@@ -89,6 +92,7 @@ struct p4_packet {
     uint32_t truncate; /* most bytes to send */
     uint32_t error;
     uint32_t steps; /* parser states visited; only kept where the parser has a loop */
+    uint32_t turns; /* of all `for` loops */
     bool exited, failed; /* exit was called; an assertion failed */
     bool checksum_error;
     bool cloned, resubmitted, recirculated;

@@ -42,6 +42,18 @@ static void p4_start_packet(struct packet *c, const uint8_t *data, uint32_t leng
     c->p.truncate = UINT32_MAX;
 }
 
+/* After a failed assertion, or in a loop without end. */
+static P4_COLD void p4_lose(struct p4s *s, struct packet *c)
+{
+    if (c->p.turns > P4_MOST_TURNS) {
+        s->endless++;
+        P4_TRACE_EVENT(s, c, P4_TRACE_ENDLESS);
+    } else {
+        s->failed_asserts++;
+        P4_TRACE_EVENT(s, c, P4_TRACE_FAILED);
+    }
+}
+
 static void p4_parse(struct p4s *s, struct packet *c)
 {
     c->p.parsed = c->p.error = c->p.steps = 0;
@@ -187,8 +199,7 @@ static void p4_run_egress(struct p4s *s, struct packet *c, uint32_t port, p4s_em
     c->p.out_length = 0;
     program_deparse(s, c);
     if (P4_UNLIKELY(c->p.failed)) {
-        s->failed_asserts++;
-        P4_TRACE_EVENT(s, c, P4_TRACE_FAILED);
+        p4_lose(s, c);
         return;
     }
     uint32_t payload = c->p.length - c->p.parsed;
@@ -305,8 +316,7 @@ static void p4_run_ingress(struct p4s *s, struct packet *c, p4s_emit emit, void 
     P4_TRACE_EVENT(s, c, P4_TRACE_INGRESS, c->std.ingress_port_, c->std.instance_type_);
     program_ingress(s, c);
     if (P4_UNLIKELY(c->p.failed)) {
-        s->failed_asserts++;
-        P4_TRACE_EVENT(s, c, P4_TRACE_FAILED);
+        p4_lose(s, c);
         return;
     }
     bool waits = p4_waits(s) || c->p.resubmitted;
