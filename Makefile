@@ -14,7 +14,7 @@ OPTIONS = $(foreach s,$(SETTINGS),$(if $($(s)),--$(subst _,-,$(shell tr A-Z a-z 
 NATIVE := $(wildcard hosts/*/core/*.c hosts/*/core/*.h hosts/wire/*.h)
 PROTOS := hosts/agent/agent.proto controller/controller.proto
 
-.PHONY: help setup run net shell test lint bench protos clean
+.PHONY: help setup run net shell test lint bench bench-protocols protos clean
 
 help:
 	@echo 'make run     set up, load a store, move its partition under live load, report (root)'
@@ -22,6 +22,7 @@ help:
 	@echo 'make shell   p4runtime-shell on the switch of make net (or ARGS="ADDRESS:PORT DEVICE_ID FLAGS")'
 	@echo 'make test    all tests (root for those that build networks)'
 	@echo 'make bench   every benchmark; figures in out/bench/ (root)'
+	@echo 'make bench-protocols  the migration protocols side by side; QUICK=1: in minutes (root)'
 	@echo 'make lint    ruff and mypy'
 	@echo 'make clean   stop and remove whatever a run left behind (root)'
 	@echo 'Settings of run and net: $(SETTINGS), for example: make run KEYS=50000 WORKLOAD=A'
@@ -48,6 +49,9 @@ test: $(READY)
 
 bench: $(READY)
 	@$(PYTHON) -m bench
+
+bench-protocols: $(READY)
+	@$(PYTHON) -m bench.protocols $(foreach s,KEYS WRITES BUDGET RATE THROTTLE REPEAT PROTOCOLS QUICK,$(if $($(s)),--$(shell tr A-Z a-z <<<$(s))='$($(s))'))
 
 lint: $(READY)
 	@.venv/bin/ruff check .

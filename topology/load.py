@@ -97,6 +97,8 @@ class Load:
     closed: int = 0
     value_size: int = 64
     seed: int = 1
+    run: int = 0
+    """Which run over the same data this is: its writes differ from those of the others."""
     timeout: float = 5.0
     """Seconds after which a client gives an operation up."""
 
@@ -142,6 +144,7 @@ class Generators:
                 [
                     *("--workload", load.workload, *data.arguments()),
                     *("--value-size", str(load.value_size), "--seed", str(load.seed)),
+                    *("--run", str(load.run)),
                     *("--share", f"{index}/{count}", "--seconds", str(seconds), *pace),
                     *("--timeout", str(load.timeout)),
                 ],

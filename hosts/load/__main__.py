@@ -36,13 +36,14 @@ def _arguments() -> argparse.Namespace:
     add("--vip", required=True, help="address of the service")
     add("--port", type=int, default=4700)
     add("--service", type=int, default=1, help="service id")
-    add("--workload", choices=WORKLOADS, required=True, help="load, read: once over all keys")
+    add("--workload", required=True, help=f"{', '.join(WORKLOADS)}; or W10: 10 % writes")
     add("--keys", type=int, required=True, help="number of records (of counters)")
     add("--value-size", type=int, default=64, help="bytes, at least 16")
     add("--rate", type=float, default=0.0, help="open loop: operations per second")
     add("--closed", type=int, default=0, metavar="N", help="closed loop: N outstanding")
     add("--seconds", type=float, default=10.0, help="how long to start operations")
     add("--seed", type=int, default=1)
+    add("--run", type=int, default=0, help="number of this run over the same data, below 1024")
     add("--share", default="0/1", metavar="I/N", help="this is generator I (from 0) of N")
     add("--names", type=Path, help="names of the first keys (hosts.load.keys.Names), if not YCSB's")
     add("--timeout", type=float, default=5.0, help="seconds until an operation is given up")
@@ -70,8 +71,8 @@ def _driver(settings: argparse.Namespace) -> Driver:
     target = Target(
         settings.vip, settings.port, settings.service, settings.timeout, settings.resend_after
     )
-    # Ids name a write among those of all generators: the loading one's start from 1.
-    first_id = 1 + int(index) * (1 << 40) + (0 if sweep else 1 << 56)
+    # Ids name a write among those of all generators and runs: the loading one's start from 1.
+    first_id = 1 + int(index) * (1 << 40) + (settings.run << 46) + (0 if sweep else 1 << 56)
     return Driver(
         target,
         trace,

@@ -1,5 +1,6 @@
 """What a run does: a reproducible sequence of operations (YCSB core workloads, and our own)."""
 
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -48,6 +49,8 @@ SWEEPS: Final = {
     "read-counter": Mix(Kind.READ_COUNTER, 1.0, Kind.READ_COUNTER, b"counter"),
 }
 WORKLOADS: Final = (*MIXES, *SWEEPS)
+_WRITES: Final = re.compile(r"W(\d{1,2}|100)")
+"""`W10`: as B, with 10 % of updates."""
 
 
 class TraceError(ValueError):
@@ -66,6 +69,17 @@ class Trace:
     def rows(self) -> int:
         """How many requests it makes at most: a read-modify-write makes two."""
         return int(self.kinds.size + np.count_nonzero(self.kinds == Kind.READ_MODIFY_WRITE))
+
+
+def mix_of(workload: str) -> Mix:
+    """Return what a workload that is no sweep does."""
+    if workload in MIXES:
+        return MIXES[workload]
+    if found := _WRITES.fullmatch(workload):
+        return Mix(Kind.READ, 1 - int(found[1]) / 100, Kind.UPDATE)
+    raise TraceError(
+        f"workload {workload!r}: one of {', '.join(WORKLOADS)}, or W and the percentage of writes"
+    )
 
 
 def make(
@@ -90,11 +104,9 @@ def make(
         mix = SWEEPS[workload]
         keys = np.arange(index, records, of, dtype=np.uint32)
         return Trace(np.full(keys.size, mix.read, dtype=np.uint8), keys, mix.prefix)
-    if workload not in MIXES:
-        raise TraceError(f"workload {workload!r}: one of {', '.join(WORKLOADS)}")
+    mix = mix_of(workload)
     if operations < 1:
         raise TraceError(f"workload {workload}: {operations} operations, at least 1 is needed")
-    mix = MIXES[workload]
     random = np.random.default_rng([seed, index])
     reads = random.random(operations) < mix.reads
     kinds = np.where(reads, mix.read, mix.other).astype(np.uint8)

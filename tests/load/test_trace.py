@@ -73,6 +73,8 @@ def test_scrambled_zipfian() -> None:
         ("D", {Kind.READ_LATEST: 0.95, Kind.INSERT: 0.05}),
         ("F", {Kind.READ: 0.5, Kind.READ_MODIFY_WRITE: 0.5}),
         ("counter", {Kind.READ_COUNTER: 0.5, Kind.INCREMENT: 0.5}),
+        ("W0", {Kind.READ: 1.0}),
+        ("W30", {Kind.READ: 0.7, Kind.UPDATE: 0.3}),
     ],
 )
 def test_proportions(workload: str, share: dict[Kind, float]) -> None:
