@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from switch import ir
@@ -22,6 +23,8 @@ from switch.frontend.type_rules import BOOL, ERROR, INT, STRING, VOID, TypeVaria
 MAX_WIDTH = 1 << 16
 MAX_STACK = 1 << 12
 MAX_SCALARS = 1 << 16
+
+_TRANSLATION = re.compile(r'".*" , (?:\d\w*|string|bit < \d\w* >)')
 
 
 class TypeResolver(Context):
@@ -274,9 +277,21 @@ class TypeResolver(Context):
                 raise error(
                     decl.type.loc, f"'type {decl.name}' cannot be made from {article(type_)}"
                 )
-            type_ = ir.NewType(decl.name, type_, self.annotations(decl.annotations))
+            notes = self.annotations(decl.annotations)
+            _check_translation(notes)
+            type_ = ir.NewType(decl.name, type_, notes)
             self.types[decl.name] = type_
         self.declare(decl.name, TypeEntry(decl.loc, type_))
+
+
+def _check_translation(notes: ir.Annotations) -> None:
+    """@p4runtime_translation says what controllers see (P4Runtime spec section 8.5.6)."""
+    note = ir.annotation(notes, "p4runtime_translation")
+    if note is not None and not _TRANSLATION.fullmatch(note.text):
+        raise error(
+            note.loc or ir.Loc("", 0, 0),
+            "@p4runtime_translation needs a URI in quotes and a width, bit<width> or string",
+        )
 
 
 def _storable(type_: ir.Type) -> bool:
