@@ -271,6 +271,8 @@ async def test_close_cancels() -> None:
 
 def test_interrupted_call_leaves_nothing_behind() -> None:
     """Ctrl-C during a call: the next call gets its own reply."""
+    # A shell starts what it puts in the background with SIGINT ignored, and Python leaves it so.
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
     main = threading.get_ident()
     interrupt = threading.Timer(0.1, lambda: signal.pthread_kill(main, signal.SIGINT))
     with (
@@ -278,7 +280,10 @@ def test_interrupted_call_leaves_nothing_behind() -> None:
         Client("127.0.0.1", served.port) as client,
     ):
         interrupt.start()
-        with pytest.raises(KeyboardInterrupt):
-            client.get("never")
-        interrupt.join()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                client.get("never")
+        finally:
+            interrupt.join()
+            signal.signal(signal.SIGINT, usual)
         assert client.get("k") == [b"GET", b"k"]
