@@ -10,6 +10,8 @@ READY := .venv/.ready
 SETTINGS = KEYS VALUE_SIZE WORKLOAD RATE SERVERS CLIENTS THROTTLE LANES GROUP_BATCH SEED RDB SWITCH \
   LOG_PACKETS
 OPTIONS = $(foreach s,$(SETTINGS),$(if $($(s)),--$(subst _,-,$(shell tr A-Z a-z <<<$(s)))='$($(s))'))
+# Settings of `make bench-protocols`.
+COMPARED = KEYS WRITES BUDGET FULL RATE THROTTLE REPEAT PROTOCOLS SWEEP SIZES QUICK
 
 NATIVE := $(wildcard hosts/*/core/*.c hosts/*/core/*.h hosts/wire/*.h)
 PROTOS := hosts/agent/agent.proto controller/controller.proto
@@ -51,7 +53,7 @@ bench: $(READY)
 	@$(PYTHON) -m bench
 
 bench-protocols: $(READY)
-	@$(PYTHON) -m bench.protocols $(foreach s,KEYS WRITES BUDGET RATE THROTTLE REPEAT PROTOCOLS QUICK,$(if $($(s)),--$(shell tr A-Z a-z <<<$(s))='$($(s))'))
+	@$(PYTHON) -m bench.protocols $(foreach s,$(COMPARED),$(if $($(s)),--$(shell tr A-Z a-z <<<$(s))='$($(s))'))
 
 lint: $(READY)
 	@.venv/bin/ruff check .

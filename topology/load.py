@@ -63,6 +63,11 @@ class Generator:
             else:
                 self.latest = Sample(**message)
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def ended(self) -> bool:
         """Whether the generator has ended by itself."""
         return self._process.poll() is not None

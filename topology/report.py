@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import matplotlib as mpl
 import numpy as np
@@ -16,29 +16,33 @@ from topology.summary import Phases
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
-_BIN_SECONDS = 0.25
+_BIN_SECONDS: Final = 0.25
+_QUANTILES: Final = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
 
 
-def timeline(records: NDArray[Any], phases: Phases) -> dict[str, NDArray[np.float64]]:
-    """Return per bin: seconds since the start, operations per second, p50 and p99 in µs."""
+def timeline(
+    records: NDArray[Any], phases: Phases, seconds: float = _BIN_SECONDS
+) -> dict[str, NDArray[np.float64]]:
+    """Return per bin of that many seconds: the seconds since the start of its middle, operations
+    per second that succeeded in it, and their p50, p99 and p999 in µs (NaN where there are none).
+    """
     done = records[records["status"] == Status.OK]
-    width = int(_BIN_SECONDS * 1e9)
+    width = round(seconds * 1e9)
     count = max(1, (phases.ended - phases.started) // width)
     bins = (done["responded"] - phases.started) // width
     latency = (done["responded"] - done["intended"]) / 1000.0
     order = np.lexsort((latency, bins))
     bins, latency = bins[order], latency[order]
     edges = np.searchsorted(bins, np.arange(count + 1))
-    p50, p99 = np.full(count, np.nan), np.full(count, np.nan)
+    marks = {name: np.full(count, np.nan) for name in _QUANTILES}
     for i, (first, last) in enumerate(pairwise(edges)):
         if last > first:
-            p50[i] = latency[first + (last - first) // 2]
-            p99[i] = latency[first + min(last - first - 1, (last - first) * 99 // 100)]
+            for name, part in _QUANTILES.items():
+                marks[name][i] = latency[first + int((last - first) * part)]
     return {
-        "seconds": (np.arange(count) + 0.5) * _BIN_SECONDS,
-        "throughput": np.diff(edges) / _BIN_SECONDS,
-        "p50": p50,
-        "p99": p99,
+        "seconds": (np.arange(count) + 0.5) * seconds,
+        "throughput": np.diff(edges) / seconds,
+        **marks,
     }
 
 

@@ -91,13 +91,25 @@ def errors(records: NDArray[Any]) -> int:
     return int(np.count_nonzero(records["status"] != Status.OK))
 
 
+def sizes(moved: Snapshot) -> dict[str, int]:
+    """Return bytes as the switch counted them; of the agents are only pulls and handed queries."""
+    traffic = {cell: size for cell, (_, size) in moved.switch["traffic"].items()}
+    extra = sum(traffic[cell] for cell in ("DOUBLE_QUERY", "DOUBLE_REPLY", "RETRY"))
+    handed = moved.agents["channel_pull_bytes"] + moved.agents["channel_handover_bytes"]
+    return {
+        "client": traffic["QUERY"] + traffic["REPLY"] + extra,
+        "client_extra": extra,
+        "server": traffic["BETWEEN_SERVERS"],
+        "server_control": traffic["CONTROL"],
+        "server_extra": traffic["CONTROL"] + handed,
+    }
+
+
 def figures(history: History, phases: Phases, moved: Snapshot) -> dict[str, Any]:
     """Return the measured part of the summary; `moved` counts from the start of the load on."""
     records = history.records
-    events, traffic = moved.switch["events"], moved.switch["traffic"]
+    events = moved.switch["events"]
     spans = phases.spans()
-    extra_bytes = ("DOUBLE_QUERY", "DOUBLE_REPLY", "RETRY")
-    client = sum(traffic[cell][1] for cell in ("QUERY", "REPLY", *extra_bytes))
     return {
         "migration_seconds": round((phases.migration_ended - phases.migration_started) / 1e9, 3),
         "operations": int(records.size),
@@ -108,12 +120,5 @@ def figures(history: History, phases: Phases, moved: Snapshot) -> dict[str, Any]
         "redirected": events["STEERED_DESTINATION"][0] + events["ONGOING_WRITE"][0],
         "forwarded": moved.agents["forwarded"] + moved.agents["handed_over"],
         "priority_pulls": moved.agents["priority_pulls"],
-        "bytes": {
-            "client": client,
-            "client_extra": sum(traffic[cell][1] for cell in extra_bytes),
-            "server": traffic["BETWEEN_SERVERS"][1],
-            "server_extra": traffic["CONTROL"][1]
-            + moved.agents["channel_pull_bytes"]
-            + moved.agents["channel_handover_bytes"],
-        },
+        "bytes": sizes(moved),
     }

@@ -1,31 +1,32 @@
 """`python -m bench.protocols`: what `make bench-protocols` runs; root."""
 
-import json
-from collections.abc import Callable
-from dataclasses import asdict, replace
-from pathlib import Path
+import time
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from bench.figures import OUTPUT
-from bench.protocols import report
-from bench.protocols.measure import Plan, Run, runs
+from bench.protocols import measure, report, results, sizes
+from bench.protocols.compare import Comparison, rows
+from bench.protocols.goals import goals
+from bench.protocols.plan import QUICK, SWEEPS, Plan
+from bench.protocols.run import Run
+from bench.protocols.sizes import Size
 from controller.model import Protocol
 from topology.processes import StartError
 from topology.settings import SettingError
 
-QUICK = Plan(keys=50_000, writes=(5,), repeat=1, before=3.0, after=2.0, throttle=20_000_000)
 
-
-def _numbers(name: str, text: str) -> tuple[int, ...]:
+def _numbers(name: str, text: str, least: int, most: int) -> tuple[int, ...]:
     try:
         found = tuple(int(part) for part in text.split(","))
     except ValueError:
         found = ()
-    if not found or not all(0 <= number <= 100 for number in found):
-        raise SettingError(f"{name}={text}: percentages, such as 0,5,30")
+    if not found or not all(least <= number <= most for number in found):
+        raise SettingError(f"{name}={text}: numbers from {least} to {most:,}, such as 5,10")
     return found
 
 
@@ -40,71 +41,107 @@ def main(
     keys: Annotated[int, typer.Option(help="records to move", min=0)] = 0,
     writes: Annotated[str, typer.Option(help="percentages of writes")] = "",
     budget: Annotated[str, typer.Option(help="percentages of a core for the source")] = "",
+    full: Annotated[int, typer.Option(help="1: every WRITES with every BUDGET")] = 0,
     rate: Annotated[int, typer.Option(help="open loop: operations per second", min=1)] = Plan.rate,
     throttle: Annotated[float, typer.Option(help="Mbit/s of group data; 0: unthrottled")] = -1.0,
     repeat: Annotated[int, typer.Option(help="how often each", min=0)] = 0,
     protocols: Annotated[str, typer.Option(help="which ones")] = "",
+    sweep: Annotated[str, typer.Option(help="other settings to try: all, ours or none")] = "",
+    sizes: Annotated[str, typer.Option(help="numbers of records to move; 0: leave this out")] = "",
     quick: Annotated[int, typer.Option(help="1: three minutes, few records")] = 0,
 ) -> None:
     """Move a partition by each protocol under the same load; figures, plots and a report."""
-    console = Console()
     try:
-        plan = replace(QUICK if quick else Plan(), rate=rate)
+        plan = replace(QUICK if quick else Plan(), rate=rate, full=bool(full))
         if keys:
             plan = replace(plan, keys=keys)
         if writes:
-            plan = replace(plan, writes=_numbers("WRITES", writes))
+            plan = replace(plan, writes=_numbers("WRITES", writes, 0, 100))
         if budget:
-            plan = replace(plan, budgets=_numbers("BUDGET", budget))
+            plan = replace(plan, budgets=_numbers("BUDGET", budget, 5, 100))
         if throttle >= 0:
             plan = replace(plan, throttle=round(throttle * 1_000_000))
         if repeat:
             plan = replace(plan, repeat=repeat)
         if protocols:
             plan = replace(plan, protocols=_protocols(protocols))
-        output = OUTPUT / "protocols"
-        with console.status("") as status:
-            found = _measure(plan, output / "raw", status.update, console)
+        if sweep:
+            if sweep not in SWEEPS:
+                raise SettingError(f"SWEEP={sweep}: one of {', '.join(SWEEPS)}")
+            plan = replace(plan, sweep=sweep)
+        if sizes:
+            found = _numbers("SIZES", sizes, 0, 50_000_000)
+            plan = replace(plan, sizes=tuple(size for size in found if size))
+        raise typer.Exit(_Bench(plan).run())
     except (SettingError, StartError) as error:
         Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {error}", highlight=False)
         raise typer.Exit(2) from None
-    (output / "protocols.json").write_text(json.dumps(_content(plan, found), indent=2) + "\n")
-    report.write(plan, found, output)
-    console.print((output / "report.md").read_text(), markup=False, highlight=False)
-    console.print(f"[dim]written to {output}/[/]")
-    bad = [run for run in found if run.summary["state"] != "done" or run.summary["violations"]]
-    raise typer.Exit(1 if bad else 0)
 
 
-def _measure(plan: Plan, output: Path, tell: Callable[[str], None], console: Console) -> list[Run]:
-    found: list[Run] = []
-    for run in runs(plan, output, tell):
-        found.append(run)
-        figures = run.summary
-        console.print(
-            f"{run.protocol:10} {run.writes:3} % writes, {run.loop:6} loop, CPU {run.budget:3} %: "
-            f"{figures['throughput']['during']:9,.0f} op/s, "
-            f"p99 {figures['latency_us']['during']['p99'] or 0:9,.0f} µs, "
-            f"{figures['migration_seconds']:6.2f} s, {figures['state']}"
-        )
-    return found
+class _Bench:
+    """One bench: what it has found so far, told as it comes."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._console = Console()
+        self._output = OUTPUT / "protocols"
+        self._runs: list[Run] = []
+        self._sizes: list[Size] = []
+        self._began = time.monotonic()
+
+    def run(self) -> int:
+        """Measure and report, also what there is when it is stopped; 1 if anything went wrong."""
+        plan, raw = self._plan, self._output / "raw"
+        count = sum(1 for budget in plan.budgets for _ in plan.cases(budget))
+        self._console.print(f"{count} runs, about {_minutes(plan.seconds())}", highlight=False)
+        with self._console.status("") as status:
+
+            def tell(text: str) -> None:
+                status.update(f"{text} [dim]({self._left(count)})[/]")
+
+            try:
+                self._take(measure.runs(plan, raw, tell))
+                for size in sizes.measure(plan, raw, tell):
+                    self._sizes.append(size)
+            finally:
+                self._report()
+        bad = [run for run in self._runs if run.problem or run.figures["violations"]]
+        bad_sizes = [size for size in self._sizes if size.problems or size.violations]
+        return 1 if bad or bad_sizes else 0
+
+    def _take(self, runs: Iterable[Run]) -> None:
+        for run in runs:
+            self._runs.append(run)
+            figures, case = run.figures, run.case
+            self._console.print(
+                f"{case.protocol:10} {case.writes:3} % writes, {case.loop:6} loop, CPU "
+                f"{case.budget:3} %: {figures['throughput']:9,.0f} op/s, p99 "
+                f"{figures.get('p99', 0.0):9,.0f} µs, {figures['migration_seconds']:6.2f} s "
+                f"{case.label} {run.problem}",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+    def _left(self, count: int) -> str:
+        done = len(self._runs)
+        if not done:
+            return f"about {_minutes(self._plan.seconds())}"
+        each = (time.monotonic() - self._began) / done
+        return f"{done} of {count} runs, {_minutes(each * (count - done))} to go"
+
+    def _report(self) -> None:
+        plan = self._plan
+        comparison = Comparison(rows(self._runs), plan.pivot, plan.settings)
+        judged = goals(comparison, self._sizes)
+        results.write(plan, comparison, self._runs, self._sizes, judged, self._output)
+        report.write(plan, comparison, self._runs, self._sizes, judged, self._output)
+        text = (self._output / "report.md").read_text()
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(f"[dim]written to {self._output}/[/]")
 
 
-def _content(plan: Plan, found: list[Run]) -> dict[str, object]:
-    return {
-        "plan": asdict(plan),
-        "medians": report.medians(found),
-        "runs": [
-            {
-                "protocol": run.protocol,
-                "budget": run.budget,
-                "writes": run.writes,
-                "loop": run.loop,
-                **run.summary,
-            }
-            for run in found
-        ],
-    }
+def _minutes(seconds: float) -> str:
+    return f"{max(1, round(seconds / 60))} min"
 
 
 if __name__ == "__main__":

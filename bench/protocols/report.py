@@ -1,170 +1,235 @@
-"""From the measured migrations to `report.md` and its plots."""
+"""`report.md`: one page with the goals, the figures and the tables."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import median
-from typing import Any, Final
 
-import matplotlib as mpl
-
-from bench.protocols.measure import Plan, Run
-
-mpl.use("Agg")
-from matplotlib import pyplot as plt
-
-_COLOURS: Final = {"netmigrate": "#1f5fa8", "source": "#c0392b", "rocksteady": "#3a923a"}
+from bench.protocols import plots
+from bench.protocols.compare import SIMILAR, Comparison, Row
+from bench.protocols.goals import Goal
+from bench.protocols.plan import Plan
+from bench.protocols.run import PARTS, Run
+from bench.protocols.sizes import Size
 
 
-def _value(run: Run, name: str) -> float:
-    """Return one figure of a run."""
-    summary = run.summary
-    sizes = summary["bytes"]
-    match name:
-        case "throughput":
-            return float(summary["throughput"]["during"])
-        case "throughput_ratio":
-            rates = summary["throughput"]
-            return float(rates["during"] / max(1.0, rates["before"]))
-        case "p50" | "p99" | "p999":
-            return float(summary["latency_us"]["during"][name] or 0.0)
-        case "client_extra":
-            return float(100 * sizes["client_extra"] / max(1, sizes["client"]))
-        case "server_bytes":
-            return float(sizes["server"])
-        case _:
-            return float(summary[name])
+def write(
+    plan: Plan, comparison: Comparison, runs: Sequence[Run], sizes: Sequence[Size],
+    goals: Sequence[Goal], output: Path,
+) -> None:  # fmt: skip
+    """Write `report.md` and its figures."""
+    plain = [row for row in comparison.rows if _is_plain(row, comparison)]
+    writes, budget = comparison.point
+    closed, opened = (_typical(runs, comparison, loop) for loop in ("closed", "open"))
+    plots.over_time(closed, ("throughput",), "op/s", output / "throughput.png")
+    plots.over_time(opened, ("p50", "p99"), "µs", output / "latency.png", log=True)
+    at_budget = [row for row in plain if row.case.budget == budget]
+    plots.bars(at_budget, lambda row: row.case.writes, "writes", output / "writes.png")
+    at_writes = [row for row in plain if row.case.writes == writes]
+    plots.bars(at_writes, lambda row: row.case.budget, "source CPU", output / "budgets.png")
+    plots.trade(comparison, output / "trade.png")
+    text = [
+        *_head(plan, comparison),
+        *_goals(goals),
+        *_service(comparison),
+        *_network(comparison),
+        *_processors(comparison),
+        *_sizes(sizes),
+        *_problems(runs),
+    ]
+    (output / "report.md").write_text("\n".join(text) + "\n")
 
 
-FIGURES: Final = (
-    "throughput",
-    "throughput_ratio",
-    "p50",
-    "p99",
-    "p999",
-    "migration_seconds",
-    "downtime_seconds",
-    "client_extra",
-    "server_bytes",
-    "errors",
-    "violations",
-)
+def _is_plain(row: Row, comparison: Comparison) -> bool:
+    """Whether a row is no part of the sweep; another way to migrate has settings of its own."""
+    same = [r for r in comparison.rows if r.case.protocol == row.case.protocol]
+    plain = [r for r in same if r.case.settings == comparison.plain]
+    return row.case.settings == (comparison.plain if plain else same[0].case.settings)
 
 
-def _alike(found: Iterable[Run]) -> dict[tuple[int, int, str, str], list[Run]]:
-    groups: dict[tuple[int, int, str, str], list[Run]] = {}
-    for run in found:
-        groups.setdefault((run.budget, run.writes, run.loop, run.protocol), []).append(run)
-    return groups
+def _plain_at(comparison: Comparison, loop: str) -> list[Row]:
+    return [row for row in comparison.at(loop) if _is_plain(row, comparison)]
 
 
-def medians(found: Iterable[Run]) -> list[dict[str, Any]]:
-    """Return, for each combination, the median of every figure, and its least and greatest."""
-    rows: list[dict[str, Any]] = []
-    for (budget, writes, loop, protocol), runs in _alike(found).items():
-        row: dict[str, Any] = {
-            "budget": budget,
-            "writes": writes,
-            "loop": loop,
-            "protocol": protocol,
-        }
-        for name in FIGURES:
-            values = [_value(run, name) for run in runs]
-            row[name] = {"median": median(values), "least": min(values), "most": max(values)}
-        rows.append(row)
-    return rows
+def _typical(runs: Sequence[Run], comparison: Comparison, loop: str) -> list[Run]:
+    """Return for each protocol the run at the point whose throughput is nearest to the median."""
+    return [
+        min(
+            (run for run in runs if run.case == row.case and not run.problem),
+            key=lambda run: abs(run.figures["throughput"] - row["throughput"]),
+        )
+        for row in _plain_at(comparison, loop)
+    ]
 
 
-def write(plan: Plan, found: Sequence[Run], output: Path) -> None:
-    """Write `report.md`, `throughput.png`, `latency.png` and `writes.png`."""
-    _over_time(found, "closed", ("throughput",), "op/s", output / "throughput.png")
-    _over_time(found, "open", ("p50", "p99"), "µs", output / "latency.png")
-    _bars(found, output / "writes.png")
-    (output / "report.md").write_text(_text(plan, found))
+def _number(value: float, form: str = ",.0f") -> str:
+    """Return a figure as text; a dash where it does not apply."""
+    return "–" if math.isnan(value) else format(value, form)
 
 
-def _over_time(
-    found: Sequence[Run], loop: str, names: Sequence[str], unit: str, path: Path
-) -> None:
-    """One panel a protocol: its last run with the fewest writes that are some."""
-    shown = {run.protocol: run for run in found if run.loop == loop and run.writes in (0, 5)}
-    if not shown:
-        return
-    figure, panels = plt.subplots(
-        len(shown), 1, sharex=True, sharey=True, squeeze=False, layout="constrained",
-        figsize=(8, 1 + 1.7 * len(shown)),
-    )  # fmt: skip
-    for panel, (protocol, run) in zip(panels[:, 0], shown.items(), strict=True):
-        for name, style in zip(names, ("-", "--"), strict=False):
-            panel.plot(
-                run.timeline["seconds"], run.timeline[name], style, label=name,
-                color=_COLOURS.get(protocol),
-            )  # fmt: skip
-        panel.axvspan(*run.migration, color="#f5c26b", alpha=0.35, lw=0)
-        panel.set_title(f"{protocol}, {run.writes} % writes", fontsize=10)
-        panel.set_ylabel(unit)
-        panel.grid(alpha=0.3)
-        if unit == "µs":
-            panel.set_yscale("log")
-            panel.legend(loc="upper right", fontsize=8)
-    panels[-1, 0].set_xlabel("seconds")
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
+    """Return a Markdown table; the first `left` columns are text."""
+    rules = ["---"] * left + ["---:"] * (len(columns) - left)
+    lines = [columns, rules, *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
 
 
-def _bars(found: Sequence[Run], path: Path) -> None:
-    """Throughput in the closed loop and p99 in the open loop, over the share of writes."""
-    rows = medians(found)
-    budget = max(row["budget"] for row in rows)
-    figure, panels = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
-    for panel, (loop, name, unit) in zip(
-        panels, (("closed", "throughput", "op/s"), ("open", "p99", "µs")), strict=True
-    ):
-        picked = [row for row in rows if row["loop"] == loop and row["budget"] == budget]
-        shares = sorted({row["writes"] for row in picked})
-        protocols = list(dict.fromkeys(row["protocol"] for row in picked))
-        width = 0.8 / max(1, len(protocols))
-        for place, protocol in enumerate(protocols):
-            values = {row["writes"]: row[name] for row in picked if row["protocol"] == protocol}
-            middle = [values[share]["median"] for share in shares]
-            spread = [
-                [values[s]["median"] - values[s]["least"] for s in shares],
-                [values[s]["most"] - values[s]["median"] for s in shares],
-            ]
-            at = [i + (place - (len(protocols) - 1) / 2) * width for i in range(len(shares))]
-            panel.bar(
-                at, middle, width, yerr=spread, capsize=2, label=protocol,
-                color=_COLOURS.get(protocol),
-            )  # fmt: skip
-        panel.set_xticks(range(len(shares)), [f"{share} %" for share in shares])
-        panel.set_xlabel("writes")
-        panel.set_ylabel(f"{name} during the migration ({unit})")
-        panel.grid(axis="y", alpha=0.3)
-    panels[0].legend(fontsize=8)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
-
-
-def _text(plan: Plan, found: Sequence[Run]) -> str:
-    lines = [
+def _head(plan: Plan, comparison: Comparison) -> list[str]:
+    writes, budget = comparison.point
+    return [
         "# Migration protocols side by side",
         "",
-        f"{plan.keys:,} records of 64 bytes, throttle {plan.throttle / 1e6:g} Mbit/s, medians of "
-        f"{plan.repeat}; closed loop: {plan.outstanding} outstanding, open loop: {plan.rate:,} "
-        "op/s. All figures are of the time from the request to migrate to its end.",
+        f"{plan.keys:,} records of 64 bytes move under YCSB load of {writes} % writes, source CPU "
+        f"{budget} %, {dict(comparison.plain)['throttle'] / 1e6:g} Mbit/s, unless said otherwise. "
+        f"Closed loop: {plan.outstanding} outstanding; open loop: {plan.rate:,} op/s. Medians of "
+        f"{plan.repeat}, taken by turns; figures are of the time from the request to migrate to "
+        "its end. `protocols.json` has all of them with their spread, `timelines.csv` every 100 "
+        "ms.",
         "",
-        "![throughput](throughput.png) ![latency](latency.png) ![by writes](writes.png)",
-        "",
-        "| CPU | writes | loop | protocol | op/s | of before | p50 µs | p99 µs | p99.9 µs "
-        "| took s | stop ms | extra client bytes | bytes between servers | errors | violations |",
-        "|" + " ---: |" * 2 + " --- | --- |" + " ---: |" * 11,
     ]
-    for row in medians(found):
-        cell = {name: row[name]["median"] for name in FIGURES}
-        lines.append(
-            f"| {row['budget']} % | {row['writes']} % | {row['loop']} | {row['protocol']} "
-            f"| {cell['throughput']:,.0f} | {cell['throughput_ratio']:.2f} | {cell['p50']:,.0f} "
-            f"| {cell['p99']:,.0f} | {cell['p999']:,.0f} | {cell['migration_seconds']:.2f} "
-            f"| {1000 * cell['downtime_seconds']:.1f} | {cell['client_extra']:.3f} % "
-            f"| {cell['server_bytes']:,.0f} | {cell['errors']:.0f} | {cell['violations']:.0f} |"
-        )
-    return "\n".join(lines) + "\n"
+
+
+def _goals(goals: Sequence[Goal]) -> list[str]:
+    mark = {True: "met", False: "**missed**", None: ""}
+    return [
+        "## Goals",
+        "",
+        "Ours at its defaults, each other at the best of the settings tried that take at most "
+        f"{SIMILAR} times as long.",
+        "",
+        *_table(
+            ("goal", "wanted", "measured", ""),
+            [(goal.name, goal.wanted, goal.measured, mark[goal.met]) for goal in goals],
+            left=4,
+        ),
+        "",
+    ]
+
+
+def _service(comparison: Comparison) -> Iterator[str]:
+    yield from ("## What clients feel", "")
+    yield "![throughput over time](throughput.png) ![latency over time](latency.png)"
+    yield "![by writes](writes.png) ![by source CPU](budgets.png) ![settings](trade.png)"
+    yield ""
+    yield from _table(
+        (
+            *("loop", "protocol", "op/s", "of before", "p50 µs", "p99 µs", "p99.9 µs"),
+            *("took s", "stop ms", "sent again", "errors", "violations"),
+        ),
+        [
+            (
+                row.case.loop,
+                row.case.protocol,
+                _number(row["throughput"]),
+                _number(row["throughput_ratio"], ".2f"),
+                _number(row["p50"]),
+                _number(row["p99"]),
+                _number(row["p999"]),
+                _number(row["migration_seconds"], ".2f"),
+                _number(1000 * row["downtime_seconds"], ".1f"),
+                _number(row["resent"]),
+                _number(row["errors"], ".0f"),
+                _number(row["violations"], ".0f"),
+            )
+            for loop in ("closed", "open")
+            for row in _plain_at(comparison, loop)
+        ],
+        left=2,
+    )
+    yield ""
+
+
+def _network(comparison: Comparison) -> list[str]:
+    return [
+        "## Network overhead",
+        "",
+        "During the migration, open loop. Bytes of clients, between servers and of control packets "
+        "are the switch's counts; keys pulled ahead, queries handed on and keys copied again are "
+        "the agents', in per cent of the data.",
+        "",
+        *_table(
+            ("protocol", "client bytes", "extra", "between servers", "data", "control packets",
+             "pulled, handed on", "copied again", "double reads", "asked again"),
+            [
+                (
+                    row.case.protocol,
+                    _number(row["client_bytes"]),
+                    _number(row["client_extra"], ".3f") + " %",
+                    _number(row["server_bytes"]),
+                    _number(row["moved_bytes"]),
+                    _number(row["server_control"], ".4f") + " %",
+                    _number(row["server_handed"], ".2f") + " %",
+                    _number(row["server_again"], ".2f") + " %",
+                    _number(row["double_reads"]),
+                    _number(row["retries"]),
+                )
+                for row in _plain_at(comparison, "open")
+            ],
+        ),
+        "",
+    ]  # fmt: skip
+
+
+def _cores(row: Row, part: str) -> str:
+    during, before = row[f"cpu_{part}"], row[f"cpu_{part}_before"]
+    return f"{_number(during, '.2f')} ({_number(before, '.2f')})"
+
+
+def _processors(comparison: Comparison) -> list[str]:
+    rows = [
+        (row.case.loop, row.case.protocol, *(_cores(row, part) for part in PARTS))
+        for loop in ("closed", "open")
+        for row in _plain_at(comparison, loop)
+    ]
+    names = [part.replace("_", " ") for part in PARTS]
+    return [
+        "## Cores used during the migration (before)",
+        "",
+        *_table(("loop", "protocol", *names), rows, left=2),
+        "",
+    ]
+
+
+def _sizes(sizes: Sequence[Size]) -> list[str]:
+    if not sizes:
+        return []
+    return [
+        "## From few records to many",
+        "",
+        "netmigrate. Time and processor time (both stores and agents) unthrottled and without "
+        "load; the rest under load. Memory: the most that an agent ever had above its start.",
+        "",
+        *_table(
+            ("records", "took s", "µs a key", "p99 before µs", "p99 during µs", "client extra",
+             "control packets", "agent memory", "of the data", "errors", "violations"),
+            [
+                (
+                    f"{size.keys:,}",
+                    f"{size.seconds:.2f}",
+                    f"{size.cpu_per_key:.1f}",
+                    f"{size.p99_before:,.0f}",
+                    f"{size.p99:,.0f}",
+                    f"{size.client_extra:.3f} %",
+                    f"{size.server_control:.3f} %",
+                    f"{size.agent_bytes / 1e6:.1f} MB",
+                    f"{size.memory_share:.1f} %",
+                    f"{size.errors:.0f}",
+                    f"{size.violations:.0f}",
+                )
+                for size in sizes
+            ],
+            left=0,
+        ),
+        "",
+    ]  # fmt: skip
+
+
+def _problems(runs: Sequence[Run]) -> list[str]:
+    bad = [run for run in runs if run.problem]
+    if not bad:
+        return []
+    lines = [
+        f"- {run.case.protocol}, {run.case.writes} % writes, {run.case.loop} loop, source CPU "
+        f"{run.case.budget} %, {run.case.label}: {run.problem}"
+        for run in bad
+    ]
+    return ["## Runs that do not count", "", *lines, ""]

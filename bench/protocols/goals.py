@@ -1,0 +1,142 @@
+"""What the comparison shall show, and what was measured of it."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bench.protocols.compare import OURS, Comparison, Row
+from bench.protocols.sizes import Size
+
+THROUGHPUT: Final = 1.32
+"""Ours is at least so many times each other's average throughput during the migration."""
+LOWER: Final = {"p50": 0.49, "p99": 0.39}
+"""By what part our latency is below that of the worst of the others."""
+CLIENT_EXTRA: Final = 0.05
+"""Per cent of the bytes between clients and switch."""
+SERVER_EXTRA: Final = 0.001
+"""Per cent of the bytes moved."""
+OF_BEFORE: Final = 0.95
+"""Throughput during / before, at a throttle that ends within twice the unthrottled time."""
+FLAT: Final = 1.5
+"""What does not depend on the number of records differs by this factor at most."""
+AGENT_MEMORY: Final = 5.0
+"""Per cent of the data."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One goal; `met` is None where it was not measured."""
+
+    name: str
+    wanted: str
+    measured: str
+    met: bool | None
+
+
+def goals(comparison: Comparison, sizes: Sequence[Size]) -> list[Goal]:
+    """Return every goal with what was measured of it."""
+    return [
+        *_throughput(comparison),
+        *_latency(comparison),
+        *_bytes(comparison),
+        _throttled(comparison),
+        *_sizes(sizes),
+    ]
+
+
+def _missing(name: str, wanted: str) -> Goal:
+    return Goal(name, wanted, "not measured", None)
+
+
+def _throughput(comparison: Comparison) -> Iterator[Goal]:
+    ours = comparison.ours("closed")
+    for other in comparison.others("closed"):
+        name, wanted = f"throughput / {other}", f"≥ {THROUGHPUT}"
+        best = comparison.best("closed", other, "throughput", most=True)
+        if ours is None or best is None:
+            yield _missing(name, wanted)
+            continue
+        ratio = ours["throughput"] / best["throughput"]
+        yield Goal(name, wanted, f"{ratio:.2f} ({_times(ours, best)})", ratio >= THROUGHPUT)
+
+
+def _times(ours: Row, other: Row) -> str:
+    mine, theirs = ours["migration_seconds"], other["migration_seconds"]
+    return f"{mine:.1f} s, {theirs:.1f} s at {other.case.label or 'its only setting'}"
+
+
+def _latency(comparison: Comparison) -> Iterator[Goal]:
+    ours = comparison.ours("open")
+    for figure, lower in LOWER.items():
+        name, wanted = f"{figure} below the worst of the others", f"≥ {lower:.0%}"
+        found = {
+            other: best[figure]
+            for other in comparison.others("open")
+            if (best := comparison.best("open", other, figure)) is not None
+        }
+        if ours is None or not found:
+            yield _missing(name, wanted)
+            yield _missing(f"no {figure} better than ours", "none")
+            continue
+        worst = max(found, key=lambda other: found[other])
+        below = 1 - ours[figure] / found[worst]
+        shown = f"{below:.0%} ({ours[figure]:,.0f} µs; {worst} {found[worst]:,.0f} µs)"
+        yield Goal(name, wanted, shown, below >= lower)
+        better = {other: value for other, value in found.items() if value < ours[figure]}
+        names = ", ".join(f"{other} {value:,.0f} µs" for other, value in better.items())
+        yield Goal(f"no {figure} better than ours", "none", names or "none", not better)
+
+
+def _bytes(comparison: Comparison) -> Iterator[Goal]:
+    ours = comparison.ours("open")
+    for name, figure, most in (
+        ("extra bytes of clients", "client_extra", CLIENT_EXTRA),
+        ("control packets of the bytes moved", "server_control", SERVER_EXTRA),
+    ):
+        wanted = f"< {most} %"
+        if ours is None or math.isnan(ours[figure]):
+            yield _missing(name, wanted)
+        else:
+            yield Goal(name, wanted, f"{ours[figure]:.4f} %", ours[figure] < most)
+
+
+def _throttled(comparison: Comparison) -> Goal:
+    name = "throughput during / before, within twice the unthrottled time"
+    wanted = f"≥ {OF_BEFORE}"
+    found = comparison.at("closed", OURS)
+    fastest = next((row for row in found if dict(row.case.settings) == {"throttle": 0}), None)
+    if fastest is None:
+        return _missing(name, wanted)
+    limit = 2 * fastest["migration_seconds"]
+    throttled = [
+        row
+        for row in found
+        if dict(row.case.settings).get("throttle") and row["migration_seconds"] <= limit
+    ]
+    if not throttled:
+        return Goal(name, wanted, f"no throttle tried ends within {limit:.1f} s", None)
+    best = max(throttled, key=lambda row: row["throughput_ratio"])
+    shown = f"{best['throughput_ratio']:.2f} at {best.case.label} ({_times(best, fastest)})"
+    return Goal(name, wanted, shown, best["throughput_ratio"] >= OF_BEFORE)
+
+
+def _sizes(sizes: Sequence[Size]) -> Iterator[Goal]:
+    if len(sizes) < 2:
+        yield _missing("processor time a key, p99: flat over the sizes", f"within × {FLAT}")
+    else:
+        span = f"{sizes[0].keys:,} to {sizes[-1].keys:,} records"
+        for name, values, unit in (
+            ("processor time a key", [size.cpu_per_key for size in sizes], "µs"),
+            ("p99 during", [size.p99 for size in sizes], "µs"),
+        ):
+            factor = max(values) / max(1e-9, min(values))
+            shown = f"× {factor:.2f} ({min(values):,.1f} to {max(values):,.1f} {unit})"
+            yield Goal(f"{name}, {span}", f"within × {FLAT}", shown, factor <= FLAT)
+    if sizes:
+        largest = sizes[-1]
+        shown = f"{largest.memory_share:.1f} % at {largest.keys:,} records"
+        met = largest.memory_share < AGENT_MEMORY
+        yield Goal("agent memory of the data", f"< {AGENT_MEMORY:g} %", shown, met)
+    else:
+        yield _missing("agent memory of the data", f"< {AGENT_MEMORY:g} %")

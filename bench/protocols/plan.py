@@ -1,0 +1,115 @@
+"""What to measure, in which order, and how long that will take."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Final
+
+from bench.protocols.run import LOOPS, Case, Settings
+from controller.model import Protocol
+
+SWEEPS: Final = ("all", "ours", "none")
+"""Settings of every protocol; netmigrate unthrottled; no others."""
+_KEY_BITS: Final = 1_000  # of group data a record of 64 bytes takes, at most
+_OVERHEAD_SECONDS: Final = 5.0  # of a run: generators started, the partition brought home
+_KEYS_PER_SECOND: Final = 20_000  # read back, judged and brought home
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure. Rates in operations per second and bits per second, times in seconds."""
+
+    keys: int = 200_000
+    writes: tuple[int, ...] = (0, 5, 10, 20, 30)
+    budgets: tuple[int, ...] = (100, 70, 40)
+    """Percentages of one core that the source host may use; 100: no limit."""
+    full: bool = False
+    """Every share of writes with every budget; else each of them where the other is the pivot's."""
+    rate: int = 8_000
+    outstanding: int = 32
+    throttle: int = 40_000_000
+    repeat: int = 3
+    protocols: tuple[Protocol, ...] = tuple(Protocol)
+    sweep: str = "all"
+    """Which other settings to try at the pivot, one of SWEEPS."""
+    sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000, 5_000_000)
+    """Numbers of records to migrate, to see what depends on them."""
+    before: float = 5.0
+    after: float = 2.0
+
+    @property
+    def pivot(self) -> tuple[int, int]:
+        """The share of writes and the budget that the goals are about, or the nearest to them."""
+        return min(self.writes, key=lambda writes: abs(writes - 5)), max(self.budgets)
+
+    @property
+    def settings(self) -> Settings:
+        """What every migration is told that is no part of the sweep."""
+        return (("throttle", self.throttle),)
+
+    def longest(self, keys: int) -> float:
+        """Return the seconds after which the load ends even if the migration has not."""
+        moving = keys * _KEY_BITS / self.throttle if self.throttle else 0.0
+        return self.before + self.after + 10.0 + 4 * moving
+
+    def cases(self, budget: int) -> Iterator[Case]:
+        """Yield the cases of one budget, protocols innermost: a drift of the machine hits all."""
+        for _ in range(self.repeat):
+            for writes in self.writes:
+                if not self._wanted(writes, budget):
+                    continue
+                for loop in LOOPS:
+                    for protocol in self.protocols:
+                        yield Case(protocol, writes, budget, loop, self.settings)
+            if budget == self.pivot[1]:
+                yield from self._sweep()
+
+    def _wanted(self, writes: int, budget: int) -> bool:
+        return self.full or writes == self.pivot[0] or budget == self.pivot[1]
+
+    def _sweep(self) -> Iterator[Case]:
+        writes, budget = self.pivot
+        if self.sweep == "none":
+            return
+        if self.sweep == "ours":  # what the goal of a throttled migration is judged by
+            yield Case(Protocol.NETMIGRATE, writes, budget, "closed", (("throttle", 0),))
+            return
+        tried = [[(each, s) for s in self.swept(each)] for each in self.protocols]
+        for loop in LOOPS:
+            for row in zip_longest(*tried):
+                for protocol, settings in filter(None, row):
+                    yield Case(protocol, writes, budget, loop, settings)
+
+    def swept(self, protocol: Protocol) -> list[Settings]:
+        """Return the settings to try of a protocol beside the plan's own."""
+        rates = (0, self.throttle // 2, 2 * self.throttle) if self.throttle else (40_000_000,)
+        tried: list[Settings] = [(("throttle", rate),) for rate in rates]
+        for name, values in _OWN.get(protocol, {}).items():
+            tried += [(*self.settings, (name, value)) for value in values]
+        return tried
+
+    def seconds(self) -> float:
+        """Return about how long all runs will take."""
+        runs = [case for budget in self.budgets for case in self.cases(budget)]
+        each = self.before + self.after + _OVERHEAD_SECONDS + self.keys / _KEYS_PER_SECOND
+        rates = [dict(case.settings).get("throttle") or 100_000_000 for case in runs]
+        moving = sum(self.keys * _KEY_BITS / rate for rate in rates)
+        return len(runs) * each + moving
+
+
+_OWN: Final[dict[Protocol, dict[str, tuple[int, ...]]]] = {
+    Protocol.NETMIGRATE: {"lanes": (1, 16), "group_batch": (1, 64)},
+}
+"""Settings that only one protocol has, and what to try of them."""
+
+QUICK: Final = Plan(
+    keys=50_000,
+    writes=(5,),
+    budgets=(100,),
+    repeat=1,
+    sweep="ours",
+    sizes=(10_000,),
+    before=2.0,
+    after=1.0,
+)
+"""A small version, in three minutes."""

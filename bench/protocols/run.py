@@ -1,0 +1,93 @@
+"""What is compared: one migration under load, and what came of it, whoever moved the data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+BIN_SECONDS: Final = 0.1
+LOOPS: Final = ("closed", "open")
+PARTS: Final = (
+    "source_store",
+    "source_agent",
+    "destination_store",
+    "destination_agent",
+    "switch",
+    "client",
+    "controller",
+)
+"""Whose processor time is counted apart."""
+
+FIGURES: Final[Mapping[str, str]] = {
+    "throughput": "op/s during the migration",
+    "throughput_before": "op/s",
+    "throughput_ratio": "during / before",
+    "p50": "µs during the migration",
+    "p99": "µs",
+    "p999": "µs",
+    "p50_before": "µs",
+    "p99_before": "µs",
+    "p999_before": "µs",
+    "migration_seconds": "s from the request to the end",
+    "downtime_seconds": "s in which nobody served",
+    "client_bytes": "bytes between clients and switch during the migration",
+    "client_extra": "% of them: second copies, their replies, 'ask again' and what then came",
+    "server_bytes": "bytes between the servers during the migration",
+    "moved_bytes": "bytes of group data, each key once",
+    "server_control": "% of moved_bytes: START, COMPLETE and ACK",
+    "server_handed": "% of moved_bytes: keys pulled ahead, queries handed on",
+    "server_again": "% of moved_bytes: keys copied again",
+    "double_reads": "",
+    "retries": "packets: 'ask again', and the requests that did",
+    "resent": "requests sent again for want of a reply",
+    "errors": "operations that failed",
+    "violations": "of linearizability",
+    **{f"cpu_{part}": "cores used during the migration" for part in PARTS},
+    **{f"cpu_{part}_before": "cores" for part in PARTS},
+}
+"""Every figure of a run and its unit. Bytes are the switch's counts, except moved_bytes,
+server_handed and server_again, which the agents counted."""
+
+Settings: TypeAlias = tuple[tuple[str, int], ...]
+"""What a migration was told, by name, such as (("throttle", 40_000_000), ("lanes", 4))."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a run was about; runs of one case are repetitions of each other."""
+
+    protocol: str
+    writes: int = 5
+    """Per cent of the operations."""
+    budget: int = 100
+    """Per cent of one core that the source host may use; 100: no limit."""
+    loop: str = "open"
+    settings: Settings = ()
+
+    @property
+    def label(self) -> str:
+        """The settings as people read them."""
+        return ", ".join(_setting(name, value) for name, value in self.settings)
+
+
+def _setting(name: str, value: int) -> str:
+    if name == "throttle":
+        return f"{value / 1e6:g} Mbit/s" if value else "unthrottled"
+    return f"{name.replace('_', ' ')} {value:,}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One measured migration. Figures that do not apply to a way of migrating are left out."""
+
+    case: Case
+    figures: Mapping[str, float]
+    """By their names in FIGURES."""
+    timeline: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Per bin of BIN_SECONDS: seconds, throughput (op/s), p50, p99, p999 (µs)."""
+    migration: tuple[float, float] = (0.0, 0.0)
+    """From when to when, in seconds of the timeline."""
+    problem: str = ""
+    """Why the run does not count, if it does not."""

@@ -1,0 +1,1 @@
+"""The side-by-side bench: what it computes, on small inputs made up for it."""

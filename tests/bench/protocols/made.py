@@ -1,0 +1,28 @@
+"""Runs made up for tests."""
+
+from typing import Any
+
+import numpy as np
+
+from bench.protocols.run import Case, Run, Settings
+
+PLAIN: Settings = (("throttle", 40_000_000),)
+
+
+def run(
+    protocol: str,
+    *,
+    loop: str = "open",
+    writes: int = 5,
+    budget: int = 100,
+    settings: Settings = PLAIN,
+    problem: str = "",
+    **figures: float,
+) -> Run:
+    """Return a run with those figures over some that do not matter."""
+    case = Case(protocol, writes, budget, loop, settings)
+    usual = {"throughput": 1000.0, "migration_seconds": 4.0, "errors": 0, "violations": 0}
+    line: dict[str, Any] = {
+        name: np.array([1.0, 2.0]) for name in ("seconds", "throughput", "p50", "p99", "p999")
+    }
+    return Run(case, usual | figures, line, (0.5, 1.5), problem)

@@ -1,0 +1,85 @@
+"""Goals are met, missed or not measured by what the rows say."""
+
+import pytest
+
+from bench.protocols.compare import Comparison, rows
+from bench.protocols.goals import Goal, goals
+from bench.protocols.run import Run
+from bench.protocols.sizes import Size
+from tests.bench.protocols.made import PLAIN, run
+
+UNTHROTTLED = (("throttle", 0),)
+
+
+def judged(*runs: Run, sizes: tuple[Size, ...] = ()) -> dict[str, Goal]:
+    found = goals(Comparison(rows(runs), (5, 100), PLAIN), sizes)
+    return {goal.name: goal for goal in found}
+
+
+def size(keys: int, cpu: float, p99: float, agent: float) -> Size:
+    return Size(keys, 1.0, cpu, 100.0, p99, p99, 0.0, 0.0, 1e6, agent, 0, 0)
+
+
+@pytest.mark.parametrize(("theirs", "met"), [(1000.0, True), (1001.0, False)])
+def test_throughput_is_compared_with_each_other_at_its_best(theirs: float, met: bool) -> None:
+    found = judged(
+        run("netmigrate", loop="closed", throughput=1320.0),
+        run("source", loop="closed", throughput=10.0),
+        run("source", loop="closed", throughput=theirs, settings=UNTHROTTLED),
+        run("fulva", loop="closed", throughput=500.0),
+    )
+    assert found["throughput / source"].met is met
+    assert "unthrottled" in found["throughput / source"].measured
+    assert found["throughput / fulva"].met is True
+    assert found["throughput / fulva"].measured.startswith("2.64 ")
+
+
+def test_latency_is_far_below_the_worst_and_above_none() -> None:
+    found = judged(
+        run("netmigrate", p50=50.0, p99=70.0),
+        run("source", p50=49.0, p99=90.0),
+        run("rocksteady", p50=100.0, p99=100.0),
+    )
+    assert found["p50 below the worst of the others"].met is True
+    assert found["p99 below the worst of the others"].met is False  # 30 %
+    assert found["no p50 better than ours"].met is False
+    assert found["no p50 better than ours"].measured == "source 49 µs"
+    assert found["no p99 better than ours"].met is True
+
+
+def test_extra_bytes_are_those_of_the_plain_settings() -> None:
+    found = judged(
+        run("netmigrate", client_extra=0.04, server_control=0.9),
+        run("netmigrate", client_extra=9.0, server_control=0.0, settings=UNTHROTTLED),
+    )
+    assert found["extra bytes of clients"].met is True
+    assert found["control packets of the bytes moved"].met is False
+
+
+def test_the_throttle_counts_only_within_twice_the_unthrottled_time() -> None:
+    name = "throughput during / before, within twice the unthrottled time"
+    free = run(
+        "netmigrate", loop="closed", settings=UNTHROTTLED,
+        migration_seconds=2.0, throughput_ratio=0.99,
+    )  # fmt: skip
+    plain = run("netmigrate", loop="closed", migration_seconds=4.0, throughput_ratio=0.96)
+    slow = run(
+        "netmigrate", loop="closed", settings=(("throttle", 1),),
+        migration_seconds=4.1, throughput_ratio=1.0,
+    )  # fmt: skip
+    assert judged(free, plain, slow)[name].measured.startswith("0.96 at 40 Mbit/s")
+    assert judged(free, plain)[name].met is True
+    assert judged(free, slow)[name].met is None
+    assert judged(plain)[name].met is None
+
+
+def test_sizes_are_flat_within_a_factor_and_memory_is_that_of_the_largest() -> None:
+    found = judged(sizes=(size(10_000, 10.0, 100.0, 9e6), size(100_000, 14.0, 160.0, 4e4)))
+    assert found["processor time a key, 10,000 to 100,000 records"].met is True
+    assert found["p99 during, 10,000 to 100,000 records"].met is False
+    assert found["agent memory of the data"].met is True
+    assert found["agent memory of the data"].measured == "4.0 % at 100,000 records"
+
+
+def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
+    assert {goal.met for goal in judged().values()} == {None}

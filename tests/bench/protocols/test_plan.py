@@ -1,0 +1,37 @@
+"""Which cases a plan has, and in which order."""
+
+from dataclasses import replace
+
+from bench.protocols.plan import Plan
+from controller.model import Protocol
+
+PLAN = Plan(writes=(0, 5), budgets=(100, 40), repeat=2, sweep="none")
+
+
+def test_protocols_take_turns_before_anything_is_repeated() -> None:
+    cases = list(PLAN.cases(100))
+    assert [case.protocol for case in cases[: len(Protocol)]] == list(Protocol)
+    half = len(cases) // 2
+    assert cases[:half] == cases[half:]
+    assert len(set(cases)) == half == 2 * 2 * len(Protocol)  # writes, loops
+
+
+def test_a_smaller_budget_is_measured_at_the_pivot_unless_all_is() -> None:
+    assert {case.writes for case in PLAN.cases(40)} == {5}
+    assert {case.writes for case in replace(PLAN, full=True).cases(40)} == {0, 5}
+
+
+def test_the_sweep_tries_every_protocols_settings_at_the_pivot_alone() -> None:
+    plan = replace(PLAN, sweep="all", repeat=1)
+    swept = [case for case in plan.cases(100) if case.settings != plan.settings]
+    assert {(case.writes, case.budget) for case in swept} == {plan.pivot} == {(5, 100)}
+    assert len(swept) == 2 * sum(len(plan.swept(protocol)) for protocol in Protocol)
+    assert {case.protocol for case in swept} == set(Protocol)
+    assert not any(case.settings != plan.settings for case in plan.cases(40))
+    ours = [c for c in replace(plan, sweep="ours").cases(100) if c.settings != plan.settings]
+    assert [(c.protocol, c.settings) for c in ours] == [("netmigrate", (("throttle", 0),))]
+
+
+def test_more_to_do_takes_longer() -> None:
+    assert replace(PLAN, repeat=4).seconds() == 2 * PLAN.seconds()
+    assert replace(PLAN, full=True).seconds() > PLAN.seconds()
