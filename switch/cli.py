@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,13 +14,15 @@ from finsy.proto import p4i
 from google.protobuf import json_format, text_format
 
 from switch.backend.build import BuildError
+from switch.fault_control import FaultControl, request
 from switch.frontend.errors import CompileError
 from switch.p4info import p4info
 from switch.p4runtime import Server, ServerError, device_config
 from switch.p4runtime.errors import Refused
 from switch.p4runtime.tls import TlsError, credentials
 from switch.packet_log import PacketLog
-from switch.ports import PortError, Ports
+from switch.ports import FaultError, PortError, Ports
+from switch.ports.faults import FORM, parse
 from switch.stf import StfError, pairs, run_all
 
 USAGE_ERROR = 2
@@ -114,6 +117,15 @@ def run(
         Path | None,
         typer.Option(help="Admit only clients with a certificate of this CA.", metavar="PEM"),
     ] = None,
+    faults: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Faults of links: {FORM}.", metavar="SPEC"),
+    ] = None,
+    fault_seed: Annotated[int, typer.Option(help="What the faults depend on.", metavar="N")] = 0,
+    fault_control: Annotated[
+        Path | None,
+        typer.Option(help="Let `p4switch faults` change them here.", metavar="SOCKET"),
+    ] = None,
     log_packets: Annotated[
         bool,
         typer.Option(
@@ -153,6 +165,9 @@ def run(
     ports = Ports(cpu_port)
     for item in interface or ():
         ports.add(*_port(item))
+    ports.seed_faults(fault_seed)
+    ports.set_faults(parse(item) for item in faults or ())
+    control = FaultControl(ports, fault_control) if fault_control else None
     server = Server(
         grpc, ports, device_id=device_id, cpu_port=cpu_port, credentials=tls, packet_log=log
     )
@@ -161,6 +176,8 @@ def run(
         server.load(config, below=below)
     server.start()
     log.start()
+    if control:
+        control.start()
     host = grpc.rpartition(":")[0]
     loaded = str(program) if program else "no program"
     print(
@@ -173,9 +190,26 @@ def run(
             server.toggle_trace()
         except BuildError as error:
             print(f"p4switch: {error}", file=sys.stderr)
+    if control:
+        control.stop()
     server.stop()
     log.stop()
     ports.close()
+
+
+@app.command("faults")
+def change_faults(
+    control: Annotated[
+        Path, typer.Argument(help="The --fault-control of a running switch.", metavar="SOCKET")
+    ],
+    specs: Annotated[list[str] | None, typer.Argument(help=FORM, metavar="SPEC...")] = None,
+    *,
+    seed: Annotated[
+        int | None, typer.Option(help="Begin the faults of this seed.", metavar="N")
+    ] = None,
+) -> None:
+    """Change the faults that a running switch injects into its links; show how many it has."""
+    print(json.dumps(request(control, specs or (), seed), indent=2))
 
 
 @app.command()
@@ -255,7 +289,9 @@ def main() -> None:
     except CompileError as error:
         print(error, file=sys.stderr)
         sys.exit(USAGE_ERROR)
-    except (UsageError, PortError, ServerError, TlsError, BuildError, Refused, StfError) as error:
+    except (UsageError, PortError, FaultError, ServerError, TlsError) as error:
+        _fail(str(error))
+    except (BuildError, Refused, StfError) as error:
         _fail(str(error))
 
 

@@ -50,6 +50,8 @@ struct queue {
 };
 
 struct port {
+    struct ports *ports;
+    struct faults_way ways[2]; /* by enum ports_direction */
     uint32_t number;
     char name[IF_NAMESIZE];
     int rx, tx;
@@ -78,6 +80,7 @@ struct ports {
     struct ports_pipeline pipeline;
     struct ports_totals totals;
     struct queue to_cpu, from_cpu;
+    struct faults faults; /* the frames that injected faults hold back; the loop's own */
 };
 
 /* ---- queue ------------------------------------------------------------------------------ */
@@ -174,6 +177,24 @@ static void port_flush(struct port *port)
     port->arena_used = 0;
 }
 
+/* Put a frame into its port's batch; `data` lives only as long as this call. */
+static void transmit(void *context, const uint8_t *data, uint32_t length)
+{
+    struct port *port = context;
+    if (port->pending == TX_BATCH || port->arena_used + length > TX_ARENA)
+        port_flush(port);
+    if (!port->dirty) {
+        port->dirty = true;
+        port->ports->dirty[port->ports->dirty_count++] = port;
+    }
+    uint8_t *copy = port->arena + port->arena_used;
+    memcpy(copy, data, length);
+    port->vectors[port->pending].iov_base = copy;
+    port->vectors[port->pending].iov_len = length;
+    port->pending++;
+    port->arena_used += length;
+}
+
 static void emit(void *context, uint32_t number, const uint8_t *data, uint32_t length)
 {
     struct ports *ports = context;
@@ -193,19 +214,10 @@ static void emit(void *context, uint32_t number, const uint8_t *data, uint32_t l
         port->statistics.tx_oversize++;
         return;
     }
-    if (port->pending == TX_BATCH || port->arena_used + length > TX_ARENA)
-        port_flush(port);
-    if (!port->dirty) {
-        port->dirty = true;
-        ports->dirty[ports->dirty_count++] = port;
-    }
-    /* `data` lives only as long as this call. */
-    uint8_t *copy = port->arena + port->arena_used;
-    memcpy(copy, data, length);
-    port->vectors[port->pending].iov_base = copy;
-    port->vectors[port->pending].iov_len = length;
-    port->pending++;
-    port->arena_used += length;
+    if (port->ways[PORTS_OUT].active)
+        faults_pass(&ports->faults, &port->ways[PORTS_OUT], data, length);
+    else
+        transmit(port, data, length);
 }
 
 static void flush_dirty(struct ports *ports)
@@ -283,6 +295,16 @@ static inline bool ring_ready(const struct port *port)
     return __atomic_load_n(&ring_head(port)->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER;
 }
 
+static void process(void *context, const uint8_t *frame, uint32_t length)
+{
+    struct port *port = context;
+    struct ports *ports = port->ports;
+    if (ports->pipeline.process)
+        ports->pipeline.process(ports->pipeline.context, port->number, frame, length, emit, ports);
+    else
+        ports->totals.no_pipeline++;
+}
+
 /* Hand up to RX_BATCH frames of one port to the pipeline; the caller holds all locks. */
 static unsigned port_drain(struct ports *ports, struct port *port)
 {
@@ -291,11 +313,10 @@ static unsigned port_drain(struct ports *ports, struct port *port)
         struct tpacket2_hdr *header = ring_head(port);
         uint32_t length;
         uint8_t *frame = wire_frame(port, header, &length);
-        if (frame && ports->pipeline.process)
-            ports->pipeline.process(ports->pipeline.context, port->number, frame, length, emit,
-                                    ports);
+        if (frame && port->ways[PORTS_IN].active)
+            faults_pass(&ports->faults, &port->ways[PORTS_IN], frame, length);
         else if (frame)
-            ports->totals.no_pipeline++;
+            process(port, frame, length);
         /* From here on the kernel owns the slot again. */
         __atomic_store_n(&header->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
         if (++port->next == port->frame_count)
@@ -333,10 +354,12 @@ static bool any_ready(const struct ports *ports)
     return __atomic_load_n(&ports->from_cpu.used, __ATOMIC_RELAXED) > 0;
 }
 
-static void wait_for_frames(struct ports *ports)
+/* Wait for at most `longest` nanoseconds, rounded up to milliseconds; -1: for ever. */
+static void wait_for_frames(struct ports *ports, int64_t longest)
 {
     struct epoll_event events[16];
-    int ready = epoll_wait(ports->epoll, events, 16, -1);
+    int timeout = longest < 0 ? -1 : (int)((longest + 999999) / 1000000);
+    int ready = epoll_wait(ports->epoll, events, 16, timeout);
     for (int i = 0; i < ready; i++) {
         struct port *port = events[i].data.ptr;
         if (!port) {
@@ -376,8 +399,9 @@ void ports_run(struct ports *ports)
 {
     take_short_turns();
     while (!atomic_load_explicit(&ports->stop, memory_order_relaxed)) {
-        if (!any_ready(ports)) {
-            wait_for_frames(ports);
+        int64_t due = faults_due(&ports->faults);
+        if (due && !any_ready(ports)) {
+            wait_for_frames(ports, due);
             continue;
         }
         pthread_mutex_lock(&ports->mutex);
@@ -387,6 +411,8 @@ void ports_run(struct ports *ports)
         for (unsigned i = 0; i < ports->count; i++)
             port_drain(ports, ports->all[i]);
         drain_injected(ports);
+        if (due == 0)
+            faults_release(&ports->faults);
         if (pipeline->process)
             pipeline->unlock(pipeline->context);
         pthread_mutex_unlock(&ports->mutex);
@@ -438,6 +464,7 @@ void ports_close(struct ports *ports)
         close(ports->wake);
     queue_close(&ports->to_cpu);
     queue_close(&ports->from_cpu);
+    faults_free(&ports->faults);
     pthread_mutex_destroy(&ports->mutex);
     free(ports);
 }
@@ -541,8 +568,13 @@ int ports_add(struct ports *ports, uint32_t number, const char *interface)
     struct port *port = calloc(1, sizeof *port);
     if (!port)
         return -ENOMEM;
+    port->ports = ports;
     port->number = number;
     port->rx = port->tx = -1;
+    faults_init(&port->ways[PORTS_IN], process, port);
+    faults_init(&port->ways[PORTS_OUT], transmit, port);
+    for (unsigned direction = 0; direction < 2; direction++)
+        faults_seed(&port->ways[direction], 0, number, direction);
     snprintf(port->name, sizeof port->name, "%s", interface);
     int error = port_set_up(port, ifindex);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = port};
@@ -610,4 +642,37 @@ void ports_get_totals(struct ports *ports, struct ports_totals *totals)
     pthread_mutex_lock(&ports->mutex);
     *totals = ports->totals;
     pthread_mutex_unlock(&ports->mutex);
+}
+
+void ports_seed_faults(struct ports *ports, uint64_t seed)
+{
+    pthread_mutex_lock(&ports->mutex);
+    for (unsigned i = 0; i < ports->count; i++)
+        for (unsigned direction = 0; direction < 2; direction++)
+            faults_seed(&ports->all[i]->ways[direction], seed, ports->all[i]->number, direction);
+    pthread_mutex_unlock(&ports->mutex);
+}
+
+int ports_set_faults(struct ports *ports, uint32_t number, enum ports_direction direction,
+                     const struct faults_rates *rates)
+{
+    struct port *port = number < MAX_PORTS ? ports->by_number[number] : NULL;
+    if (!port)
+        return -ENOENT;
+    pthread_mutex_lock(&ports->mutex);
+    faults_set(&port->ways[direction], rates);
+    pthread_mutex_unlock(&ports->mutex);
+    return 0;
+}
+
+int ports_get_faults(struct ports *ports, uint32_t number, enum ports_direction direction,
+                     struct faults_counts *counts)
+{
+    struct port *port = number < MAX_PORTS ? ports->by_number[number] : NULL;
+    if (!port)
+        return -ENOENT;
+    pthread_mutex_lock(&ports->mutex);
+    *counts = port->ways[direction].counts;
+    pthread_mutex_unlock(&ports->mutex);
+    return 0;
 }

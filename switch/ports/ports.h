@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "faults.h"
+
 #define PORTS_MAX_FRAME 65536
 
 typedef void (*ports_emit)(void *context, uint32_t port, const uint8_t *data, uint32_t length);
@@ -35,6 +37,9 @@ struct ports_totals {
     uint64_t no_pipeline;              /* received while no program was loaded */
 };
 
+/* Seen from the switch. */
+enum ports_direction { PORTS_IN, PORTS_OUT };
+
 struct ports;
 
 /* Functions that can fail return a negative errno. */
@@ -49,3 +54,9 @@ int ports_inject(struct ports *ports, uint32_t port, const uint8_t *data, uint32
 int ports_receive(struct ports *ports, uint8_t *data, uint32_t capacity);
 int ports_get_statistics(struct ports *ports, uint32_t number, struct ports_statistics *statistics);
 void ports_get_totals(struct ports *ports, struct ports_totals *totals);
+/* Injected faults (faults.h). Frames to and from the CPU port take no link, so they meet none. */
+void ports_seed_faults(struct ports *ports, uint64_t seed); /* also starts counting anew */
+int ports_set_faults(struct ports *ports, uint32_t number, enum ports_direction direction,
+                     const struct faults_rates *rates);
+int ports_get_faults(struct ports *ports, uint32_t number, enum ports_direction direction,
+                     struct faults_counts *counts);

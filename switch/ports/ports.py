@@ -6,11 +6,13 @@ import ctypes
 import errno
 import os
 import threading
-from ctypes import POINTER, byref, c_char_p, c_int, c_uint32, c_uint64, c_void_p
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_uint32, c_uint64, c_void_p
+from dataclasses import astuple, dataclass, fields
 from typing import Any, Protocol
 
 from switch.ports.build import load
+from switch.ports.faults import Direction, FaultCounts, FaultRates, FaultSpec
 
 MAX_FRAME = 65536
 NO_PORT = 0xFFFFFFFF
@@ -71,10 +73,12 @@ class _Pipeline(ctypes.Structure):
 
 _Statistics = c_uint64 * len(fields(PortStatistics))
 _Totals = c_uint64 * len(fields(Totals))
+_FaultRates = c_double * len(fields(FaultRates))
+_FaultCounts = c_uint64 * len(fields(FaultCounts))
 
 
 def _library() -> Any:
-    library = load("ports")
+    library = load("ports", "faults")
     signatures: dict[str, tuple[Any, list[Any]]] = {
         "ports_open": (c_void_p, [c_uint32]),
         "ports_add": (c_int, [c_void_p, c_uint32, c_char_p]),
@@ -86,6 +90,9 @@ def _library() -> Any:
         "ports_receive": (c_int, [c_void_p, c_char_p, c_uint32]),
         "ports_get_statistics": (c_int, [c_void_p, c_uint32, POINTER(_Statistics)]),
         "ports_get_totals": (None, [c_void_p, POINTER(_Totals)]),
+        "ports_seed_faults": (None, [c_void_p, c_uint64]),
+        "ports_set_faults": (c_int, [c_void_p, c_uint32, c_int, POINTER(_FaultRates)]),
+        "ports_get_faults": (c_int, [c_void_p, c_uint32, c_int, POINTER(_FaultCounts)]),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(library, name)
@@ -180,3 +187,26 @@ class Ports:
         values = _Totals()
         self._c.ports_get_totals(self._handle, byref(values))
         return Totals(*values)
+
+    def seed_faults(self, seed: int) -> None:
+        """Begin the faults of `seed` with the next frame of each way."""
+        self._c.ports_seed_faults(self._handle, seed & (1 << 64) - 1)
+
+    def set_faults(self, specs: Iterable[FaultSpec]) -> None:
+        """Change the rates of what `specs` name, one after the other; also under traffic."""
+        specs = list(specs)
+        for spec in specs:
+            if spec.port is not None and spec.port not in self.interfaces:
+                raise PortError(f"there is no port {spec.port}")
+        for spec in specs:
+            for port in self.interfaces if spec.port is None else (spec.port,):
+                for direction in Direction if spec.direction is None else (spec.direction,):
+                    rates = _FaultRates(*astuple(spec.rates))
+                    self._c.ports_set_faults(self._handle, port, direction, byref(rates))
+
+    def faults(self, number: int, direction: Direction) -> FaultCounts:
+        """What has been injected so far."""
+        values = _FaultCounts()
+        if self._c.ports_get_faults(self._handle, number, direction, byref(values)):
+            raise PortError(f"there is no port {number}")
+        return FaultCounts(*values)

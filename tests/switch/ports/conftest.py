@@ -38,7 +38,7 @@ def _address(library: ctypes.CDLL, name: str) -> int:
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     library = tmp_path_factory.mktemp("plain") / "plain.so"
-    compile_library(Path(__file__).with_name("plain.c"), library)
+    compile_library([Path(__file__).with_name("plain.c")], library)
     return ctypes.CDLL(str(library))
 
 
