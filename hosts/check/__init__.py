@@ -1,7 +1,8 @@
 """Judges recorded histories: is every key linearizable?
 
 `registers` and `counters` decide exactly, for millions of operations, what the load generator
-does. `search` decides any commands on small histories, and is what the other two are tested
+does. `histories` decides any commands on strings and hashes, for thousands of operations on a key,
+and shows why. `search` decides any commands on small histories, and is what the others are tested
 against.
 """
 

@@ -12,9 +12,9 @@ EXPLAINED: Final = 20
 class Violation:
     """Why no order of the operations on a key explains what they returned."""
 
-    key: int
+    key: int | str
     text: str
-    rows: tuple[int, ...]  # the operations that show it, as indices into the history
+    rows: tuple[int, ...]  # the operations that show it, as indices into the (key's) history
 
 
 @dataclass
@@ -25,14 +25,15 @@ class Result:
     keys: int = 0
     unknown: int = 0  # operations whose outcome nobody knows
     count: int = 0
+    undecided: int = 0  # keys whose history is too tangled to be judged
     violations: list[Violation] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
         """Whether every key is linearizable."""
-        return self.count == 0
+        return self.count == 0 and self.undecided == 0
 
-    def add(self, key: int, rows: tuple[int, ...], explain: Callable[[], str]) -> None:
+    def add(self, key: int | str, rows: tuple[int, ...], explain: Callable[[], str]) -> None:
         """Count a violation; keep the first few with their explanation."""
         self.count += 1
         if len(self.violations) < EXPLAINED:
@@ -44,5 +45,6 @@ class Result:
             self.keys + other.keys,
             self.unknown + other.unknown,
             self.count + other.count,
+            self.undecided + other.undecided,
             (self.violations + other.violations)[:EXPLAINED],
         )

@@ -22,6 +22,8 @@ class Call:
     begin: int
     end: int | None
     reply: Any = None
+    by: str = ""
+    """Who called."""
 
 
 def linearizable(calls: Sequence[Call], model: Model, initial: Hashable) -> bool:
@@ -121,7 +123,13 @@ def _incrby(state: Any, amount: int) -> tuple[Hashable, Any]:
     if not re.fullmatch(rb"0|-?[1-9][0-9]*", text):
         return state, "ERR"
     value = int(text) + amount
+    if not (_fits(int(text)) and _fits(value)):
+        return state, "ERR"
     return b"%d" % value, value
+
+
+def _fits(number: int) -> bool:
+    return -(1 << 63) <= number < 1 << 63
 
 
 def _append(state: Any, more: bytes) -> tuple[Hashable, Any]:
