@@ -7,8 +7,8 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 # Settings of `make run` and `make net`; an empty one takes its default from the program.
-SETTINGS = KEYS VALUE_SIZE WORKLOAD RATE SERVERS CLIENTS THROTTLE LANES GROUP_BATCH SEED RDB SWITCH \
-  LOG_PACKETS
+SETTINGS = KEYS VALUE_SIZE WORKLOAD RATE SERVERS CLIENTS PROTOCOL THROTTLE LANES GROUP_BATCH SEED RDB \
+  SWITCH LOG_PACKETS
 OPTIONS = $(foreach s,$(SETTINGS),$(if $($(s)),--$(subst _,-,$(shell tr A-Z a-z <<<$(s)))='$($(s))'))
 # Settings of `make bench-protocols`.
 COMPARED = KEYS WRITES BUDGET FULL RATE THROTTLE REPEAT PROTOCOLS SWEEP SIZES QUICK

@@ -145,6 +145,7 @@ class Service(ControllerServicer):
             throttle=migration.settings.throttle,
             groups_total=migration.group_count,
             groups_done=totals.groups,
+            share=totals.groups / max(1, migration.group_count),
             keys=totals.keys,
             bytes=totals.bytes,
             seconds=totals.seconds,
@@ -316,6 +317,6 @@ def _add_progress(found: pb.Migration, progress: agent_pb2.MigrationProgress) ->
     found.seconds = progress.seconds
     found.rounds = progress.rounds
     found.downtime = progress.downtime
-    if progress.groups_done:
-        left = max(0, found.groups_total - progress.groups_done)
-        found.seconds_left = left * progress.seconds / progress.groups_done
+    found.share = progress.share
+    if progress.share and not progress.rounds:  # what a later round takes says little
+        found.seconds_left = (1 - progress.share) * progress.seconds / progress.share

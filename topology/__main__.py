@@ -37,6 +37,7 @@ def run(
     group_batch: Annotated[
         int, typer.Option(help="groups that move as one, a power of two; 0: what fits")
     ] = settings.Run.group_batch,
+    protocol: Annotated[str, typer.Option(help="how the groups move")] = settings.Run.protocol,
     seed: Annotated[int, typer.Option(help="seed of the workload")] = 1,
 ) -> None:
     """Load a store, move its partition to another server under live load, check, report."""
@@ -59,6 +60,7 @@ def run(
                 throttle=round(throttle * 1_000_000),
                 lanes=lanes,
                 group_batch=group_batch,
+                protocol=protocol,
                 seed=seed,
             ),
         )

@@ -172,6 +172,7 @@ class Job:
             throttle=self.run.throttle,
             lanes=self.run.lanes,
             group_batch=self.run.group_batch,
+            protocol=self.run.protocol,
         )
 
         def follow(migration: pb.Migration) -> None:
@@ -183,7 +184,7 @@ class Job:
         watcher.start()
         while watcher.is_alive():
             self._fail_if_ended()
-            self.screen.progress(latest.groups_done / max(1, latest.groups_total))
+            self.screen.progress(latest.share)
             self.screen.sample(self.generators.latest())
             watcher.join(0.1)
         return latest
@@ -246,7 +247,7 @@ def summarise(network: Network, run: Run, outcome: Outcome) -> tuple[dict[str, A
 
 def run(network: Network, settings: Run) -> int:
     """Do all of it; exit status 0 only if every operation and every check succeeded."""
-    title = f"NetMigrate: YCSB-{settings.workload} at {settings.rate} op/s"
+    title = f"{settings.protocol}: YCSB-{settings.workload} at {settings.rate} op/s"
     with Screen(title) as screen:
         screen.phase("starting the network")
         with System(network) as system:

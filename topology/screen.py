@@ -100,10 +100,9 @@ class Screen:
         rows.add_row(self._phase, ProgressBar(total=1.0, completed=self._done, width=48))
         if self._migration is not None:
             m = self._migration
-            total = m.groups_total or 1
             rows.add_row(
                 f"{m.partition}: {m.source} → {m.destination}",
-                ProgressBar(total=total, completed=m.groups_done, width=48),
+                ProgressBar(total=1.0, completed=m.share, width=48),
             )
             left = f"{m.seconds_left:.1f} s left" if m.seconds_left >= 0 else ""
             rows.add_row(

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from controller.model import DEFAULT_LANES, MAX_LANES
+from controller.model import DEFAULT_LANES, MAX_LANES, Protocol
 from hosts.wire import MAX_BATCH, is_batch
 
 RUNTIME: Final = Path("/run/netmigrate")
@@ -55,6 +55,7 @@ class Run:
     lanes: int = DEFAULT_LANES
     group_batch: int = 0
     """How many groups move as one; 0: as the controller thinks right."""
+    protocol: str = Protocol.NETMIGRATE
     seed: int = 1
     before: float = 10.0
     after: float = 10.0
@@ -75,5 +76,7 @@ class Run:
             raise SettingError(f"THROTTLE={self.throttle}: Mbit/s, or 0 for unthrottled")
         if not 1 <= self.lanes <= MAX_LANES:
             raise SettingError(f"LANES={self.lanes}: 1 to {MAX_LANES}")
+        if self.protocol not in tuple(Protocol):
+            raise SettingError(f"PROTOCOL={self.protocol}: one of {', '.join(Protocol)}")
         if self.group_batch and not is_batch(self.group_batch):
             raise SettingError(f"GROUP_BATCH={self.group_batch}: a power of two, 1 to {MAX_BATCH}")

@@ -100,7 +100,7 @@ class _Bench:
                 status.update(f"{text} [dim]({self._left(count)})[/]")
 
             try:
-                self._take(measure.runs(plan, raw, tell))
+                self._take(measure.runs(plan, raw, tell), count)
                 for size in sizes.measure(plan, raw, tell):
                     self._sizes.append(size)
             finally:
@@ -109,7 +109,7 @@ class _Bench:
         bad_sizes = [size for size in self._sizes if size.problems or size.violations]
         return 1 if bad or bad_sizes else 0
 
-    def _take(self, runs: Iterable[Run]) -> None:
+    def _take(self, runs: Iterable[Run], count: int) -> None:
         for run in runs:
             self._runs.append(run)
             figures, case = run.figures, run.case
@@ -117,7 +117,7 @@ class _Bench:
                 f"{case.protocol:10} {case.writes:3} % writes, {case.loop:6} loop, CPU "
                 f"{case.budget:3} %: {figures['throughput']:9,.0f} op/s, p99 "
                 f"{figures.get('p99', 0.0):9,.0f} µs, {figures['migration_seconds']:6.2f} s "
-                f"{case.label} {run.problem}",
+                f"{case.label} {run.problem} [dim]({self._left(count)})[/]",
                 highlight=False,
                 soft_wrap=True,
             )

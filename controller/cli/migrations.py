@@ -87,7 +87,7 @@ def _wait(stub: Any, migration: pb.Migration, *, quiet: bool) -> pb.Migration:
     ) as bar:
         task = bar.add_task(
             f"{migration.partition}: {migration.source} → {migration.destination}",
-            total=migration.groups_total,
+            total=1.0,
             state=migration.state,
             left="?",
         )
@@ -96,8 +96,8 @@ def _wait(stub: Any, migration: pb.Migration, *, quiet: bool) -> pb.Migration:
                 migration = latest
                 bar.update(
                     task,
-                    completed=migration.groups_done,
-                    state=migration.error or migration.state,
+                    completed=migration.share,
+                    state=migration.error or _doing(migration),
                     left=duration(migration.seconds_left),
                 )
         except KeyboardInterrupt:
@@ -105,6 +105,13 @@ def _wait(stub: Any, migration: pb.Migration, *, quiet: bool) -> pb.Migration:
             print(f"migration {migration.id} goes on: `netmigrate status` shows it")
             raise typer.Exit(130) from None
     return migration
+
+
+def _doing(migration: pb.Migration) -> str:
+    """Return the state; of pre-copy, whose progress starts anew with each round, the round too."""
+    if migration.protocol == Protocol.SOURCE and not migration.ended:
+        return f"{migration.state}, round {migration.rounds + 1}"
+    return migration.state
 
 
 def pause(migration: Reference = 0, net: Net = DEFAULT_NET, json: AsJson = False) -> None:

@@ -85,6 +85,11 @@ class Mover(ABC):
         """Time spent running."""
         return self._seconds + (monotonic() - self._since if self._since else 0.0)
 
+    @property
+    def share(self) -> float:
+        """How much of what is to be sent has been, 0 to 1."""
+        return len(self.done) / max(1, self.total)
+
     def pause(self, drain: bool) -> None:
         """Stand still: at once, or when the groups in flight have arrived."""
         if self.status not in (Status.RUNNING, Status.STOPPING, Status.PAUSED):

@@ -72,6 +72,7 @@ class Precopy(Mover):
         self._take_sent = False  # on this connection
         self.rounds = 0
         self._dirty = 0  # keys that the round before had to copy
+        self._round_groups, self._round_sent = len(self._left), 0
         self._to_clear = deque(sorted(self._left))
         self._clearing: set[int] = set()
         self._stream = Stream(self._node, self.throttle)
@@ -92,6 +93,11 @@ class Precopy(Mover):
     def ongoing(self) -> list[int]:
         """None: the switch steers by the partition as a whole."""
         return []
+
+    @property
+    def share(self) -> float:
+        """How much of this round has been sent, by groups."""
+        return min(1.0, self._round_sent / max(1, self._round_groups))
 
     def moves(self, group: int) -> bool:
         """Whether the source has stopped serving the group and has it still."""
@@ -185,6 +191,7 @@ class Precopy(Mover):
             return
         self._number += 1
         self._unanswered[self._number] = sections
+        self._round_sent += sum(last for _, _, last in sections)
         body = self._node.core.dump(sections)
         head = frames.migration(self.number) + frames.number(self._number)
         size = link.send(Kind.COPY, head, body)
@@ -207,6 +214,7 @@ class Precopy(Mover):
         size = dirty * self.bytes_sent / max(1, self.keys_sent)
         self.rounds += 1
         self._dirty = dirty
+        self._round_groups, self._round_sent = len(self._written), 0
         if size <= _SMALL_BYTES or dirty >= _SHRINKS * before or self.rounds >= _ROUNDS:
             self._stop_serving()
         for group, keys in self._written.items():

@@ -44,6 +44,7 @@ def _progress(emigration: Mover) -> pb.MigrationProgress:
         protocol=pb.Protocol.ValueType(emigration.protocol),
         rounds=emigration.rounds,
         downtime=emigration.downtime,
+        share=emigration.share,
     )
 
 

@@ -37,7 +37,9 @@ async def test_copies_what_was_written_meanwhile(two: Pair, client: Client) -> N
     model: dict[str, str | None] = dict.fromkeys(names, "0")
     mover = two.start(0, 1, [PART], throttle=10_000_000)
     chance = random.Random(7)
+    seen: list[tuple[int, float]] = []
     while mover.status is Status.RUNNING:
+        seen.append((mover.rounds, mover.share))
         name = chance.choice(names)
         client.acked = client.seq
         if chance.random() < 0.2:
@@ -50,6 +52,9 @@ async def test_copies_what_was_written_meanwhile(two: Pair, client: Client) -> N
             model[name] = value
     assert mover.status is Status.DONE, mover.error
     assert mover.rounds > 0
+    assert seen == sorted(seen)  # within a round, progress only grows
+    assert any(0 < share < 1 for rounds, share in seen if rounds == 0)
+    assert mover.share == 1
     assert 0 < mover.downtime < mover.seconds
     assert mover.keys_sent > len(names)
     for name in names:

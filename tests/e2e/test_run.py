@@ -52,6 +52,17 @@ def test_run_moves_the_partition_and_reports(tmp_path: Path, workload: str, clie
     assert "every check passed" in (tmp_path / "out" / "report.txt").read_text()
 
 
+def test_run_moves_by_another_protocol(tmp_path: Path) -> None:
+    settings = Run(
+        keys=2000, rate=1000, throttle=2_000_000, protocol="source", before=1.0, after=1.0,
+        output=tmp_path / "out",
+    )  # fmt: skip
+    assert job.run(_network(tmp_path), settings) == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["protocol"] == "source"
+    assert summary["errors"] == summary["violations"] == 0
+
+
 def test_run_starts_from_a_users_dump_file(tmp_path: Path) -> None:
     directory = tmp_path / "donor"
     directory.mkdir()
