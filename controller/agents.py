@@ -114,6 +114,7 @@ class Agents:
             throttle=migration.settings.throttle,
             group_batch=migration.batch,
             protocol=_protocol(migration),
+            stop_bytes=migration.settings.stop_bytes,
         )
         await self._call(migration.source, "StartMigration", request)
 

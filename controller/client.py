@@ -50,8 +50,9 @@ class Controller:
         lanes: int = 0,
         group_batch: int = 0,
         protocol: str = "",
+        stop_bytes: int = 0,
     ) -> pb.Migration:
-        """Begin a migration; 0 lanes, or batches of 0 groups: as the controller thinks right."""
+        """Begin a migration; what is 0 is chosen for you (but a throttle of 0 is none)."""
         migration: pb.Migration = self._stub.Migrate(
             pb.MigrateRequest(
                 partition=partition,
@@ -60,6 +61,7 @@ class Controller:
                 lanes=lanes,
                 group_batch=group_batch,
                 protocol=protocol,
+                stop_bytes=stop_bytes,
             )
         )
         return migration

@@ -107,6 +107,7 @@ class Migrations:
         lanes: int,
         group_batch: int,
         protocol: str,
+        stop_bytes: int,
     ) -> Migration:
         """Begin to move a partition, or the range of groups `what` names, to `destination`."""
         lanes, group_batch = _checked(lanes, group_batch)
@@ -115,7 +116,8 @@ class Migrations:
         partition, _ = self._movable(what, destination)
         self._parts.switch.session()
         source, _ = [await self._ready(server) for server in (partition.server, destination)]
-        settings = Settings(lanes, throttle, group_batch or _fitting_batch(source), wanted)
+        batch = group_batch or _fitting_batch(source)
+        settings = Settings(lanes, throttle, batch, wanted, stop_bytes)
         if wanted.is_followed:
             await self._parts.cleaner.wait_for_free(_SLICE_SECONDS)
         # The world may have changed meanwhile; from here to the store's record nothing else runs.

@@ -72,6 +72,8 @@ class Settings:
     group_batch: int = 1
     """How many groups shall move as one."""
     protocol: Protocol = Protocol.NETMIGRATE
+    stop_bytes: int = 0
+    """Of SOURCE: it stops serving when no more is left to copy; 0: as it thinks right."""
 
 
 @dataclass(frozen=True, slots=True)

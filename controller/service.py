@@ -174,6 +174,7 @@ class Service(ControllerServicer):
                 request.lanes,
                 request.group_batch,
                 request.protocol,
+                request.stop_bytes,
             )
         )
 

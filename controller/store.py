@@ -47,6 +47,7 @@ NO_SLICE: Final = -1
 
 _LATER: Final = (
     ("migrations", "group_batch", "INTEGER NOT NULL DEFAULT 1"),
+    ("migrations", "stop_bytes", "INTEGER NOT NULL DEFAULT 0"),
     ("migrations", "rounds", "INTEGER NOT NULL DEFAULT 0"),
     ("migrations", "downtime", "REAL NOT NULL DEFAULT 0"),
     ("slices", "batch", "INTEGER NOT NULL DEFAULT 1"),
@@ -213,8 +214,8 @@ class Store:
         batch = batch_within(groups, settings.group_batch)
         db.execute(
             "INSERT INTO migrations (id, partition, first, last, groups, source, destination,"
-            " slice, state, protocol, lanes, throttle, group_batch, created, moves_back)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " slice, state, protocol, lanes, throttle, group_batch, stop_bytes,"
+            " created, moves_back) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 number,
                 partition,
@@ -229,6 +230,7 @@ class Store:
                 settings.lanes,
                 settings.throttle,
                 settings.group_batch,
+                settings.stop_bytes,
                 time.time(),
                 moves_back,
             ),
@@ -414,7 +416,11 @@ def _migration(row: sqlite3.Row) -> Migration:
         slice=None if row["slice"] == NO_SLICE else row["slice"],
         state=State(row["state"]),
         settings=Settings(
-            row["lanes"], row["throttle"], row["group_batch"], Protocol(row["protocol"])
+            row["lanes"],
+            row["throttle"],
+            row["group_batch"],
+            Protocol(row["protocol"]),
+            row["stop_bytes"],
         ),
         totals=Totals(
             groups=row["done_groups"],

@@ -98,13 +98,13 @@ class Rack:
     def run(self, case: Case) -> Run:
         """Measure one case, bring the partition home, and judge the history of every key."""
         self._number += 1
+        self.settle()
         run, history = self._measure(case)
         self.home()
         final = self.generators.sweep("read", self.data, 64).history()
         every = np.concatenate([history.records, final.records])
         violations = registers.check(every, self._values).count
         self._values = self._read(final)
-        self.settle()
         failed = run.figures["errors"] + errors(final.records)
         return replace(run, figures={**run.figures, "errors": failed, "violations": violations})
 
@@ -158,7 +158,7 @@ class Rack:
             raise RuntimeError(f"the partition did not come home: {home.state}, {home.error}")
 
     def settle(self) -> None:
-        """Wait until nothing is left to clean up that the next run would feel."""
+        """Wait until nothing is left to clean up of a run before, which this one would feel."""
         deadline = time.monotonic() + _GRACE_SECONDS
         spare = stores.connect(self.system.sockets["server2"])
         while spare.dbsize() or set(self.controller.status().slices.values()) != {"free"}:

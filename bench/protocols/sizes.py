@@ -93,9 +93,9 @@ def _idle(rack: Rack) -> tuple[float, float]:
     """Migrate without throttle and load; return how long it took and the processor seconds."""
     parts = usage.parts(rack.system, rack.generators)
     working = {part: parts[part] for part in _WORKING}
+    rack.settle()
     before = sum(usage.cpu(working).values())
     ended = rack.migrate(Case(Protocol.NETMIGRATE))
     cpu = sum(usage.cpu(working).values()) - before
     rack.home()
-    rack.settle()
     return ended.seconds, cpu

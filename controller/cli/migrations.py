@@ -52,6 +52,14 @@ def migrate(
     protocol: Annotated[
         Protocol, typer.Option(help="How the groups move: docs/protocols.md.")
     ] = Protocol.NETMIGRATE,
+    stop_bytes: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Protocol source stops serving when no more is left to copy.",
+            show_default="64 KiB",
+        ),
+    ] = 0,
     wait: Annotated[bool, typer.Option("--wait", help="Show progress until it ends.")] = False,
     net: Net = DEFAULT_NET,
     json: AsJson = False,
@@ -64,6 +72,7 @@ def migrate(
         lanes=lanes,
         group_batch=group_batch,
         protocol=protocol,
+        stop_bytes=stop_bytes,
     )
     with controller(net) as stub:
         migration: pb.Migration = stub.Migrate(request)

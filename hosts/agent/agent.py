@@ -25,7 +25,7 @@ from hosts.agent.handoff import Handoff
 from hosts.agent.immigration import Immigrations, Packet
 from hosts.agent.mover import FINAL, Mover, Protocol
 from hosts.agent.node import Node, address
-from hosts.agent.precopy import Precopy
+from hosts.agent.precopy import SMALL_BYTES, Precopy
 from hosts.agent.sweep import Sweeper
 from hosts.agent.table import State, Table
 from hosts.wire import GROUPS, MAX_BATCH, Flags, Op, is_batch
@@ -329,6 +329,7 @@ class Agent:
         throttle: int,
         protocol: Protocol = Protocol.NETMIGRATE,
         batch: int = 1,
+        stop_bytes: int = 0,
     ) -> Mover:
         """Be the source of a migration. Idempotent while the migration is not over."""
         self._ready()
@@ -357,7 +358,7 @@ class Agent:
         self.node.know(destination)
         movers: dict[Protocol, Callable[..., Mover]] = {
             Protocol.NETMIGRATE: partial(Emigration, lanes=lanes, batch=batch),
-            Protocol.SOURCE: Precopy,
+            Protocol.SOURCE: partial(Precopy, stop_bytes=stop_bytes or SMALL_BYTES),
             Protocol.ROCKSTEADY: Handoff,
         }
         emigration = movers[protocol](

@@ -26,7 +26,7 @@ _TAKEN_AT_ONCE: Final = 512
 _UNANSWERED: Final = 64
 
 # When to stop and hand over: the rest is small, does not shrink any more, or there were enough.
-_SMALL_BYTES: Final = 64 * 1024
+SMALL_BYTES: Final = 64 * 1024
 _SHRINKS: Final = 0.8
 _ROUNDS: Final = 30
 
@@ -45,11 +45,13 @@ class Precopy(Mover):
         ranges: Sequence[range],
         throttle: int,
         emigrated: Callable[[int], None],
+        stop_bytes: int = SMALL_BYTES,
     ) -> None:
         super().__init__(
             node, number=number, destination=destination, ranges=ranges, throttle=throttle
         )
         self._emigrated = emigrated
+        self._stop_bytes = stop_bytes
         self._held = Held(node)
         self._left = {group for groups in ranges for group in groups}
         # numbers of frames only grow, even if this agent is started anew
@@ -215,7 +217,7 @@ class Precopy(Mover):
         self.rounds += 1
         self._dirty = dirty
         self._round_groups, self._round_sent = len(self._written), 0
-        if size <= _SMALL_BYTES or dirty >= _SHRINKS * before or self.rounds >= _ROUNDS:
+        if size <= self._stop_bytes or dirty >= _SHRINKS * before or self.rounds >= _ROUNDS:
             self._stop_serving()
         for group, keys in self._written.items():
             if keys is None:  # among what a script did there may be deletions

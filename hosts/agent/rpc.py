@@ -150,6 +150,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):
                     request.throttle,
                     _protocol(request.protocol),
                     request.group_batch or 1,
+                    request.stop_bytes,
                 )
             )
 

@@ -402,6 +402,7 @@ class Pair:
         lanes: int = 16,
         throttle: int = 0,
         batch: int = 0,
+        stop_bytes: int = 0,
     ) -> Any:
         """Start a migration; return the source's Mover."""
         self.number += 1
@@ -411,8 +412,9 @@ class Pair:
         while any(groups.start % batch or groups.stop % batch for groups in ranges):
             batch //= 2
         other.accept(self.number, one.settings.own, ranges, batch, self.protocol)
+        to = other.settings.own
         return one.emigrate(
-            self.number, other.settings.own, ranges, lanes, throttle, self.protocol, batch
+            self.number, to, ranges, lanes, throttle, self.protocol, batch, stop_bytes
         )
 
     async def migrate(

@@ -63,6 +63,20 @@ async def test_copies_what_was_written_meanwhile(two: Pair, client: Client) -> N
         assert held == (None if expected is None else expected.encode()), name
 
 
+@pytest.mark.parametrize(("stop_bytes", "rounds"), [(1 << 20, 1), (1, 2)])
+async def test_stops_when_little_enough_is_left(
+    two: Pair, client: Client, stop_bytes: int, rounds: int
+) -> None:
+    names = named("key", 4000)
+    fill(two, names)
+    mover = two.start(0, 1, [PART], throttle=10_000_000, stop_bytes=stop_bytes)
+    for name in names[:50]:
+        await client.ask(two.server(0), Op.WRITE, "SET", name, "new")
+    assert mover.rounds == 0  # they came in the first round
+    await until(lambda: mover.status is Status.DONE)
+    assert mover.rounds == rounds
+
+
 async def test_scripts(two: Pair, client: Client) -> None:
     """What a script deletes without naming it is deleted in the copy, too."""
     fill(two, [f"{{k}}{number}" for number in range(2000)])

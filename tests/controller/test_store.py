@@ -14,7 +14,7 @@ from controller.store import MAX_MIGRATION, Store
 from tests.controller.networks import network
 
 SLICES = 3
-SETTINGS = Settings(lanes=4, throttle=1000, group_batch=16)
+SETTINGS = Settings(lanes=4, throttle=1000, group_batch=16, stop_bytes=4096)
 WHOLE = Range(0, 16383)
 
 
