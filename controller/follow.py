@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,7 @@ from controller import slices
 from controller.agents import Agents, UnknownMigrationError
 from controller.errors import ControllerError, UnreachableError
 from controller.model import Migration, State, Totals
-from controller.partitions import mask_of, ranges_of
+from controller.partitions import Range, mask_of, ranges_of
 from controller.recovery import Recovery
 from controller.slices import Cleaner
 from controller.store import Store
@@ -23,6 +23,8 @@ from hosts.agent import agent_pb2 as pb
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS: Final = 1.0
+_AT_SOURCE: Final = (1, 2)
+"""In an agent's GroupTable: OWNED, EMIGRATING."""
 _FINAL: Final = (pb.STOPPED, pb.DONE, pb.FAILED)
 
 
@@ -94,7 +96,8 @@ class Follower:
                 try:
                     await self._watch(migration)
                 except UnknownMigrationError as error:
-                    self._store.set_state(migration, State.STALLED, str(error))
+                    log.warning("migration %d: to begin anew: %s", self.number, error)
+                    await self._start_again(migration)
 
     async def _resolve(self, migration: Migration) -> None:
         """Find out whether a migration that was to start has started."""
@@ -119,17 +122,37 @@ class Follower:
         await self._agents.accept(migration)
         await self._agents.start(migration)
 
-    async def launch_again(self, migration: Migration) -> None:
-        """Let a source that has forgotten the migration begin anew, with what it still has.
+    async def _start_again(self, migration: Migration) -> None:
+        """Let a source that was restarted begin anew, with what it still has.
 
-        Its lanes count from 1 again, and groups it had on the move will be started once more. What
-        is left may need smaller batches than before.
+        It has forgotten the migration, but not its groups. Its lanes count from 1 again, and groups
+        that it had on the move are started once more. What is left may need smaller batches.
         """
+        table = await self._agents.groups(migration.source)
+        here = np.isin(np.frombuffer(table.states, np.uint8), _AT_SOURCE)
+        remaining = ranges_of(np.flatnonzero(here & mask_of(migration.groups)).tolist())
+        if not remaining and migration.state is State.STOPPING:
+            await self._take_back(migration, [migration.extent])
+            return
+        if not remaining:
+            await self._finish(migration)
+            return
+        self._store.set_groups(migration, remaining)
+        migration = self._store.migration(self.number)
         with self._switch.reporting():
             await slices.fill(self._switch.registers, migration, None)
         await self._switch.update()
         await self._agents.accept(migration)
         await self._agents.start(migration)
+        await self._steer(migration)
+
+    async def _steer(self, migration: Migration) -> None:
+        """Tell the source what has become of its migration while it knew nothing of it."""
+        match self._store.migration(self.number).state:
+            case State.PAUSED:
+                await self._agents.pause(migration, drain=True)
+            case State.STOPPING:
+                await self._agents.stop(migration)
 
     async def undo(self, migration: Migration, why: str) -> None:
         """Take back the preparations of a migration that did not start."""
@@ -173,19 +196,25 @@ class Follower:
         if progress.state == pb.FAILED:
             self._store.set_state(migration, State.STALLED, progress.error)
         elif progress.state == pb.DONE and migration.state is not State.STOPPING:
-            self._store.finish(migration)
-            log.info("migration %d: done", self.number)
-            await self.settle()
+            await self._finish(migration)
         else:
-            await self._take_back(migration)
+            await self._take_back(migration, await self._moved(migration))
 
-    async def _take_back(self, migration: Migration) -> None:
-        """After an abort: begin the migration that moves back what was moved."""
+    async def _finish(self, migration: Migration) -> None:
+        self._store.finish(migration)
+        log.info("migration %d: done", self.number)
+        await self.settle()
+
+    async def _moved(self, migration: Migration) -> list[Range]:
+        """Return which groups of the partition are at the destination."""
         truth = await self._agents.truth(migration)
         arrived = np.frombuffer(truth.migrated, dtype=np.uint8) != 0
         # A source that was restarted meanwhile only knows of what it has sent since.
         arrived |= mask_of([migration.extent]) & ~mask_of(migration.groups)
-        moved = ranges_of(np.flatnonzero(arrived).tolist())
+        return ranges_of(np.flatnonzero(arrived).tolist())
+
+    async def _take_back(self, migration: Migration, moved: Sequence[Range]) -> None:
+        """After an abort: begin the migration that moves back what was moved."""
         if moved:
             if migration.slice is not None:
                 await self._cleaner.wait_for_free(_RETRY_SECONDS)

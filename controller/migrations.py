@@ -1,11 +1,10 @@
 """What a user may do with migrations. Each request is checked first and then done whole."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable
 from typing import Final
-
-import numpy as np
 
 from controller.agents import UnknownMigrationError
 from controller.config import Config
@@ -20,14 +19,12 @@ from controller.model import (
     Settings,
     State,
 )
-from controller.partitions import Range, mask_of, ranges_of
+from controller.partitions import Range
 from hosts.agent import agent_pb2 as pb
 from hosts.wire import MAX_BATCH, is_batch
 
 log = logging.getLogger(__name__)
 
-_AT_SOURCE: Final = (1, 2)
-"""In an agent's GroupTable: OWNED, EMIGRATING."""
 _BATCH_BYTES: Final = 32 * 1024
 """What a batch shall be about: the stream carries it in some milliseconds."""
 _CHOSEN_BATCH: Final = 64
@@ -173,29 +170,13 @@ class Migrations:
     async def resume(self, number: int) -> Migration:
         """Go on after a pause, or try again after the source had to give up."""
         migration = self._require(number, State.PAUSED, State.STALLED, to="be resumed")
-        try:
-            await self._change(migration, State.RUNNING, self._agents.resume(migration))
-        except UnknownMigrationError:
-            return await self._start_again(migration)
+        await self._change(migration, State.RUNNING, self._let_go_on(migration))
         return self._store.migration(migration.id)
 
-    async def _start_again(self, migration: Migration) -> Migration:
-        """The source was restarted and has forgotten the migration, but not what it still has."""
-        table = await self._agents.groups(migration.source)
-        here = np.isin(np.frombuffer(table.states, np.uint8), _AT_SOURCE)
-        remaining = ranges_of(np.flatnonzero(here & mask_of(migration.groups)).tolist())
-        follower = self._followers[migration.id]
-        if not remaining:
-            self._store.finish(migration)
-            follower.wake()
-            await follower.settle()
-            return self._store.migration(migration.id)
-        self._store.set_groups(migration, remaining)
-        migration = self._store.migration(migration.id)
-        await follower.launch_again(migration)
-        self._store.set_state(migration, State.RUNNING)
-        follower.wake()
-        return self._store.migration(migration.id)
+    async def _let_go_on(self, migration: Migration) -> None:
+        """Tell the source; one that has been restarted hears it from the migration's follower."""
+        with contextlib.suppress(UnknownMigrationError):
+            await self._agents.resume(migration)
 
     async def set_throttle(self, number: int, throttle: int) -> Migration:
         """Change the throttle while running."""
