@@ -29,6 +29,7 @@ class Sample:
     outstanding: int
     doubled: int
     resent: int
+    redirected: int
     p50: float | None
     p99: float | None
     rate: float
@@ -180,6 +181,7 @@ class Generators:
             outstanding=sum(s.outstanding for s in samples),
             doubled=sum(s.doubled for s in samples),
             resent=sum(s.resent for s in samples),
+            redirected=sum(s.redirected for s in samples),
             p50=max((s.p50 for s in samples if s.p50 is not None), default=None),
             p99=max((s.p99 for s in samples if s.p99 is not None), default=None),
             rate=sum(s.rate for s in samples),

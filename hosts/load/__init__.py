@@ -1,5 +1,6 @@
 """The load generator: YCSB workloads, open and closed loop, every operation recorded."""
 
+from hosts.load.cluster import Cluster
 from hosts.load.driver import Driver, Pace, Progress, Target
 from hosts.load.history import FOREIGN, RECORD, History, Operation, Status
 from hosts.load.keys import Names
@@ -9,6 +10,7 @@ __all__ = [
     "FOREIGN",
     "RECORD",
     "WORKLOADS",
+    "Cluster",
     "Driver",
     "History",
     "Kind",

@@ -21,6 +21,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
+from hosts.load.cluster import Cluster
 from hosts.load.driver import Driver, Pace, Target
 from hosts.load.history import History, Status
 from hosts.load.keys import Names
@@ -33,9 +34,16 @@ MOST_PER_SECOND: Final = 200_000
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m hosts.load", description=__doc__)
     add = parser.add_argument
-    add("--vip", required=True, help="address of the service")
-    add("--port", type=int, default=4700)
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--vip", help="address of the service")
+    where.add_argument(
+        "--cluster",
+        metavar="HOST:PORT,…",
+        help="nodes of a stock Redis or Valkey cluster, over TCP",
+    )
+    add("--port", type=int, default=4700, help="of the service")
     add("--service", type=int, default=1, help="service id")
+    add("--connections", type=int, default=50, help="to each node of the cluster, at most")
     add("--workload", required=True, help=f"{', '.join(WORKLOADS)}; or W10: 10 % writes")
     add("--keys", type=int, required=True, help="number of records (of counters)")
     add("--value-size", type=int, default=64, help="bytes, at least 16")
@@ -53,6 +61,14 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _target(settings: argparse.Namespace) -> Target | Cluster:
+    if settings.cluster:
+        return Cluster.parse(settings.cluster, settings.connections, settings.timeout)
+    return Target(
+        settings.vip, settings.port, settings.service, settings.timeout, settings.resend_after
+    )
+
+
 def _driver(settings: argparse.Namespace) -> Driver:
     index, _, of = settings.share.partition("/")
     sweep = settings.workload in SWEEPS
@@ -68,13 +84,10 @@ def _driver(settings: argparse.Namespace) -> Driver:
     )
     outstanding = settings.closed or Pace.outstanding
     pace = Pace(settings.rate, outstanding, 1e8 if sweep else settings.seconds)
-    target = Target(
-        settings.vip, settings.port, settings.service, settings.timeout, settings.resend_after
-    )
     # Ids name a write among those of all generators and runs: the loading one's start from 1.
     first_id = 1 + int(index) * (1 << 40) + (settings.run << 46) + (0 if sweep else 1 << 56)
     return Driver(
-        target,
+        _target(settings),
         trace,
         pace,
         records=settings.keys,
@@ -97,6 +110,7 @@ def summary(history: History) -> dict[str, Any]:
     marks = np.percentile(latencies, [50, 99, 99.9]) if latencies.size else [float("nan")] * 3
     counted = {s.name.lower(): int(np.count_nonzero(rows["status"] == s)) for s in Status}
     del counted["unsent"]
+    counts = history.about["counts"]
     return {
         "final": True,
         "operations": int(rows.size),
@@ -105,8 +119,7 @@ def summary(history: History) -> dict[str, Any]:
         "throughput": round(counted["ok"] / seconds, 1) if seconds else 0.0,
         **{f"p{q}": round(float(v), 1) for q, v in zip(("50", "99", "999"), marks, strict=True)},
         **counted,
-        "double_reads": history.about["counts"]["doubled"],
-        "resent": history.about["counts"]["resent"],
+        "counts": counts,
         "cpu_us_per_operation": round(history.about["cpu_seconds"] * 1e6 / max(1, rows.size), 2),
         "messages": history.about["messages"],
     }

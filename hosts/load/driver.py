@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hosts.load import _driver
+from hosts.load.cluster import Cluster
 from hosts.load.history import RECORD, History
 from hosts.load.keys import Names
 from hosts.load.trace import Trace
@@ -36,6 +37,11 @@ class Target:
     timeout: float = 5.0
     resend_after: float = 0.05
 
+    def open(self) -> _driver.Transport:
+        """Open a session with it."""
+        address = int.from_bytes(socket.inet_aton(socket.gethostbyname(self.vip)), "big")
+        return _driver.service(address, self.port, self.service, self.timeout, self.resend_after)
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -47,6 +53,7 @@ class Progress:
     outstanding: int
     doubled: int
     resent: int
+    redirected: int
     p50: float
     p99: float
 
@@ -74,7 +81,7 @@ class Driver:
 
     def __init__(
         self,
-        target: Target,
+        target: Target | Cluster,
         trace: Trace,
         pace: Pace,
         *,
@@ -87,11 +94,7 @@ class Driver:
         self._records = np.zeros(trace.rows, dtype=RECORD)
         self._about = {"first_id": first_id, "value_size": value_size, **asdict(pace)}
         self._driver = _driver.Driver(
-            address=int.from_bytes(socket.inet_aton(socket.gethostbyname(target.vip)), "big"),
-            port=target.port,
-            service=target.service,
-            timeout=target.timeout,
-            resend_after=target.resend_after,
+            transport=target.open(),
             kinds=trace.kinds,
             keys=trace.keys,
             records=self._records,

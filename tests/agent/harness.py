@@ -46,12 +46,19 @@ def free_port() -> int:
 class Store:
     """A redis-server in cluster mode that owns all slots, on a unix socket in `directory`."""
 
-    def __init__(self, directory: Path, *, cluster: bool = True, slots: str = "0 16383") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        cluster: bool = True,
+        slots: str = "0 16383",
+        executable: str = "redis-server",
+    ) -> None:
         self.path = directory / "redis.sock"
         self._log = directory / "redis.log"
         self._ready = not cluster or slots != "0 16383"
         self.port = free_port()
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        command = [executable, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         command += ["--unixsocket", str(self.path), "--dir", str(directory)]
         if cluster:
             command += ["--cluster-port", str(free_port())]

@@ -79,15 +79,13 @@ static void observe(struct driver *d, int64_t latency) {
 
 /* Sends the operation of a row that is filled in but for the times. False: no room at the moment. */
 static bool send_row(struct driver *d, uint64_t row, uint64_t mark, int64_t intended, int64_t now) {
-    struct nm_request *r = nm_prepare(&d->session);
-    if (!r) return false;
     struct record *record = &d->records[row];
     static const char *const names[] = {"GET", "SET", "INCR", "GET"};
-    uint8_t room[64], value[NM_DATAGRAM];
-    const uint8_t *name, *end = nm_payload(r) + NM_PAYLOAD;
+    uint8_t room[64], value[NM_DATAGRAM], payload[NM_PAYLOAD];
+    const uint8_t *name, *end = payload + NM_PAYLOAD;
     size_t length = driver_key(d, record->key, room, &name);
     const char *command = names[record->kind];
-    uint8_t *p = resp_write_array(nm_payload(r), end, record->kind == RECORD_WRITE ? 3 : 2);
+    uint8_t *p = resp_write_array(payload, end, record->kind == RECORD_WRITE ? 3 : 2);
     p = resp_write_bulk(p, end, command, strlen(command));
     if (p) p = resp_write_bulk(p, end, name, length);
     if (p && record->kind == RECORD_WRITE) {
@@ -95,15 +93,15 @@ static bool send_row(struct driver *d, uint64_t row, uint64_t mark, int64_t inte
         p = resp_write_bulk(p, end, value, d->value_size);
     }
     if (!p) {
-        nm_discard(&d->session, r);
         d->fatal = "a key and its value do not fit one datagram of 1472 bytes";
         return false;
     }
+    bool reads = record->kind == RECORD_READ || record->kind == RECORD_READ_COUNTER;
+    if (!d->transport->kind->start(d->transport, reads ? NM_READ : NM_WRITE, nm_group(name, length),
+                                   payload, (size_t)(p - payload), row | mark, now))
+        return false;
     record->intended = intended;
     record->invoked = now;
-    bool reads = record->kind == RECORD_READ || record->kind == RECORD_READ_COUNTER;
-    nm_start(&d->session, r, reads ? NM_READ : NM_WRITE, nm_group(name, length),
-             (size_t)(p - nm_payload(r)), row | mark, now);
     add(&d->issued, 1);
     return true;
 }
@@ -243,16 +241,17 @@ static int64_t issue_due(struct driver *d, int64_t now) {
         }
         int64_t due = open ? intended_at(d, d->next) : now;
         if (due > now) return due > now + WAKE_GAP ? due : now + WAKE_GAP;
-        if (d->session.outstanding >= d->concurrency) return INT64_MAX;
+        if (d->transport->kind->state(d->transport).outstanding >= d->concurrency) return INT64_MAX;
         if (burst == BURST) return now;
         if (!issue(d, due, now)) return now + WAKE_GAP;
     }
 }
 
-static void publish(struct driver *d) {
-    atomic_store_explicit(&d->outstanding, d->session.outstanding, memory_order_relaxed);
-    atomic_store_explicit(&d->doubled, d->session.counts.doubled, memory_order_relaxed);
-    atomic_store_explicit(&d->resent, d->session.counts.resent, memory_order_relaxed);
+static void publish(struct driver *d, const struct transport_state *state) {
+    atomic_store_explicit(&d->outstanding, state->outstanding, memory_order_relaxed);
+    atomic_store_explicit(&d->doubled, state->doubled, memory_order_relaxed);
+    atomic_store_explicit(&d->resent, state->resent, memory_order_relaxed);
+    atomic_store_explicit(&d->redirected, state->redirected, memory_order_relaxed);
 }
 
 void driver_run(struct driver *d) {
@@ -260,21 +259,23 @@ void driver_run(struct driver *d) {
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
     /* The default slack of 50 us would be added to the latency of every operation. */
     prctl(PR_SET_TIMERSLACK, 1000);
-    d->session.completed = completed;
-    d->session.context = d;
+    struct transport *t = d->transport;
+    t->completed = completed;
+    t->context = d;
     int64_t now = d->started = nm_now();
     while (true) {
         int64_t next = issue_due(d, now);
-        nm_expire(&d->session, now);
-        bool flushed = nm_flush(&d->session, now);
-        publish(d);
-        if (d->length == d->next && !d->session.outstanding) break;
-        int64_t due = nm_next_due(&d->session);
+        t->kind->expire(t, now);
+        bool flushed = t->kind->flush(t, now);
+        struct transport_state state = t->kind->state(t);
+        publish(d, &state);
+        if (d->length == d->next && !state.outstanding) break;
+        int64_t due = t->kind->next_due(t);
         int64_t wait = (due < next ? due : next) - nm_now();
         wait = wait < 0 ? 0 : wait < LONGEST_WAIT ? wait : LONGEST_WAIT;
-        struct pollfd fd = {.fd = d->session.fd, .events = (short)(POLLIN | (flushed ? 0 : POLLOUT))};
-        struct timespec t = {wait / 1000000000, wait % 1000000000};
-        if (ppoll(&fd, 1, &t, NULL) > 0 && fd.revents & ~POLLOUT) nm_receive(&d->session);
+        struct pollfd fd = {.fd = t->fd, .events = (short)(POLLIN | (flushed ? 0 : POLLOUT))};
+        struct timespec time = {wait / 1000000000, wait % 1000000000};
+        if (ppoll(&fd, 1, &time, NULL) > 0 && fd.revents & ~POLLOUT) t->kind->receive(t);
         now = nm_now();
     }
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);

@@ -1,10 +1,10 @@
-/* Drives a trace of operations through a session, in an open or a closed loop, and records each. */
+/* Drives a trace of operations through a transport, in an open or a closed loop, and records each. */
 #ifndef NETMIGRATE_DRIVER_H
 #define NETMIGRATE_DRIVER_H
 
 #include <stdatomic.h>
 
-#include "../../client/core/session.h"
+#include "transport.h"
 
 enum trace_kind { /* hosts/load/trace.py: Kind */
     TRACE_READ,
@@ -42,7 +42,7 @@ enum { HISTOGRAM_STEPS = 64, HISTOGRAM_BUCKETS = 35 * HISTOGRAM_STEPS };
 enum { MOST_MESSAGES = 16, MESSAGE_LENGTH = 200 };
 
 struct driver {
-    struct nm_session session;
+    struct transport *transport;
     /* The trace. */
     const uint8_t *kinds;
     const uint32_t *keys;
@@ -71,7 +71,7 @@ struct driver {
     char messages[MOST_MESSAGES][MESSAGE_LENGTH];
     uint64_t message_counts[MOST_MESSAGES];
     /* Written by the driving thread alone, read by any. */
-    atomic_ullong issued, done, errors, outstanding, doubled, resent;
+    atomic_ullong issued, done, errors, outstanding, doubled, resent, redirected;
     atomic_ullong histogram[HISTOGRAM_BUCKETS];
     atomic_bool stop;
 };

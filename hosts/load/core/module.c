@@ -1,7 +1,5 @@
 /* hosts.load._driver: the driver as a Python object. See _driver.pyi. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include <errno.h>
+#include "module.h"
 
 #include "driver.h"
 
@@ -17,7 +15,8 @@ static void release(Py_buffer *view) {
 }
 
 static void driver_dealloc(Driver *self) {
-    if (self->open) nm_session_close(&self->driver.session);
+    struct transport *t = self->driver.transport;
+    if (t) t->kind->close(t);
     release(&self->kinds), release(&self->keys), release(&self->records);
     release(&self->names), release(&self->offsets);
     PyMem_Free(self->driver.inserted);
@@ -60,26 +59,24 @@ static const char *check(Driver *self) {
 }
 
 static int driver_init(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *arguments[] = {"address", "port",    "service",     "timeout",  "resend_after",
-                                "kinds",   "keys",    "records",     "names",    "offsets",
-                                "prefix",  "first_id", "loaded",     "value_size", "rate",
-                                "concurrency", "duration", NULL};
+    static char *arguments[] = {"transport", "kinds",      "keys",   "records",     "names",
+                                "offsets",   "prefix",     "first_id", "loaded",
+                                "value_size", "rate", "concurrency", "duration", NULL};
     Driver *self = (Driver *)object;
     struct driver *d = &self->driver;
-    unsigned int address;
-    unsigned short port, service;
-    double timeout, resend_after, duration;
+    Transport *transport;
+    double duration;
     const char *prefix;
     Py_ssize_t prefix_length;
     if (self->kinds.obj) {
         PyErr_SetString(PyExc_RuntimeError, "a driver is made once");
         return -1;
     }
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "IHHddy*y*w*z*z*y#KKIdId", arguments, &address,
-                                     &port, &service, &timeout, &resend_after, &self->kinds,
-                                     &self->keys, &self->records, &self->names, &self->offsets,
-                                     &prefix, &prefix_length, &d->first_id, &d->loaded,
-                                     &d->value_size, &d->rate, &d->concurrency, &duration))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!y*y*w*z*z*y#KKIdId", arguments,
+                                     &transport_type, &transport, &self->kinds, &self->keys,
+                                     &self->records, &self->names, &self->offsets, &prefix,
+                                     &prefix_length, &d->first_id, &d->loaded, &d->value_size,
+                                     &d->rate, &d->concurrency, &duration))
         return -1;
     if ((size_t)prefix_length > sizeof d->prefix) {
         PyErr_SetString(PyExc_ValueError, "prefix: at most 32 bytes");
@@ -87,9 +84,8 @@ static int driver_init(PyObject *object, PyObject *args, PyObject *kwargs) {
     }
     memcpy(d->prefix, prefix, (size_t)prefix_length);
     d->prefix_length = (size_t)prefix_length;
-    if (!(timeout > 0 && timeout < 1e6 && resend_after > 0 && resend_after < 1e6 &&
-          duration >= 0 && duration < 1e9)) {
-        PyErr_SetString(PyExc_ValueError, "timeout and resend_after are seconds above 0");
+    if (!(duration >= 0 && duration < 1e9)) {
+        PyErr_SetString(PyExc_ValueError, "duration: seconds, from 0");
         return -1;
     }
     d->duration = (int64_t)(duration * 1e9);
@@ -98,13 +94,13 @@ static int driver_init(PyObject *object, PyObject *args, PyObject *kwargs) {
         PyErr_SetString(PyExc_ValueError, wrong);
         return -1;
     }
-    self->open = true;
-    wrong = nm_session_open(&d->session, address, port, service, (int64_t)(timeout * 1e9),
-                            (int64_t)(resend_after * 1e9), NULL, NULL);
-    if (wrong) {
-        PyErr_Format(PyExc_OSError, "%s: %s", wrong, strerror(errno));
+    if (!transport->transport) {
+        PyErr_SetString(PyExc_RuntimeError, "a transport is for one driver");
         return -1;
     }
+    d->transport = transport->transport;
+    transport->transport = NULL;
+    self->open = true;
     return 0;
 }
 
@@ -131,9 +127,10 @@ static PyObject *driver_stop(Driver *self, PyObject *unused) {
 static PyObject *driver_progress(Driver *self, PyObject *unused) {
     (void)unused;
     struct driver *d = &self->driver;
-    return Py_BuildValue("(KKKKKK)", atomic_load(&d->issued), atomic_load(&d->done),
+    return Py_BuildValue("(KKKKKKK)", atomic_load(&d->issued), atomic_load(&d->done),
                          atomic_load(&d->errors), atomic_load(&d->outstanding),
-                         atomic_load(&d->doubled), atomic_load(&d->resent));
+                         atomic_load(&d->doubled), atomic_load(&d->resent),
+                         atomic_load(&d->redirected));
 }
 
 static PyObject *driver_histogram(Driver *self, PyObject *unused) {
@@ -146,11 +143,16 @@ static PyObject *driver_histogram(Driver *self, PyObject *unused) {
 
 static PyObject *driver_counts(Driver *self, PyObject *unused) {
     (void)unused;
-    const struct nm_counts *c = &self->driver.session.counts;
-    return Py_BuildValue("{sKsKsKsKsKsKsKsKsKsKsK}", "started", c->started, "finished", c->finished,
-                         "sent", c->sent, "resent", c->resent, "received", c->received, "doubled",
-                         c->doubled, "asked_again", c->asked_again, "retried", c->retried,
-                         "late", c->late, "ignored", c->ignored, "unsendable", c->unsendable);
+    const struct transport *t = self->driver.transport;
+    struct count counts[MOST_COUNTS];
+    size_t n = t ? t->kind->counts(t, counts) : 0;
+    PyObject *found = PyDict_New();
+    for (size_t i = 0; found && i < n; i++) {
+        PyObject *value = PyLong_FromUnsignedLongLong(counts[i].value);
+        if (!value || PyDict_SetItemString(found, counts[i].name, value)) Py_CLEAR(found);
+        Py_XDECREF(value);
+    }
+    return found;
 }
 
 static PyObject *driver_messages(Driver *self, PyObject *unused) {
@@ -235,6 +237,8 @@ static PyObject *module_value_id(PyObject *module, PyObject *arg) {
 }
 
 static PyMethodDef functions[] = {
+    {"service", module_service, METH_VARARGS, NULL},
+    {"cluster", module_cluster, METH_VARARGS, NULL},
     {"value", module_value, METH_VARARGS, NULL},
     {"value_id", module_value_id, METH_O, NULL},
     {0},
@@ -244,9 +248,10 @@ static PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, .m_name = "_driver", .m_size = -1, .m_methods = functions};
 
 PyMODINIT_FUNC PyInit__driver(void) {
-    if (PyType_Ready(&driver_type)) return NULL;
+    if (PyType_Ready(&driver_type) || PyType_Ready(&transport_type)) return NULL;
     PyObject *module = PyModule_Create(&definition);
     if (!module || PyModule_AddObjectRef(module, "Driver", (PyObject *)&driver_type) ||
+        PyModule_AddObjectRef(module, "Transport", (PyObject *)&transport_type) ||
         PyModule_AddIntConstant(module, "HISTOGRAM_STEPS", HISTOGRAM_STEPS) ||
         PyModule_AddIntConstant(module, "RECORD_SIZE", sizeof(struct record))) {
         Py_XDECREF(module);

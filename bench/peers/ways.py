@@ -1,0 +1,147 @@
+"""How stock nodes move their slots: the command that a user would give, and when it has ended."""
+
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bench.peers.nodes import Node
+from hosts.wire import GROUPS
+from topology import stores
+from topology.processes import StartError
+
+Settings = tuple[tuple[str, int], ...]
+Prefix = tuple[str, ...]
+"""What a command line begins with, so that the command runs where it reaches both nodes."""
+
+_POLL_SECONDS: Final = 0.02
+_LONGEST_SECONDS: Final = 600.0
+
+
+class MoveError(RuntimeError):
+    """Slots that did not all move; the message has what the store or its tool said."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to move all slots from source to destination; `move` returns when they have moved.
+
+    Of the settings to try, the first is what a user gets who says nothing.
+    """
+
+    name: str
+    executable: str
+    settings: tuple[Settings, ...]
+    move: Callable[[Node, Node, Settings, Prefix], None]
+
+
+def available() -> Iterator[Way]:
+    """Yield the ways that the programs on PATH know; find() says why the others are not there."""
+    for name in WAYS:
+        found = find(name)
+        if isinstance(found, Way):
+            yield found
+
+
+def find(name: str) -> Way | str:
+    """Return the way of this name, or why there is none."""
+    if name == "reshard":
+        if _cli() is None:
+            return "neither redis-cli nor valkey-cli is on PATH"
+        pipelines = tuple((("pipeline", size),) for size in PIPELINES)
+        return Way(name, stores.executable(), pipelines, reshard)
+    program, least, move = _SERVERS[name]
+    path = shutil.which(program)
+    if path is None:
+        return f"{program} is not on PATH"
+    version = _version(path)
+    if version < least:
+        shown = ".".join(map(str, version))
+        return f"{program} is {shown}, and only {'.'.join(map(str, least))} brought this command"
+    return Way(name, path, ((),), move)
+
+
+def _version(path: str) -> tuple[int, int]:
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"\bv=(\d+)\.(\d+)", said)
+    if found is None:
+        raise StartError(f"{path} --version says no version: {said.strip()}")
+    return int(found[1]), int(found[2])
+
+
+def _cli() -> str | None:
+    return shutil.which("redis-cli") or shutil.which("valkey-cli")
+
+
+PIPELINES: Final = (10, 100, 1000)
+"""Keys of one MIGRATE: redis-cli's default, and more."""
+
+
+def reshard(source: Node, destination: Node, settings: Settings, prefix: Prefix) -> None:
+    """`redis-cli --cluster reshard`: slot by slot, MIGRATE by MIGRATE."""
+    cli = _cli()
+    assert cli is not None
+    argv = [*prefix, cli, "--cluster", "reshard", source.address]
+    argv += ["--cluster-from", source.id, "--cluster-to", destination.id]
+    argv += ["--cluster-slots", str(GROUPS), "--cluster-yes"]
+    for name, value in settings:
+        argv += [f"--cluster-{name}", str(value)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise MoveError(f"redis-cli ended with status {done.returncode}: {done.stdout[-500:]}")
+
+
+def migrate_slots(source: Node, destination: Node, _settings: Settings, _prefix: Prefix) -> None:
+    """Valkey's CLUSTER MIGRATESLOTS: all slots as one job of the source."""
+    source.client.execute_command(
+        "CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", 0, GROUPS - 1, "NODE", destination.id
+    )
+
+    def jobs() -> list[dict[str, str]]:
+        reply = source.client.execute_command("CLUSTER", "GETSLOTMIGRATIONS")
+        return [job for job in map(_fields, reply) if job["target_node"] == destination.id]
+
+    _wait(jobs, "success", {"failed", "cancelled"}, "message")
+
+
+def import_slots(source: Node, destination: Node, _settings: Settings, _prefix: Prefix) -> None:
+    """Redis's CLUSTER MIGRATION IMPORT: all slots as one task of the destination."""
+    task = destination.client.execute_command("CLUSTER", "MIGRATION", "IMPORT", 0, GROUPS - 1)
+
+    def tasks() -> list[dict[str, str]]:
+        command = ("CLUSTER", "MIGRATION", "STATUS", "ID", task)
+        return [_fields(entry) for entry in destination.client.execute_command(*command)]
+
+    _wait(tasks, "completed", {"failed", "canceled"}, "last_error")
+
+
+def _wait(jobs: Callable[[], list[dict[str, str]]], done: str, failed: set[str], why: str) -> None:
+    deadline = time.monotonic() + _LONGEST_SECONDS
+    while True:
+        found = jobs()
+        states = {job["state"] for job in found}
+        if states == {done}:
+            return
+        if failed & states or time.monotonic() > deadline:
+            raise MoveError(f"the slots did not move: {[(j['state'], j[why]) for j in found]}")
+        time.sleep(_POLL_SECONDS)
+
+
+def _fields(entry: Any) -> dict[str, str]:
+    """Return names and values, which RESP2 has as a flat list."""
+    pairs = entry.items() if isinstance(entry, dict) else zip(entry[::2], entry[1::2], strict=True)
+    return {_text(name): _text(value) for name, value in pairs}
+
+
+def _text(word: Any) -> str:
+    return word.decode() if isinstance(word, bytes) else str(word)
+
+
+_SERVERS: Final = {
+    "valkey-migrateslots": ("valkey-server", (9, 0), migrate_slots),
+    "redis-migration": ("redis-server", (8, 4), import_slots),
+}
+WAYS: Final = ("reshard", *_SERVERS)

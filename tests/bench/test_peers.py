@@ -1,0 +1,74 @@
+"""The stores' own ways to move slots, each while it serves, on a real cluster."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.peers import ways
+from bench.peers.nodes import owner, until
+from hosts.check import registers
+from hosts.load import Cluster, Driver, Pace, Status, make
+from hosts.wire import group_of
+from tests.load.stock import cluster
+
+KEYS = 2000
+
+
+def way(name: str) -> ways.Way:
+    found = ways.find(name)
+    if isinstance(found, str):
+        pytest.skip(found)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)  # a reshard takes its time over 16,384 slots
+@pytest.mark.parametrize("name", ways.WAYS)
+def test_all_slots_move_under_load(name: str, tmp_path: Path) -> None:
+    """Nothing is lost, no operation fails, and every key stays linearizable."""
+    found = way(name)
+    with cluster(tmp_path, found.executable) as (source, destination):
+        target = Cluster((("127.0.0.1", source.port),))
+        parts = [Driver(target, make("load", records=KEYS), Pace(), records=KEYS, first_id=1).run()]
+        trace = make("W30", records=KEYS, operations=2_000_000)
+        driver = Driver(target, trace, Pace(rate=1500.0), records=KEYS, first_id=1 << 56)
+        thread = threading.Thread(target=lambda: parts.append(driver.run()))
+        thread.start()
+        try:
+            found.move(source, destination, found.settings[-1], ())
+        finally:
+            driver.stop()
+            thread.join()
+        sweep = make("read", records=KEYS)
+        parts.append(Driver(target, sweep, Pace(), records=KEYS).run())
+        until(lambda: owner(source) == owner(destination) == destination.id, "does not agree")
+        assert destination.client.dbsize() == KEYS
+    for part in parts:
+        assert (part.records["status"] == Status.OK).all(), part.about["messages"]
+    assert parts[1].about["counts"]["moved"] > 0
+    result = registers.check(np.concatenate([p.records for p in parts]), np.zeros(0, np.uint64))
+    assert result.ok, [violation.text for violation in result.violations]
+
+
+def test_a_way_that_is_not_there_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for program, said in (("valkey-server", "Valkey server v=8.1.3 sha=0"),):
+        (tmp_path / program).write_text(f"#!/bin/sh\necho '{said}'\n")
+        (tmp_path / program).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert ways.find("reshard") == "neither redis-cli nor valkey-cli is on PATH"
+    why = "valkey-server is 8.1, and only 9.0 brought this command"
+    assert ways.find("valkey-migrateslots") == why
+    assert ways.find("redis-migration") == "redis-server is not on PATH"
+    assert list(ways.available()) == []
+
+
+def test_a_move_that_fails_says_so(tmp_path: Path) -> None:
+    found = way("reshard")
+    with cluster(tmp_path, found.executable) as (source, destination):
+        destination.client.config_set("maxmemory", "1mb")
+        early = next(str(i) for i in range(1 << 20) if group_of(str(i).encode()) < 10)
+        source.client.set(early, "x" * 100)
+        with pytest.raises(ways.MoveError, match="redis-cli ended with status 1"):
+            found.move(source, destination, found.settings[0], ())
