@@ -16,13 +16,14 @@ COMPARED = KEYS WRITES BUDGET FULL RATE THROTTLE REPEAT PROTOCOLS SWEEP SIZES QU
 NATIVE := $(wildcard hosts/*/core/*.c hosts/*/core/*.h hosts/wire/*.h)
 PROTOS := hosts/agent/agent.proto controller/controller.proto
 
-.PHONY: help setup run net shell test lint bench bench-protocols protos clean
+.PHONY: help setup run net shell test torture lint bench bench-protocols protos clean
 
 help:
 	@echo 'make run     set up, load a store, move its partition under live load, report (root)'
 	@echo 'make net     the same network, kept running, with the Mininet prompt (root)'
 	@echo 'make shell   p4runtime-shell on the switch of make net (or ARGS="ADDRESS:PORT DEVICE_ID FLAGS")'
 	@echo 'make test    all tests (root for those that build networks)'
+	@echo 'make torture faults strike under load and migrations; every history judged: SECONDS SEED FAULTS PROTOCOL (root)'
 	@echo 'make bench   every benchmark; figures in out/bench/ (root)'
 	@echo 'make bench-protocols  the migration protocols side by side; QUICK=1: in minutes (root)'
 	@echo 'make lint    ruff and mypy'
@@ -48,6 +49,9 @@ shell: $(READY)
 
 test: $(READY)
 	@$(PYTHON) -m pytest
+
+torture: $(READY)
+	@$(PYTHON) -m torture $(foreach s,SECONDS SEED FAULTS PROTOCOL OUTPUT,$(if $($(s)),--$(shell tr A-Z a-z <<<$(s))='$($(s))'))
 
 bench: $(READY)
 	@$(PYTHON) -m bench

@@ -71,6 +71,11 @@ class Controller:
         back: pb.Migration = self._stub.Abort(pb.MigrationRef(migration=migration))
         return back
 
+    def resume(self, migration: int) -> pb.Migration:
+        """Let a paused or stalled migration go on."""
+        resumed: pb.Migration = self._stub.Resume(pb.MigrationRef(migration=migration))
+        return resumed
+
     def watch(
         self, migration: int, progress: Callable[[pb.Migration], None] = lambda _: None
     ) -> pb.Migration:
@@ -79,6 +84,10 @@ class Controller:
         for latest in self._stub.Watch(pb.MigrationRef(migration=migration)):
             progress(latest)
         return latest
+
+    def history(self) -> list[pb.Migration]:
+        """Return all migrations there have been, oldest first."""
+        return list(self._stub.GetHistory(pb.HistoryRequest()).migrations)
 
     def counters(self) -> dict[str, dict[str, tuple[int, int]]]:
         """Return packets and bytes of the switch's counters: counter → cell → both."""

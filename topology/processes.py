@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ class Children:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.children: dict[str, Child] = {}
+        self._recording = threading.Lock()
 
     def start(
         self,
@@ -70,7 +72,7 @@ class Children:
         """Start `argv`, in the network namespace of process `namespace`, and wait for `ready`.
 
         `ready` is the text its log must show; None returns at once. The child gets SIGTERM when
-        this process dies, however it dies.
+        this thread ends, however this process dies.
         """
         log = self.directory / f"{name}.log"
         prefix = ["setpriv", "--pdeathsig", "TERM", "nice", "-n", str(niceness)]
@@ -119,7 +121,8 @@ class Children:
     def record(self, name: str, pid: int) -> None:
         """Remember `pid` for a later `clean`; also for processes that Mininet started."""
         entry = {"name": name, "pid": pid, "started": started_at(pid)}
-        (self.directory / _RECORD).write_text(json.dumps([*_read(self.directory), entry]))
+        with self._recording:
+            (self.directory / _RECORD).write_text(json.dumps([*_read(self.directory), entry]))
 
     def stop(self, name: str, seconds: float = 5.0) -> None:
         """Stop one child: SIGTERM, then SIGKILL after `seconds`."""

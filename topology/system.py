@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -39,6 +40,8 @@ class System:
         self.children = Children(self.directory)
         self.sockets: dict[str, Path] = {}
         self.net: Any = None
+        self.agent = ["-m", "hosts.agent.main"]
+        """How Python starts an agent."""
 
     @property
     def config_path(self) -> Path:
@@ -107,7 +110,7 @@ class System:
         """Start the agent of server `number` beside its store."""
         name = f"server{number}"
         directory = self.directory / name
-        argv = [sys.executable, "-m", "hosts.agent.main"]
+        argv = [sys.executable, *self.agent]
         argv += ["--name", name, "--index", str(number), "--ip", self.ip(name)]
         argv += ["--udp-port", str(network.AGENT_PORT), "--channel-port", str(network.AGENT_PORT)]
         argv += ["--grpc", self._agent_address(name), "--redis", f"unix:{self.sockets[name]}"]
@@ -122,6 +125,14 @@ class System:
         argv += ["--config", str(self.config_path)]
         # The control plane must never take a core that the data path wants.
         return self.children.start("controller", argv, niceness=10)
+
+    def start_python(
+        self, host: str, name: str, module: str, options: Mapping[str, object]
+    ) -> Child:
+        """Start a module of ours in a host, as the child `name`."""
+        argv = [sys.executable, "-m", module]
+        argv += [word for key, value in options.items() for word in (f"--{key}", str(value))]
+        return self.children.start(name, argv, namespace=self.namespace(host))
 
     def ip(self, host: str) -> str:
         """Return the address of a host."""

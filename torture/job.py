@@ -1,0 +1,101 @@
+"""One torture: a system, its clients, migrations and faults; then the verdict."""
+
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from hosts.check import histories
+from topology.settings import Network
+from topology.system import System
+from torture import record, states
+from torture.moves import Moves
+from torture.nemesis import Nemesis
+from torture.rack import Load, Rack
+from torture.summary import Outcome, summary
+from torture.workload import Keys
+
+_CALM: Final = 2.0
+"""Seconds of load without faults at the end."""
+
+
+@dataclass(frozen=True)
+class Torture:
+    """What is asked for."""
+
+    seconds: float
+    seed: int
+    faults: tuple[str, ...]
+    protocol: str
+    output: Path
+    at_once: int = 2
+    """Migrations at the same time."""
+    agent: tuple[str, ...] = ("-m", "hosts.agent.main")
+    """How Python starts the agents; tests name a broken build."""
+
+
+def run(wanted: Torture, grpc_port: int) -> dict[str, Any]:
+    """Torture a system of its own; write and return the summary."""
+    console = Console(stderr=True, highlight=False)
+    shutil.rmtree(wanted.output, ignore_errors=True)
+    wanted.output.mkdir(parents=True)
+    settings = Network(
+        servers=4,
+        clients=2,
+        directory=Path(f"/run/netmigrate-torture-{os.getpid()}"),
+        switch_name=f"x{os.getpid() % 100000}",
+    )
+    system = System(settings, grpc_port)
+    system.agent = list(wanted.agent)
+    load = Load(wanted.seed, Keys())
+    console.print(f"torture: {wanted.seconds:g} s, seed {wanted.seed}, {', '.join(wanted.faults)}")
+    with system:
+        rack = Rack(system, settings, wanted.output, load)
+        try:
+            outcome = _torture(wanted, rack, console)
+        finally:
+            rack.keep_logs()
+            system.stop()
+            rack.close()
+    shutil.rmtree(settings.directory, ignore_errors=True)
+    console.print("judging every key's history")
+    calls = record.read(rack.records())
+    result = histories.check(calls)
+    found = summary(wanted.seed, outcome, calls, result)
+    (wanted.output / "summary.json").write_text(json.dumps(found, indent=2) + "\n")
+    for violation in result.violations:
+        console.print(violation.text, markup=False)
+    return found
+
+
+def _torture(wanted: Torture, rack: Rack, console: Console) -> Outcome:
+    for host in rack.clients:
+        rack.start(f"{host}-load")
+    moves = Moves(rack, wanted.seed, wanted.protocol, wanted.at_once)
+    nemesis = Nemesis(rack, wanted.faults, wanted.seed)
+    with moves, nemesis:
+        end = time.monotonic() + wanted.seconds
+        while time.monotonic() < end and nemesis.error is None:
+            time.sleep(0.1)
+    console.print("faults are over: waiting for migrations to end")
+    moves.settle()
+    time.sleep(_CALM)
+    rack.stop_clients()
+    read, unread = states.as_read(rack.sweep())
+    differences, left = ([], []) if moves.stuck else states.compare(rack, read, unread)
+    return Outcome(
+        strikes=nemesis.strikes,
+        faults=nemesis.counts(),
+        packets=rack.packets,
+        moves=moves,
+        completed=moves.completed(),
+        unread=unread,
+        differences=differences,
+        left=left,
+        error=str(nemesis.error) if nemesis.error else "",
+    )
