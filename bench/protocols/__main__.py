@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated
 
+import grpc
 import typer
 from rich.console import Console
 
@@ -87,13 +88,16 @@ class _Bench:
         self._output = OUTPUT / "protocols"
         self._runs: list[Run] = []
         self._sizes: list[Size] = []
+        self._stopped = ""
+        """What kept it from measuring everything, if anything did."""
         self._began = time.monotonic()
 
     def run(self) -> int:
         """Measure and report, also what there is when it is stopped; 1 if anything went wrong."""
         plan, raw = self._plan, self._output / "raw"
         count = sum(1 for budget in plan.budgets for _ in plan.cases(budget))
-        self._console.print(f"{count} runs, about {_minutes(plan.seconds())}", highlight=False)
+        about = f"{count} runs and {len(plan.sizes)} sizes, about {_minutes(plan.seconds())}"
+        self._console.print(about, highlight=False)
         with self._console.status("") as status:
 
             def tell(text: str) -> None:
@@ -103,11 +107,16 @@ class _Bench:
                 self._take(measure.runs(plan, raw, tell), count)
                 for size in sizes.measure(plan, raw, tell):
                     self._sizes.append(size)
-            finally:
-                self._report()
+            except KeyboardInterrupt:
+                self._stopped = "interrupted"
+            except (RuntimeError, grpc.RpcError) as error:
+                if not self._runs:
+                    raise StartError(str(error)) from error
+                self._stopped = str(error)
+        self._report()
         bad = [run for run in self._runs if run.problem or run.figures["violations"]]
         bad_sizes = [size for size in self._sizes if size.problems or size.violations]
-        return 1 if bad or bad_sizes else 0
+        return 1 if bad or bad_sizes or self._stopped else 0
 
     def _take(self, runs: Iterable[Run], count: int) -> None:
         for run in runs:
@@ -137,6 +146,9 @@ class _Bench:
         report.write(plan, comparison, self._runs, self._sizes, judged, self._output)
         text = (self._output / "report.md").read_text()
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        if self._stopped:
+            message = f"not everything was measured: {self._stopped}"
+            self._console.print(message, style="red", markup=False, highlight=False)
         self._console.print(f"[dim]written to {self._output}/[/]")
 
 

@@ -62,7 +62,7 @@ def _service(records: NDArray[Any], phases: Phases) -> dict[str, float]:
     for suffix, phase in (("", "during"), ("_before", "before")):
         for name, value in quantiles(latencies(records, spans[phase])).items():
             if value is not None:
-                found[name + suffix] = value
+                found[name + suffix] = float(value)
     return found
 
 

@@ -11,7 +11,9 @@ from controller.model import Protocol
 SWEEPS: Final = ("all", "ours", "none")
 """Settings of every protocol; netmigrate unthrottled; no others."""
 _KEY_BITS: Final = 1_000  # of group data a record of 64 bytes takes, at most
-_OVERHEAD_SECONDS: Final = 5.0  # of a run: generators started, the partition brought home
+_OVERHEAD_SECONDS: Final = 9.0  # of a run: generators started, copies cleaned up
+_KEYS_AT_LEAST: Final = 500_000
+_UNTHROTTLED: Final = 60_000_000  # bits per second, about
 _KEYS_PER_SECOND: Final = 20_000  # read back, judged and brought home
 
 
@@ -88,13 +90,29 @@ class Plan:
             tried += [(*self.settings, (name, value)) for value in values]
         return tried
 
+    def rounds(self, keys: int) -> int:
+        """Return how often to migrate so many records without load.
+
+        Clock ticks are long and small migrations short; large ones say enough in one.
+        """
+        return min(2 * self.repeat - 1, max(1, _KEYS_AT_LEAST // keys))
+
     def seconds(self) -> float:
-        """Return about how long all runs will take."""
+        """Return about how long all will take."""
         runs = [case for budget in self.budgets for case in self.cases(budget)]
-        each = self.before + self.after + _OVERHEAD_SECONDS + self.keys / _KEYS_PER_SECOND
-        rates = [dict(case.settings).get("throttle") or 100_000_000 for case in runs]
-        moving = sum(self.keys * _KEY_BITS / rate for rate in rates)
-        return len(runs) * each + moving
+        rates = [dict(case.settings).get("throttle", 0) for case in runs]
+        swept = sum(self._seconds_of(self.keys, rate) for rate in rates)
+        return swept + sum(self._seconds_of_size(keys) for keys in self.sizes)
+
+    def _seconds_of(self, keys: int, throttle: int) -> float:
+        moving = keys * _KEY_BITS / (throttle or _UNTHROTTLED)
+        return self.before + self.after + moving + _OVERHEAD_SECONDS + keys / _KEYS_PER_SECOND
+
+    def _seconds_of_size(self, keys: int) -> float:
+        rounds = self.rounds(keys)
+        idle = rounds * (_OVERHEAD_SECONDS + 2 * keys * _KEY_BITS / _UNTHROTTLED)
+        loaded = min(self.repeat, rounds) * self._seconds_of(keys, self.throttle)
+        return _OVERHEAD_SECONDS + keys / _KEYS_PER_SECOND + idle + loaded
 
 
 _OWN: Final[dict[Protocol, dict[str, tuple[int, ...]]]] = {

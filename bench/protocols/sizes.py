@@ -13,7 +13,6 @@ from bench.protocols.plan import Plan
 from bench.protocols.run import Case, Run
 from controller.model import Protocol
 
-_KEYS_AT_LEAST: Final = 500_000  # moved without load: clock ticks are long, small migrations short
 _WORKING: Final = ("source_store", "source_agent", "destination_store", "destination_agent")
 
 
@@ -59,16 +58,16 @@ def measure(plan: Plan, output: Path, tell: Tell) -> Iterator[Size]:
 
 def _size(rack: Rack, plan: Plan, keys: int, tell: Tell) -> Size:
     tell(f"{keys:,} records: unthrottled, without load")
-    rounds = min(2 * plan.repeat - 1, max(1, _KEYS_AT_LEAST // keys))
+    rounds = plan.rounds(keys)
     idle = [_idle(rack) for _ in range(rounds)]
     case = Case(Protocol.NETMIGRATE, plan.pivot[0], settings=plan.settings)
     runs: list[Run] = []
-    for _ in range(plan.repeat):
+    for _ in range(min(plan.repeat, rounds)):
         tell(f"{keys:,} records: {case.label}, {plan.rate:,} op/s")
         runs.append(rack.run(case))
 
     def middle(name: str) -> float:
-        return median(run.figures.get(name, math.nan) for run in runs)
+        return median(float(run.figures.get(name, math.nan)) for run in runs)
 
     return Size(
         keys=keys,

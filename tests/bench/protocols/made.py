@@ -19,10 +19,11 @@ def run(
     problem: str = "",
     **figures: float,
 ) -> Run:
-    """Return a run with those figures over some that do not matter."""
+    """Return a run with those figures, as numpy gives them, over some that do not matter."""
     case = Case(protocol, writes, budget, loop, settings)
     usual = {"throughput": 1000.0, "migration_seconds": 4.0, "errors": 0, "violations": 0}
     line: dict[str, Any] = {
         name: np.array([1.0, 2.0]) for name in ("seconds", "throughput", "p50", "p99", "p999")
     }
-    return Run(case, usual | figures, line, (0.5, 1.5), problem)
+    measured = {name: np.float64(value) for name, value in figures.items()}
+    return Run(case, usual | measured, line, (0.5, 1.5), problem)
