@@ -7,6 +7,7 @@ from mininet.link import Link
 from mininet.log import setLogLevel
 from mininet.net import Mininet
 from mininet.node import CPULimitedHost, Host
+from mininet.util import numCores
 
 from topology import settings
 from topology.switches import ToRSwitch
@@ -58,7 +59,8 @@ def build(network: settings.Network) -> Mininet:
                 cls=LimitedHost if budget else QuietHost,
                 ip=f"10.0.{subnet}.{number}/16",
                 mac=f"02:00:00:00:{subnet:02x}:{number:02x}",
-                **({"cpu": budget} if budget else {}),
+                # Mininet takes a share of all cores.
+                **({"cpu": budget / numCores()} if budget else {}),
             )
             net.addLink(host, switch, cls=WiredLink)
     net.build()
