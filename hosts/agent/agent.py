@@ -37,6 +37,7 @@ _RECEIVE_BUFFER: Final = 8 << 20
 _REMEMBERED: Final = 64  # migrations that are over
 _IDLE_SECONDS: Final = 600
 _HOUSEKEEPING_SECONDS: Final = 60.0
+_JOURNAL_BYTES: Final = 32 << 20
 
 
 class StartError(Exception):
@@ -83,6 +84,7 @@ class Agent:
         except (store.UnfitStore, ValueError) as error:
             self._socket.close()
             raise StartError(str(error)) from None
+        self._newer = self._remember()
         self.counters = Counters(self.core)
         self.emigrations: dict[int, Mover] = {}
         self.node = Node(
@@ -300,6 +302,27 @@ class Agent:
             raise StartError(
                 f"{path} is damaged ({error}): remove --state and assign again"
             ) from None
+
+    def _remember(self) -> dict[int, set[bytes] | bool]:
+        """Take over what an earlier run wrote down, and go on writing.
+
+        Of each group that was IMMIGRATING: the keys that are newer here, True: every key is here.
+        """
+        path = self.settings.state / "journal"
+        try:
+            newer = self.core.remember(str(path), _JOURNAL_BYTES)
+        except (OSError, ValueError) as error:
+            self._socket.close()
+            help = ": remove --state and assign again" if isinstance(error, ValueError) else ""
+            raise StartError(f"{error}{help}") from None
+        arriving = self.table.those(State.IMMIGRATING)
+        if newer is None and arriving:
+            self._socket.close()
+            raise StartError(
+                f"{path} is missing, which says what is newest of the {len(arriving)} groups that "
+                "were arriving: remove --state and assign again"
+            )
+        return newer or {}
 
     def accept(
         self,

@@ -29,6 +29,8 @@ enum {
     SESSION_RECORDS = 4096, /* unfinished writes per session */
 };
 
+#define OUTCOME_UNKNOWN "whether the write was executed is not known"
+
 enum group_state { ABSENT, OWNED, EMIGRATING, IMMIGRATING };
 
 /* Counted by the core; the names are in hosts/agent/counters.py, in this order. */
@@ -118,22 +120,37 @@ struct sessions {
     struct session *newest; /* by the time their watermark moved */
     struct record *groups[NM_GROUPS];
 };
+enum { RECORD_HEAD = 16 }; /* bytes of a record before its reply, where records are listed */
 enum admission { ADMIT, LATE, REPEATED, RUNNING, FULL };
 int sessions_init(struct sessions *all);
 void sessions_free(struct sessions *all);
 enum admission sessions_admit(struct sessions *all, const struct nm_header *h, uint32_t now,
                               struct record **record);
 void sessions_acked(struct sessions *all, uint64_t client, uint32_t acked, uint32_t now);
+void sessions_intend(struct sessions *all, uint64_t client, uint32_t seq, uint32_t acked,
+                     uint32_t now);
 void sessions_withdraw(struct sessions *all, uint64_t client, uint32_t seq);
 bool sessions_complete(struct sessions *all, const struct nm_header *h, uint16_t flags,
                        const uint8_t *reply, size_t length);
 size_t sessions_forget(struct sessions *all, uint32_t before);
+void record_head(uint8_t *to, uint64_t client, uint32_t seq, uint16_t flags, uint16_t length);
 bool sessions_dump(struct sessions *all, uint16_t group, struct buffer *to);
 const char *sessions_load(struct sessions *all, uint16_t group, const uint8_t *p, size_t n,
                           uint32_t now);
 void sessions_drop(struct sessions *all, uint16_t group);
 bool sessions_watermarks(struct sessions *all, uint64_t since, struct buffer *to);
 const char *sessions_learn(struct sessions *all, const uint8_t *p, size_t n, uint32_t now);
+
+/* journal.c: what outlives `kill -9`. */
+struct journal {
+    int fd;       /* 0: none */
+    uint8_t *map; /* NULL: nothing is written down */
+    size_t size, allocated, tail, least;
+    char path[1024];
+    /* of IMMIGRATING groups: the keys that clients have changed here, Py_True: every key is here */
+    PyObject *newer[NM_GROUPS];
+    uint16_t cleared[NM_GROUPS]; /* for which migration copies of the group may be written; 0: none */
+};
 
 /* A query the core could not finish alone, and what Python needs to go on with it. */
 typedef struct {
@@ -178,6 +195,7 @@ typedef struct {
     bool absolute_expiry; /* the store has PEXPIRETIME */
     struct store store;
     struct sessions sessions;
+    struct journal journal;
     PyObject *here[NM_GROUPS];    /* of IMMIGRATING groups (arriving.c); NULL: Python knows */
     PyObject *written[NM_GROUPS]; /* where the keys written in a group are noted; NULL: nowhere */
     uint64_t counters[C_COUNT];
@@ -211,6 +229,22 @@ PyObject *keys_of_item(const struct item *item);
 /* written.c: which keys were written meanwhile, for a protocol that copies before it hands over. */
 int written_track(Core *core, unsigned first, unsigned last, PyObject *written);
 void written_note(Core *core, const struct item *item);
+
+/* journal.c */
+enum { /* what one batch may add */
+    JOURNAL_BATCH = BATCH * (3 * 32 + REPLY_ROOM + DATAGRAM + ARGUMENTS * 16),
+};
+int journal_open(Core *core, const char *path, size_t least);
+void journal_close(struct journal *j);
+void journal_room(Core *core, size_t bytes);
+void journal_intents(Core *core, const struct item *items, size_t count);
+void journal_done(Core *core, const struct item *item, const uint8_t *reply);
+void journal_records(Core *core, uint16_t group, const uint8_t *records, size_t length);
+void journal_marks(Core *core, const uint8_t *marks, size_t length);
+void journal_drop(Core *core, uint16_t group);
+void journal_arrived(Core *core, uint16_t group);
+void journal_over(Core *core, uint16_t group);
+void journal_cleared(Core *core, uint16_t group, uint16_t migration);
 
 /* serve.c */
 PyObject *serve_received(Core *core);

@@ -45,6 +45,7 @@ PyTypeObject QueryType = {
 
 static void core_dealloc(Core *core) {
     store_close(&core->store);
+    journal_close(&core->journal);
     if (core->sessions.table) sessions_free(&core->sessions);
     for (size_t i = 0; core->commands && i < COMMANDS; i++) free(core->commands[i].refusal);
     free(core->commands);
@@ -55,6 +56,7 @@ static void core_dealloc(Core *core) {
     for (size_t group = 0; group < NM_GROUPS; group++) {
         Py_CLEAR(core->written[group]);
         Py_CLEAR(core->here[group]);
+        Py_CLEAR(core->journal.newer[group]);
     }
     PyBuffer_Release(&core->states_view);
     PyBuffer_Release(&core->owners_view);
@@ -217,6 +219,7 @@ static PyObject *core_add_records(Core *core, PyObject *arguments) {
     if (!group_in(arguments, "Hy*", &group, &data)) return NULL;
     const char *wrong =
         sessions_load(&core->sessions, group, data.buf, (size_t)data.len, now_seconds());
+    if (!wrong) journal_records(core, group, data.buf, (size_t)data.len);
     PyBuffer_Release(&data);
     return accepted(wrong);
 }
@@ -225,6 +228,7 @@ static PyObject *core_drop_records(Core *core, PyObject *arguments) {
     unsigned short group;
     if (!group_in(arguments, "H", &group, NULL)) return NULL;
     sessions_drop(&core->sessions, group);
+    journal_drop(core, group);
     Py_RETURN_NONE;
 }
 
@@ -233,6 +237,45 @@ static PyObject *core_arriving(Core *core, PyObject *arguments) {
     PyObject *here;
     if (!PyArg_ParseTuple(arguments, "IO", &group, &here) || arriving_set(core, group, here) < 0)
         return NULL;
+    Py_RETURN_NONE;
+}
+
+/* Of each group that was IMMIGRATING when an earlier process ended: the keys that are newer here. */
+static PyObject *newer_of(Core *core) {
+    PyObject *found = PyDict_New();
+    for (unsigned group = 0; found && group < NM_GROUPS; group++) {
+        if (core->states[group] != IMMIGRATING) continue;
+        PyObject *newer = core->journal.newer[group], *number = PyLong_FromLong((long)group);
+        PyObject *keys = newer == Py_True ? Py_NewRef(newer) : PySet_New(newer);
+        if (!number || !keys || PyDict_SetItem(found, number, keys) < 0) Py_CLEAR(found);
+        Py_XDECREF(number);
+        Py_XDECREF(keys);
+    }
+    return found;
+}
+
+static PyObject *core_remember(Core *core, PyObject *arguments) {
+    const char *path;
+    Py_ssize_t least;
+    if (!PyArg_ParseTuple(arguments, "sn", &path, &least)) return NULL;
+    int found = least < 0 ? 0 : journal_open(core, path, (size_t)least);
+    if (found < 0) return NULL;
+    if (!found) Py_RETURN_NONE;
+    return newer_of(core);
+}
+
+static PyObject *core_cleared(Core *core, PyObject *arguments) {
+    PyObject *groups;
+    unsigned short migration;
+    if (!PyArg_ParseTuple(arguments, "O!H", &PyList_Type, &groups, &migration)) return NULL;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(groups); i++) {
+        unsigned long group = PyLong_AsUnsignedLong(PyList_GET_ITEM(groups, i));
+        if (group >= NM_GROUPS) {
+            if (PyErr_Occurred()) return NULL;
+            return PyErr_Format(PyExc_ValueError, "groups are 0 to 16383");
+        }
+        journal_cleared(core, (uint16_t)group, migration);
+    }
     Py_RETURN_NONE;
 }
 
@@ -259,6 +302,7 @@ static PyObject *core_learn(Core *core, PyObject *arguments) {
     if (!PyArg_ParseTuple(arguments, "y*", &data)) return NULL;
     const char *wrong =
         sessions_learn(&core->sessions, data.buf, (size_t)data.len, now_seconds());
+    if (!wrong) journal_marks(core, data.buf, (size_t)data.len);
     PyBuffer_Release(&data);
     return accepted(wrong);
 }
@@ -299,6 +343,8 @@ static PyMethodDef core_methods[] = {
     {"add_records", (PyCFunction)core_add_records, METH_VARARGS, "Take over such records."},
     {"drop_records", (PyCFunction)core_drop_records, METH_VARARGS, "Drop a group's records."},
     {"arriving", (PyCFunction)core_arriving, METH_VARARGS, "What an arriving group has here."},
+    {"remember", (PyCFunction)core_remember, METH_VARARGS, "Begin or go on with a journal."},
+    {"cleared", (PyCFunction)core_cleared, METH_VARARGS, "Copies may be written of these."},
     {"track", (PyCFunction)core_track, METH_VARARGS, "Note the keys written in some groups."},
     {"watermarks", (PyCFunction)core_watermarks, METH_VARARGS, "Watermarks moved since then."},
     {"learn", (PyCFunction)core_learn, METH_VARARGS, "Take over watermarks."},

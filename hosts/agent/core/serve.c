@@ -125,6 +125,13 @@ static int judge(Core *core, struct item *item, uint32_t now, PyObject *slow) {
     return result;
 }
 
+/* Remembers how a write was answered, before anybody is told. */
+static void complete(Core *core, struct item *item) {
+    sessions_complete(&core->sessions, &item->h, item->reply_flags, reply_of(core, item),
+                      item->reply_length);
+    journal_done(core, item, reply_of(core, item));
+}
+
 static void lost(Core *core, struct item *item, bool started) {
     item->run = false;
     if (item->h.op != NM_WRITE || !started) {
@@ -137,9 +144,8 @@ static void lost(Core *core, struct item *item, bool started) {
     /* It may or may not have been executed: a resend must not execute it again. */
     item->outcome = O_UNKNOWN;
     refuse(core, item, C_STORE_LOST,
-           "the connection to the store was lost; whether the write was executed is not known");
-    sessions_complete(&core->sessions, &item->h, NM_ERROR, reply_of(core, item),
-                      item->reply_length);
+           "the connection to the store was lost; " OUTCOME_UNKNOWN);
+    complete(core, item);
 }
 
 /* One round trip for all items with `run`, and the records of the writes among them. */
@@ -151,7 +157,9 @@ static void run(Core *core, struct item *items, size_t count) {
             parts[running++] = (struct iovec){(void *)(items[i].datagram + NM_HEADER_LENGTH),
                                               items[i].length - NM_HEADER_LENGTH};
     if (!running) return;
+    journal_room(core, JOURNAL_BATCH);
     bool alive = store_connect(&core->store), started = alive;
+    if (started) journal_intents(core, items, count);
     for (size_t at = 0; alive && at < running;) {
         struct msghdr message = {.msg_iov = parts + at, .msg_iovlen = running - at};
         ssize_t sent = sendmsg(core->store.fd, &message, MSG_NOSIGNAL);
@@ -188,9 +196,7 @@ static void run(Core *core, struct item *items, size_t count) {
         else
             answer(item, (uint16_t)(item->reply_flags | (c.nil || c.error ? 0 : NM_FOUND)),
                    (uint32_t)c.length);
-        if (write)
-            sessions_complete(&core->sessions, &item->h, item->reply_flags, reply_of(core, item),
-                              item->reply_length);
+        if (write) complete(core, item);
     }
 }
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RECORD_BYTES = 1 << 28, RECORD_HEAD = 16, WATERMARK = 12 };
+enum { RECORD_BYTES = 1 << 28, WATERMARK = 12 };
 
 struct entry { uint32_t seq; struct record *record; };
 
@@ -152,6 +152,15 @@ enum admission sessions_admit(struct sessions *all, const struct nm_header *h, u
     return entry_add(s, h->seq) ? ADMIT : FULL;
 }
 
+/* Marks a write as running that an earlier process of this agent had admitted. */
+void sessions_intend(struct sessions *all, uint64_t client, uint32_t seq, uint32_t acked,
+                     uint32_t now) {
+    struct session *s = find_or_add(all, client, now);
+    if (!s) return;
+    advance(all, s, acked);
+    if (seq > s->acked && !entry_of(s, seq)) entry_add(s, seq);
+}
+
 /* Forgets a running write that was not executed after all. */
 void sessions_withdraw(struct sessions *all, uint64_t client, uint32_t seq) {
     struct session *s = find(all, client);
@@ -188,14 +197,18 @@ bool sessions_complete(struct sessions *all, const struct nm_header *h, uint16_t
     return attach(all, s, e, h->group, flags, reply, length);
 }
 
+void record_head(uint8_t *to, uint64_t client, uint32_t seq, uint16_t flags, uint16_t length) {
+    nm_put64(to, client);
+    nm_put32(to + 8, seq);
+    nm_put16(to + 12, flags);
+    nm_put16(to + 14, length);
+}
+
 /* Appends the group's records: client, seq, flags, length, reply each. */
 bool sessions_dump(struct sessions *all, uint16_t group, struct buffer *to) {
     for (struct record *r = all->groups[group]; r; r = r->next) {
         uint8_t head[RECORD_HEAD];
-        nm_put64(head, r->client);
-        nm_put32(head + 8, r->seq);
-        nm_put16(head + 12, r->flags);
-        nm_put16(head + 14, r->length);
+        record_head(head, r->client, r->seq, r->flags, r->length);
         if (buffer_add(to, head, sizeof head) < 0 || buffer_add(to, r->reply, r->length) < 0)
             return false;
     }
@@ -214,8 +227,9 @@ const char *sessions_load(struct sessions *all, uint16_t group, const uint8_t *p
         if (length > n || length > DATAGRAM - NM_HEADER_LENGTH)
             return "a completion record's reply is cut short";
         struct session *s = find_or_add(all, client, now);
-        struct entry *e;
-        if (s && seq > s->acked && !entry_of(s, seq) && (e = entry_add(s, seq)))
+        struct entry *e = s ? entry_of(s, seq) : NULL;
+        if (s && !e && seq > s->acked) e = entry_add(s, seq);
+        if (e && !e->record)
             attach(all, s, e, group, flags, p, length);
         p += length, n -= length;
     }
