@@ -11,7 +11,7 @@ SETTINGS = KEYS VALUE_SIZE WORKLOAD RATE SERVERS CLIENTS PROTOCOL THROTTLE LANES
   SWITCH LOG_PACKETS
 OPTIONS = $(foreach s,$(SETTINGS),$(if $($(s)),--$(subst _,-,$(shell tr A-Z a-z <<<$(s)))='$($(s))'))
 # Settings of `make bench-protocols`.
-COMPARED = KEYS WRITES BUDGET FULL RATE THROTTLE REPEAT PROTOCOLS SWEEP SIZES QUICK
+COMPARED = KEYS WRITES BUDGET FULL RATE THROTTLE REPEAT PROTOCOLS PEERS SWEEP SIZES QUICK
 
 NATIVE := $(wildcard hosts/*/core/*.c hosts/*/core/*.h hosts/wire/*.h)
 PROTOS := hosts/agent/agent.proto controller/controller.proto

@@ -38,15 +38,16 @@ class Sample:
 class Generator:
     """One `python -m hosts.load` in the namespace of a client host."""
 
-    def __init__(self, system: System, host: str, history: Path, arguments: list[str]) -> None:
+    def __init__(
+        self, system: System, host: str, where: list[str], history: Path, arguments: list[str]
+    ) -> None:
         self.host = host
         self._history = history
         self._errors = system.directory / f"{host}-load.log"
         self.latest: Sample | None = None
         self.final: dict[str, Any] = {}
         argv = ["setpriv", "--pdeathsig", "TERM", "mnexec", "-a", str(system.namespace(host))]
-        argv += [sys.executable, "-m", "hosts.load", "--vip", network.VIP]
-        argv += ["--port", str(network.SERVICE_PORT), "--history", str(history), *arguments]
+        argv += [sys.executable, "-m", "hosts.load", *where, "--history", str(history), *arguments]
         with self._errors.open("wb") as errors:
             self._process = subprocess.Popen(
                 argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
@@ -122,19 +123,26 @@ class Data:
 
 
 class Generators:
-    """One generator in every client host, sharing the work, or the first one alone."""
+    """One generator in every client host, sharing the work, or the first one alone.
 
-    def __init__(self, system: System, settings: Network, output: Path) -> None:
+    They load the service, or the stock cluster with such a node (`HOST:PORT`).
+    """
+
+    def __init__(
+        self, system: System, settings: Network, output: Path, cluster: str | None = None
+    ) -> None:
         self._system = system
         self._output = output
         self._clients = [f"client{i}" for i in range(1, settings.clients + 1)]
+        service = ["--vip", network.VIP, "--port", str(network.SERVICE_PORT)]
+        self._where = ["--cluster", cluster] if cluster else service
         self.running: list[Generator] = []
 
     def sweep(self, kind: str, data: Data, value_size: int) -> Generator:
         """Load (`kind` "load") or read ("read") every record once, from the first client."""
         arguments = ["--workload", kind, *data.arguments(), "--value-size", str(value_size)]
         history = self._output / f"{kind}.npz"
-        generator = Generator(self._system, self._clients[0], history, arguments)
+        generator = Generator(self._system, self._clients[0], self._where, history, arguments)
         self.running = [generator]
         return generator
 
@@ -146,6 +154,7 @@ class Generators:
             Generator(
                 self._system,
                 client,
+                self._where,
                 self._output / f"{client}.npz",
                 [
                     *("--workload", load.workload, *data.arguments()),

@@ -4,16 +4,16 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from bench.peers.nodes import Node
+from bench.protocols.run import Settings
 from hosts.wire import GROUPS
 from topology import stores
 from topology.processes import StartError
 
-Settings = tuple[tuple[str, int], ...]
 Prefix = tuple[str, ...]
 """What a command line begins with, so that the command runs where it reaches both nodes."""
 
@@ -27,23 +27,11 @@ class MoveError(RuntimeError):
 
 @dataclass(frozen=True)
 class Way:
-    """One way to move all slots from source to destination; `move` returns when they have moved.
-
-    Of the settings to try, the first is what a user gets who says nothing.
-    """
+    """One way to move all slots from source to destination; `move` returns when they have moved."""
 
     name: str
     executable: str
-    settings: tuple[Settings, ...]
     move: Callable[[Node, Node, Settings, Prefix], None]
-
-
-def available() -> Iterator[Way]:
-    """Yield the ways that the programs on PATH know; find() says why the others are not there."""
-    for name in WAYS:
-        found = find(name)
-        if isinstance(found, Way):
-            yield found
 
 
 def find(name: str) -> Way | str:
@@ -51,8 +39,7 @@ def find(name: str) -> Way | str:
     if name == "reshard":
         if _cli() is None:
             return "neither redis-cli nor valkey-cli is on PATH"
-        pipelines = tuple((("pipeline", size),) for size in PIPELINES)
-        return Way(name, stores.executable(), pipelines, reshard)
+        return Way(name, stores.executable(), reshard)
     program, least, move = _SERVERS[name]
     path = shutil.which(program)
     if path is None:
@@ -61,7 +48,7 @@ def find(name: str) -> Way | str:
     if version < least:
         shown = ".".join(map(str, version))
         return f"{program} is {shown}, and only {'.'.join(map(str, least))} brought this command"
-    return Way(name, path, ((),), move)
+    return Way(name, path, move)
 
 
 def _version(path: str) -> tuple[int, int]:
@@ -74,10 +61,6 @@ def _version(path: str) -> tuple[int, int]:
 
 def _cli() -> str | None:
     return shutil.which("redis-cli") or shutil.which("valkey-cli")
-
-
-PIPELINES: Final = (10, 100, 1000)
-"""Keys of one MIGRATE: redis-cli's default, and more."""
 
 
 def reshard(source: Node, destination: Node, settings: Settings, prefix: Prefix) -> None:
@@ -144,4 +127,11 @@ _SERVERS: Final = {
     "valkey-migrateslots": ("valkey-server", (9, 0), migrate_slots),
     "redis-migration": ("redis-server", (8, 4), import_slots),
 }
-WAYS: Final = ("reshard", *_SERVERS)
+SETTINGS: Final[Mapping[str, tuple[Settings, ...]]] = {
+    "reshard": tuple((("pipeline", keys),) for keys in (10, 100, 1000)),
+    **dict.fromkeys(_SERVERS, ((),)),
+}
+"""The names of all ways, and what to try of each: first what a user gets who says nothing.
+
+A reshard's pipeline is how many keys one MIGRATE takes.
+"""

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from bench.figures import OUTPUT
+from bench.peers import ways
 from bench.protocols import measure, report, results, sizes
 from bench.protocols.compare import Comparison, rows
 from bench.protocols.goals import goals
@@ -38,6 +39,22 @@ def _protocols(text: str) -> tuple[Protocol, ...]:
         raise SettingError(f"PROTOCOLS={text}: some of {','.join(Protocol)}") from None
 
 
+def _peers(text: str) -> tuple[str, ...]:
+    """Return the peers named, which must be there; of all, those that are."""
+    if text == "none":
+        return ()
+    wanted = text.split(",") if text else list(ways.SETTINGS)
+    unknown = [name for name in wanted if name not in ways.SETTINGS]
+    if unknown:
+        raise SettingError(f"PEERS={text}: none, or some of {','.join(ways.SETTINGS)}")
+    missing = {name: found for name in wanted if isinstance(found := ways.find(name), str)}
+    for name, why in missing.items():
+        if text:
+            raise SettingError(f"PEERS={text}: no {name}: {why}")
+        Console().print(f"[dim]without {name}: {why}[/]", highlight=False)
+    return tuple(name for name in wanted if name not in missing)
+
+
 def main(
     keys: Annotated[int, typer.Option(help="records to move", min=0)] = 0,
     writes: Annotated[str, typer.Option(help="percentages of writes")] = "",
@@ -47,6 +64,7 @@ def main(
     throttle: Annotated[float, typer.Option(help="Mbit/s of group data; 0: unthrottled")] = -1.0,
     repeat: Annotated[int, typer.Option(help="how often each", min=0)] = 0,
     protocols: Annotated[str, typer.Option(help="which ones")] = "",
+    peers: Annotated[str, typer.Option(help="the stores' own ways beside them; or none")] = "",
     sweep: Annotated[str, typer.Option(help="other settings to try: all, ours or none")] = "",
     sizes: Annotated[str, typer.Option(help="numbers of records to move; 0: leave this out")] = "",
     quick: Annotated[int, typer.Option(help="1: three minutes, few records")] = 0,
@@ -66,6 +84,7 @@ def main(
             plan = replace(plan, repeat=repeat)
         if protocols:
             plan = replace(plan, protocols=_protocols(protocols))
+        plan = replace(plan, peers=_peers(peers))
         if sweep:
             if sweep not in SWEEPS:
                 raise SettingError(f"SWEEP={sweep}: one of {', '.join(SWEEPS)}")

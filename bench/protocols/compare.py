@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final
 
+from bench.peers.ways import SETTINGS as PEERS
 from bench.protocols.run import FIGURES, Case, Run
 from controller.model import Protocol
 
@@ -82,7 +83,12 @@ class Comparison:
     def others(self, loop: str) -> list[str]:
         """Return the other protocols, in the order of their first runs."""
         names = dict.fromkeys(row.case.protocol for row in self.at(loop))
-        return [name for name in names if name != OURS]
+        return [name for name in names if name != OURS and name not in PEERS]
+
+    def peers(self, loop: str) -> list[str]:
+        """Return the stores' own ways, likewise."""
+        names = dict.fromkeys(row.case.protocol for row in self.at(loop))
+        return [name for name in names if name in PEERS]
 
     def best(self, loop: str, protocol: str, figure: str, *, most: bool = False) -> Row | None:
         """Return a protocol's best row, of least (or `most`) `figure`, of those as quick as ours.
@@ -100,15 +106,19 @@ class Comparison:
         return (max if most else min)(quick, key=lambda row: row[figure])
 
 
-def ratios(found: Sequence[Row]) -> list[dict[str, object]]:
+def ratios(comparison: Comparison) -> list[dict[str, object]]:
     """Return what ours is of each other's, figure by figure, wherever all but the protocol agrees.
 
-    A ratio to nothing is left out.
+    The stores' own ways have settings of their own: ours is at its plain ones there. A ratio to
+    nothing is left out.
     """
-    ours = {_point(row.case): row for row in found if row.case.protocol == OURS}
+    ours = {_point(row.case): row for row in comparison.rows if row.case.protocol == OURS}
     result: list[dict[str, object]] = []
-    for row in found:
-        mine = ours.get(_point(row.case))
+    for row in comparison.rows:
+        case = row.case
+        if case.protocol in PEERS:
+            case = replace(case, settings=comparison.plain)
+        mine = ours.get(_point(case))
         if row.case.protocol == OURS or mine is None:
             continue
         result.append(

@@ -37,7 +37,7 @@ def figures(
     moved = after.counters.since(before.counters)
     seconds = (phases.migration_ended - phases.migration_started) / 1e9
     return {
-        **_service(records, phases),
+        **service(records, phases),
         "migration_seconds": seconds,
         "downtime_seconds": migration.downtime,
         **traffic(moved, migration, keys),
@@ -50,7 +50,7 @@ def figures(
     }
 
 
-def _service(records: NDArray[Any], phases: Phases) -> dict[str, float]:
+def service(records: NDArray[Any], phases: Phases) -> dict[str, float]:
     """Return throughput and latency before and during the migration."""
     spans = phases.spans()
     before, during = throughput(records, spans["before"]), throughput(records, spans["during"])

@@ -8,22 +8,22 @@ from pathlib import Path
 from typing import Final, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.peers.measure import Peers
 from bench.protocols import usage
 from bench.protocols.figures import Counted, figures
+from bench.protocols.observe import observe, values
 from bench.protocols.plan import Plan
-from bench.protocols.run import BIN_SECONDS, Case, Run
+from bench.protocols.run import Case, Run
 from controller import controller_pb2 as pb
 from controller.client import Controller
 from controller.model import Protocol
 from hosts.check import registers
 from hosts.load.history import History
 from topology import stores
-from topology.load import Data, Generators, Load
-from topology.report import timeline
+from topology.load import Data, Generators
 from topology.settings import Network
-from topology.summary import Phases, Snapshot, errors
+from topology.summary import Snapshot, errors
 from topology.system import System
 
 GRPC_PORT: Final = 9660
@@ -41,12 +41,13 @@ def runs(plan: Plan, output: Path, tell: Tell) -> Iterator[Run]:
             continue
         tell(f"starting a network, loading {plan.keys:,} records")
         with Rack.loaded(plan, plan.keys, budget, output) as rack:
+            peers = Peers(rack.system, rack.controller, plan, rack.settle, output)
             for case in cases:
                 tell(
                     f"{case.protocol}, {case.writes} % writes, {case.loop} loop, "
                     f"source CPU {case.budget} %, {case.label}"
                 )
-                yield rack.run(case)
+                yield (rack if case.protocol in plan.protocols else peers).run(case)
 
 
 class Rack:
@@ -87,13 +88,7 @@ class Rack:
         load = self.generators.sweep("load", self.data, 64).history()
         if failed := errors(load.records):
             raise RuntimeError(f"{failed} of {keys} records could not be loaded")
-        self._values = self._read(load)
-
-    def _read(self, sweep: History) -> NDArray[np.uint64]:
-        """Return what each key held when it was read, or was written, once."""
-        values = np.zeros(self.data.records, np.uint64)
-        values[sweep.records["key"]] = sweep.records["value"]
-        return values
+        self._values = values(load, keys)
 
     def run(self, case: Case) -> Run:
         """Measure one case, bring the partition home, and judge the history of every key."""
@@ -104,40 +99,32 @@ class Rack:
         final = self.generators.sweep("read", self.data, 64).history()
         every = np.concatenate([history.records, final.records])
         violations = registers.check(every, self._values).count
-        self._values = self._read(final)
+        self._values = values(final, self.data.records)
         failed = run.figures["errors"] + errors(final.records)
         return replace(run, figures={**run.figures, "errors": failed, "violations": violations})
 
     def _measure(self, case: Case) -> tuple[Run, History]:
-        plan = self._plan
-        pace = {"closed": plan.outstanding} if case.loop == "closed" else {"rate": plan.rate}
-        load = Load(f"W{case.writes}", seed=self._number, run=self._number, **pace)
-        self.generators.drive(load, self.data, plan.longest(self.data.records))
-        while any(g.latest is None or not g.latest.done for g in self.generators.running):
-            time.sleep(0.02)
-        started = self._now()
-        time.sleep(plan.before)
-        before = self._now()
-        migration = self.migrate(case)
-        after = self._now()
-        time.sleep(plan.after)
-        ended = any(generator.ended() for generator in self.generators.running)
-        self.generators.stop()
-        phases = Phases(started.at, before.at, _end_of(migration), time.monotonic_ns())
-        history = self.generators.histories()
-        span = (
-            (phases.migration_started - phases.started) / 1e9,
-            (phases.migration_ended - phases.started) / 1e9,
+        migrations: list[pb.Migration] = []
+
+        def migrate() -> tuple[int, str]:
+            migrations.append(migration := self.migrate(case))
+            problem = "" if migration.state == "done" else f"{migration.state}: {migration.error}"
+            return _end_of(migration), problem
+
+        seconds = self._plan.longest(self.data.records)
+        seen = observe(
+            self._plan, case, self.generators, self.data, self._number, seconds, self._now, migrate
         )
-        problem = "" if migration.state == "done" else f"{migration.state}: {migration.error}"
-        run = Run(
-            case,
-            figures(history.records, phases, migration, self.data.records, started, before, after),
-            timeline(history.records, phases, BIN_SECONDS),
-            span,
-            "the load ended before the migration did" if ended else problem,
+        measured = figures(
+            seen.history.records,
+            seen.phases,
+            migrations[0],
+            self.data.records,
+            seen.started,
+            seen.before,
+            seen.after,
         )
-        return run, history
+        return seen.run(case, measured), seen.history
 
     def migrate(self, case: Case) -> pb.Migration:
         """Move the partition to server2 as the case says."""

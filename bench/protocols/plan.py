@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Final
 
+from bench.peers.ways import SETTINGS
 from bench.protocols.run import LOOPS, Case, Settings
 from controller.model import Protocol
+from hosts.wire import GROUPS
 
 SWEEPS: Final = ("all", "ours", "none")
 """Settings of every protocol; netmigrate unthrottled; no others."""
@@ -15,6 +17,8 @@ _OVERHEAD_SECONDS: Final = 9.0  # of a run: generators started, copies cleaned u
 _KEYS_AT_LEAST: Final = 500_000
 _UNTHROTTLED: Final = 60_000_000  # bits per second, about
 _KEYS_PER_SECOND: Final = 20_000  # read back, judged and brought home
+_PEER_SECONDS: Final = 15.0  # nodes started and joined, slots moved one by one
+_SLOTS_PER_SECOND: Final = 100  # that redis-cli moves at least, against a closed loop
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class Plan:
     throttle: int = 40_000_000
     repeat: int = 3
     protocols: tuple[Protocol, ...] = tuple(Protocol)
+    peers: tuple[str, ...] = ()
+    """The stores' own ways to move the same data, measured at the pivot (`full`: everywhere)."""
     sweep: str = "all"
     """Which other settings to try at the pivot, one of SWEEPS."""
     sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000, 5_000_000)
@@ -54,6 +60,11 @@ class Plan:
         moving = keys * _KEY_BITS / self.throttle if self.throttle else 0.0
         return self.before + self.after + 10.0 + 4 * moving
 
+    @property
+    def longest_of_peer(self) -> float:
+        """Return the same for a way whose pace nobody sets, which may go slot by slot."""
+        return self.before + self.after + GROUPS / _SLOTS_PER_SECOND + self.keys / _KEYS_PER_SECOND
+
     def cases(self, budget: int) -> Iterator[Case]:
         """Yield the cases of one budget, protocols innermost: a drift of the machine hits all."""
         for _ in range(self.repeat):
@@ -63,6 +74,9 @@ class Plan:
                 for loop in LOOPS:
                     for protocol in self.protocols:
                         yield Case(protocol, writes, budget, loop, self.settings)
+                    if self.full or (writes, budget) == self.pivot:
+                        for peer in self.peers:
+                            yield Case(peer, writes, budget, loop, SETTINGS[peer][0])
             if budget == self.pivot[1]:
                 yield from self._sweep()
 
@@ -76,7 +90,9 @@ class Plan:
         if self.sweep == "ours":  # what the goal of a throttled migration is judged by
             yield Case(Protocol.NETMIGRATE, writes, budget, "closed", (("throttle", 0),))
             return
+        tried: list[list[tuple[str, Settings]]]
         tried = [[(each, s) for s in self.swept(each)] for each in self.protocols]
+        tried += [[(peer, s) for s in SETTINGS[peer][1:]] for peer in self.peers]
         for loop in LOOPS:
             for row in zip_longest(*tried):
                 for protocol, settings in filter(None, row):
@@ -102,6 +118,7 @@ class Plan:
         runs = [case for budget in self.budgets for case in self.cases(budget)]
         rates = [dict(case.settings).get("throttle", 0) for case in runs]
         swept = sum(self._seconds_of(self.keys, rate) for rate in rates)
+        swept += sum(_PEER_SECONDS for case in runs if case.protocol in self.peers)
         return swept + sum(self._seconds_of_size(keys) for keys in self.sizes)
 
     def _seconds_of(self, keys: int, throttle: int) -> float:

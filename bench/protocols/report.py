@@ -113,7 +113,7 @@ def _service(comparison: Comparison) -> Iterator[str]:
     yield from _table(
         (
             *("loop", "protocol", "op/s", "of before", "p50 µs", "p99 µs", "p99.9 µs"),
-            *("took s", "stop ms", "sent again", "errors", "violations"),
+            *("took s", "stop ms", "redirects", "sent again", "errors", "violations"),
         ),
         [
             (
@@ -126,6 +126,7 @@ def _service(comparison: Comparison) -> Iterator[str]:
                 _number(row["p999"]),
                 _number(row["migration_seconds"], ".2f"),
                 _number(1000 * row["downtime_seconds"], ".1f"),
+                _number(row["redirects"]),
                 _number(row["resent"]),
                 _number(row["errors"], ".0f"),
                 _number(row["violations"], ".0f"),

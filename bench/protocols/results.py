@@ -30,7 +30,7 @@ def write(
             | {name: asdict(spread) for name, spread in row.figures.items()}
             for row in comparison.rows
         ],
-        "ratios": ratios(comparison.rows),
+        "ratios": ratios(comparison),
         "sizes": [asdict(size) for size in sizes],
         "runs": [
             _about(run.case) | {"problem": run.problem, "migration": run.migration, **run.figures}

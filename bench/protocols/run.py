@@ -33,7 +33,8 @@ FIGURES: Final[Mapping[str, str]] = {
     "migration_seconds": "s from the request to the end",
     "downtime_seconds": "s in which nobody served",
     "client_bytes": "bytes between clients and switch during the migration",
-    "client_extra": "% of them: second copies, their replies, 'ask again' and what then came",
+    "client_extra": "% of them: second copies, their replies, 'ask again' and what then came; "
+    "of a stock cluster redirects, ASKING and the commands sent again, without their headers",
     "server_bytes": "bytes between the servers during the migration",
     "moved_bytes": "bytes of group data, each key once",
     "server_control": "% of moved_bytes: START, COMPLETE and ACK",
@@ -41,6 +42,7 @@ FIGURES: Final[Mapping[str, str]] = {
     "server_again": "% of moved_bytes: keys copied again",
     "double_reads": "",
     "retries": "packets: 'ask again', and the requests that did",
+    "redirects": "MOVED, ASK, TRYAGAIN and CLUSTERDOWN that clients of a stock cluster were told",
     "resent": "requests sent again for want of a reply",
     "errors": "operations that failed",
     "violations": "of linearizability",

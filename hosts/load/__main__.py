@@ -29,6 +29,7 @@ from hosts.load.trace import SWEEPS, WORKLOADS, TraceError, make
 
 # What a closed loop may do in a second at most; its trace must not end before its time.
 MOST_PER_SECOND: Final = 200_000
+MOST_OVER_TCP: Final = 80_000
 
 
 def _arguments() -> argparse.Namespace:
@@ -74,7 +75,7 @@ def _driver(settings: argparse.Namespace) -> Driver:
     sweep = settings.workload in SWEEPS
     if not sweep and (settings.rate > 0) == (settings.closed > 0):
         raise TraceError("give either --rate (open loop) or --closed (outstanding operations)")
-    per_second = settings.rate or MOST_PER_SECOND
+    per_second = settings.rate or (MOST_OVER_TCP if settings.cluster else MOST_PER_SECOND)
     trace = make(
         settings.workload,
         records=settings.keys,

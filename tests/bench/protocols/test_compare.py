@@ -21,11 +21,14 @@ def test_ratios_are_ours_to_each_other_where_all_else_agrees() -> None:
             run("netmigrate", throughput=3000.0, p99=50.0, retries=0),
             run("source", throughput=2000.0, p99=200.0, retries=0),
             run("fulva", throughput=1500.0, writes=30),
+            run("reshard", throughput=1000.0, settings=(("pipeline", 10),)),
         ]
     )
-    (only,) = ratios(found)
-    assert only["to"] == "source"
-    assert only["ratios"] == {"throughput": 1.5, "p99": 0.25, "migration_seconds": 1.0}
+    source, reshard = ratios(Comparison(found, (5, 100), PLAIN))
+    assert source["to"] == "source"
+    assert source["ratios"] == {"throughput": 1.5, "p99": 0.25, "migration_seconds": 1.0}
+    assert (reshard["to"], reshard["settings"]) == ("reshard", {"pipeline": 10})
+    assert reshard["ratios"] == {"throughput": 3.0, "migration_seconds": 1.0}
 
 
 def test_the_best_row_is_among_those_as_quick_as_ours() -> None:

@@ -1,5 +1,7 @@
 """Goals are met, missed or not measured by what the rows say."""
 
+from dataclasses import replace
+
 import pytest
 
 from bench.protocols.compare import Comparison, rows
@@ -45,6 +47,29 @@ def test_latency_is_far_below_the_worst_and_above_none() -> None:
     assert found["no p50 better than ours"].met is False
     assert found["no p50 better than ours"].measured == "source 49 µs"
     assert found["no p99 better than ours"].met is True
+
+
+def test_the_stores_own_ways_are_beaten_in_time_and_tail_without_being_noticed() -> None:
+    ten, hundred = (("pipeline", 10),), (("pipeline", 100),)
+    ours = run("netmigrate", p99=90.0, migration_seconds=4.0, retries=0)
+    found = judged(
+        ours,
+        run("source", p99=300.0),
+        run("reshard", p99=80.0, migration_seconds=9.0, settings=ten, redirects=7),
+        run("reshard", p99=100.0, migration_seconds=4.5, settings=hundred, redirects=5),
+    )
+    assert found["p99 / reshard"] == Goal("p99 / reshard", "< 1", "0.90 (90 µs, 100 µs)", True)
+    assert found["time / reshard"].met is True
+    assert found["redirects and errors, against reshard"].measured == "0 (reshard: 5)"
+    assert found["redirects and errors, against reshard"].met is True
+    assert not any("reshard" in found[name].measured for name in found if "others" in name)
+    found = judged(
+        replace(ours, figures={**ours.figures, "retries": 1}),
+        run("valkey-migrateslots", p99=90.0, migration_seconds=3.9, settings=()),
+    )
+    assert found["p99 / valkey-migrateslots"].met is False
+    assert found["time / valkey-migrateslots"].met is False
+    assert found["redirects and errors, against valkey-migrateslots"].met is False
 
 
 def test_extra_bytes_are_those_of_the_plain_settings() -> None:

@@ -32,6 +32,20 @@ def test_the_sweep_tries_every_protocols_settings_at_the_pivot_alone() -> None:
     assert [(c.protocol, c.settings) for c in ours] == [("netmigrate", (("throttle", 0),))]
 
 
+def test_peers_take_turns_at_the_pivot_with_settings_of_their_own() -> None:
+    plan = replace(PLAN, peers=("reshard", "valkey-migrateslots"), repeat=1)
+    with_them = [case for case in plan.cases(100) if case.protocol in plan.peers]
+    assert [(case.writes, case.loop, case.protocol) for case in with_them] == [
+        (5, loop, peer) for loop in ("closed", "open") for peer in plan.peers
+    ]
+    assert {case.settings for case in with_them} == {(("pipeline", 10),), ()}
+    assert not any(case.protocol in plan.peers for case in plan.cases(40))
+    full = replace(plan, full=True)
+    assert {c.writes for c in full.cases(40) if c.protocol in plan.peers} == {0, 5}
+    swept = [c for c in replace(plan, sweep="all").cases(100) if c.protocol == "reshard"]
+    assert {dict(case.settings)["pipeline"] for case in swept} == {10, 100, 1000}
+
+
 def test_more_to_do_takes_longer() -> None:
     plan = replace(PLAN, sizes=())
     assert replace(plan, repeat=4).seconds() == 2 * plan.seconds()
