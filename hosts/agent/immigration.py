@@ -193,7 +193,11 @@ class Immigrations:
                 arrived.append(group)
             elif owned or (mine is not None and mine.migration is migration):
                 again.append(group)
-            elif not migration.covers(group) or table.states[group] != State.ABSENT:
+            elif (
+                group in migration.done  # come and gone: this is late, from an earlier connection
+                or not migration.covers(group)
+                or table.states[group] != State.ABSENT
+            ):
                 state = State(table.states[group]).name
                 why = f"group {group} is {state} at {self._node.own.name}, or not in the migration"
                 self.complain(migration, why)

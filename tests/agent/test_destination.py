@@ -124,6 +124,22 @@ async def test_prepare_is_refused_without_accept(destination: Agent, peer: Peer)
     assert destination.table.states[GROUP + 1] == State.OWNED
 
 
+async def test_late_prepare_of_a_group_that_has_left_is_refused(
+    destination: Agent, peer: Peer
+) -> None:
+    """What an earlier connection delivers after the group has moved on must not take it back:
+    somebody else owns it."""
+    await prepare(peer)
+    await send_keys(peer)
+    peer.send_control(destination.settings.own, control(Op.GROUP_COMPLETE))
+    await peer.datagram()
+    assert destination.table.states[GROUP] == State.OWNED
+    set_state(destination, GROUP, State.ABSENT, 2, former=True)
+    peer.send(Kind.PREPARE, frames.migration(NUMBER), frames.group_records(GROUP, b""))
+    assert b"ABSENT" in bytes(await peer.frame(Kind.FAILED))
+    assert destination.table.states[GROUP] == State.ABSENT
+
+
 async def test_records_come_with_prepare(destination: Agent, peer: Peer, client: Client) -> None:
     """Invariant 5 across the handover: a resend of what the source executed is answered with the
     source's reply, in every state from here on."""
