@@ -175,10 +175,11 @@ class Handoff(Mover):
 
     def resend(self) -> None:
         """The channel is new: everything that has not arrived is sent again."""
-        if self.status in FINAL or not self._begun:
+        if self.status in FINAL:
             return
-        self._stream.clear()
-        self._prepare(self._node.link(self.destination.index))
+        if self._begun:
+            self._stream.clear()
+            self._prepare(self._node.link(self.destination.index))
         self._kick()
 
     def _check_end(self) -> None:

@@ -217,6 +217,18 @@ def two_agents(running: list[Store], tmp_path: Path) -> Any:
     return both()
 
 
+async def test_begins_when_the_channel_is_there(each_two: Pair) -> None:
+    """The source may be told to start before it has reached the destination."""
+    each_two.stores[0].client.set("key", 1)
+    node = each_two.agents[0].node
+    node.servers.pop(2)
+    node.links.pop(2).close()
+    emigration = each_two.start(0, 1)
+    assert not node.link(2).connected
+    await until(lambda: emigration.status is Status.DONE)
+    assert each_two.stores[1].client.get("key") == b"1"
+
+
 async def test_channel_that_breaks(each_two: Pair) -> None:
     """Again and again, at any moment; nothing is lost."""
     for number in range(3000):
