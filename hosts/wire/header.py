@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import Final, Self
 
+from hosts.wire.groups import GROUPS
+
 MAGIC: Final = 0x4E4D
 VERSION: Final = 1
 
 _HEADER: Final = struct.Struct("!HBBHHHHQII")
 _CONTROL: Final = struct.Struct("!HI")
+_MOVING: Final = struct.Struct("!HIHHH")
 HEADER_LENGTH: Final = _HEADER.size
 CONTROL_LENGTH: Final = _CONTROL.size
+MOVING_LENGTH: Final = _MOVING.size
 
 
 class WireError(ValueError):
@@ -37,7 +41,10 @@ CONTROL_OPS: Final = frozenset({Op.GROUP_START, Op.GROUP_COMPLETE, Op.GROUP_ACK}
 
 
 class Flags(IntFlag):
-    """The switch sets the first two; agents set the others in replies, and echo the first two."""
+    """The switch sets the first two; agents set the others in replies, and echo the first two.
+
+    Clients set RETRY and MOVING in requests, and DOUBLE in the copy that they send to a source.
+    """
 
     NONE = 0
     DOUBLE = 1 << 0
@@ -49,6 +56,7 @@ class Flags(IntFlag):
     ERROR = 1 << 6
     FORWARDED = 1 << 7
     RETRY = 1 << 8
+    MOVING = 1 << 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +127,32 @@ class Control:
                 f"it has {HEADER_LENGTH + CONTROL_LENGTH} (header, lane, control sequence)"
             )
         return cls(*_CONTROL.unpack_from(datagram, HEADER_LENGTH))
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """The end of a reply that is flagged MOVING: which groups around that of the request may still
+    be at the source of a migration, `first` to `last`, and where that agent is. All zero: none."""
+
+    migration: int = 0
+    address: int = 0
+    port: int = 0
+    first: int = 0
+    last: int = 0
+
+    def pack(self) -> bytes:
+        """Return the 12 bytes of this trailer."""
+        return _MOVING.pack(self.migration, self.address, self.port, self.first, self.last)
+
+    @classmethod
+    def unpack(cls, datagram: bytes) -> Self:
+        """Parse the end of a reply; raise WireError if it names no range of groups."""
+        if len(datagram) < HEADER_LENGTH + MOVING_LENGTH:
+            raise WireError(
+                f"reply of {len(datagram)} bytes: flagged MOVING, it has at least "
+                f"{HEADER_LENGTH + MOVING_LENGTH}"
+            )
+        found = cls(*_MOVING.unpack_from(datagram, len(datagram) - MOVING_LENGTH))
+        if not found.first <= found.last < GROUPS:
+            raise WireError(f"groups {found.first} to {found.last} moving: 0 to 16383 exist")
+        return found

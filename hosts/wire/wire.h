@@ -5,11 +5,12 @@
 #ifndef NETMIGRATE_WIRE_H
 #define NETMIGRATE_WIRE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum { NM_MAGIC = 0x4e4d, NM_VERSION = 1, NM_HEADER_LENGTH = 28, NM_CONTROL_LENGTH = 6 };
-enum { NM_GROUPS = 16384 };
+enum { NM_MOVING_LENGTH = 12, NM_GROUPS = 16384 };
 
 enum nm_op {
     NM_READ = 1,
@@ -31,6 +32,8 @@ enum nm_flag {
     NM_FORWARDED = 1 << 7,
     /* the payload says after how many microseconds, 32 bits */
     NM_RETRY = 1 << 8,
+    /* of a reply: struct nm_moving follows the payload; of a request: it is wanted */
+    NM_MOVING = 1 << 9,
 };
 
 struct nm_header {
@@ -83,6 +86,20 @@ static inline void nm_header_put(uint8_t *p, const struct nm_header *h) {
     nm_put64(p + 12, h->client);
     nm_put32(p + 20, h->seq);
     nm_put32(p + 24, h->acked);
+}
+
+/* Groups that may still be at the source of a migration, and where that agent is. No port: none. */
+struct nm_moving {
+    uint16_t migration;
+    uint32_t address;
+    uint16_t port, first, last;
+};
+
+/* Parses the NM_MOVING_LENGTH bytes at the end of a reply. False: they name no range of groups. */
+static inline bool nm_moving_get(struct nm_moving *m, const uint8_t *p) {
+    *m = (struct nm_moving){nm_get16(p), nm_get32(p + 2), nm_get16(p + 6), nm_get16(p + 8),
+                            nm_get16(p + 10)};
+    return m->first <= m->last && m->last < NM_GROUPS;
 }
 
 /* CRC16/XMODEM, bit by bit turned into a 16-entry table: keys are short and the table stays in L1. */

@@ -34,7 +34,9 @@ const bit<16> FLAG_ONGOING = 1 << 1;
 const bit<16> FLAG_FROM_SOURCE = 1 << 4;
 const bit<16> FLAG_GONE = 1 << 5;
 const bit<16> FLAG_RETRY = 1 << 8;
-// A client may not pretend to be the switch: these two are the switch's alone.
+const bit<16> FLAG_MOVING = 1 << 9;
+// A client may not pretend to be the switch: of what comes to a service, these two are the
+// switch's alone.
 const bit<16> FLAGS_OF_THE_SWITCH = FLAG_DOUBLE | FLAG_ONGOING;
 
 // Register arrays. A slice is the part that belongs to one running migration; its number is the

@@ -37,6 +37,9 @@ control TrafficClass(in headers_t hdr, inout metadata_t meta) {
         meta.traffic = TRAFFIC_OTHER;
         if (hdr.ctrl.isValid()) {
             meta.traffic = TRAFFIC_CONTROL;  // a GROUP_ACK, straight from one agent to the other
+        } else if (meta.well_formed == 1 && hdr.netmigrate.op == OP_READ
+                   && (hdr.netmigrate.flags & FLAG_DOUBLE) != 0) {
+            meta.traffic = TRAFFIC_DOUBLE_QUERY;  // a client's own, straight to a source
         } else if (hdr.ipv4.isValid()) {
             server_pair.apply();
         }

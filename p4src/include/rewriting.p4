@@ -69,8 +69,9 @@ control FromServer(inout headers_t hdr,
             if (meta.well_formed == 0) {
                 mark_to_drop(standard_metadata);
                 meta.event = EVENT_MALFORMED;
-            } else if ((hdr.netmigrate.flags & FLAG_DOUBLE) != 0
-                       && (hdr.netmigrate.flags & (FLAG_FROM_SOURCE | FLAG_GONE)) == 0) {
+            } else if ((hdr.netmigrate.flags & FLAG_MOVING) != 0
+                       || ((hdr.netmigrate.flags & FLAG_DOUBLE) != 0
+                           && (hdr.netmigrate.flags & (FLAG_FROM_SOURCE | FLAG_GONE)) == 0)) {
                 meta.traffic = TRAFFIC_DOUBLE_REPLY;
             } else if ((hdr.netmigrate.flags & FLAG_RETRY) != 0) {
                 meta.traffic = TRAFFIC_RETRY;

@@ -274,6 +274,13 @@ class Switch:
             claim = datagram.claims()
             if claim is not None and claim[0] in CONTROL_OPS:
                 return self._forward(port, frame, Traffic.CONTROL)
+            message = datagram.message()
+            if (
+                message is not None
+                and message[0].op is Op.READ
+                and Flags.DOUBLE in message[0].flags
+            ):
+                return self._forward(port, frame, Traffic.DOUBLE_QUERY)
             if claim is not None and claim[0] == Op.REPLY:
                 vip = self.replies.get((datagram.source_ip, datagram.source_port, claim[1]))
                 if vip is not None:
@@ -381,7 +388,8 @@ class Switch:
         if message is None:
             return Event.MALFORMED, []
         flags = message[0].flags
-        extra = Flags.DOUBLE in flags and not flags & (Flags.FROM_SOURCE | Flags.GONE)
+        twice = Flags.DOUBLE in flags and not flags & (Flags.FROM_SOURCE | Flags.GONE)
+        extra = twice or Flags.MOVING in flags
         kind = Traffic.RETRY if Flags.RETRY in flags else Traffic.REPLY
         kind = Traffic.DOUBLE_REPLY if extra else kind
         frame = datagram.sent_by(vip)

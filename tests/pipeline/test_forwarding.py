@@ -7,6 +7,7 @@ from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Raw
 
 from controller.counters import Event, Traffic
+from hosts.wire import Flags, Op
 
 from .deployment import (
     AGENT_PORT,
@@ -85,6 +86,27 @@ def test_traffic_between_servers_is_counted_apart(net: Net) -> None:
     frame = bytes(_between(SOURCE, DESTINATION) / inner)
     net.send(SOURCE, frame)
     assert net.pipeline.counter("Egress.traffic", Traffic.BETWEEN_SERVERS) == (1, len(frame))
+
+
+@pytest.mark.parametrize(
+    ("op", "flags", "kind"),
+    [
+        (Op.READ, Flags.DOUBLE, Traffic.DOUBLE_QUERY),
+        (Op.READ, Flags.NONE, Traffic.OTHER),
+        (Op.READ, Flags.MOVING, Traffic.OTHER),
+        (Op.WRITE, Flags.DOUBLE, Traffic.OTHER),
+    ],
+)
+def test_a_client_s_own_copy_of_a_read_is_counted_apart(
+    net: Net, op: Op, flags: Flags, kind: Traffic
+) -> None:
+    header = query(op, flags=flags, migration=7)[42:]
+    inner = IP(src=host_ip(CLIENT), dst=host_ip(SOURCE)) / UDP(sport=5000, dport=AGENT_PORT)
+    frame = bytes(_between(CLIENT, SOURCE) / inner / Raw(header))
+    (sent,) = net.send(CLIENT, frame)
+    assert net.last_event() is Event.FORWARDED
+    assert (sent.port, sent.frame) == (SOURCE, frame)
+    assert net.pipeline.counter("Egress.traffic", kind) == (1, len(frame))
 
 
 @pytest.mark.parametrize("vip", [VIP, OTHER_VIP])

@@ -106,7 +106,7 @@ def _message(draw: st.DrawFn) -> bytes:
     op = draw(st.sampled_from(Op))
     header = Header(
         op,
-        Flags(draw(st.integers(0, 255))),
+        Flags(draw(st.integers(0, 1023))),
         draw(st.integers(0, 3)),
         draw(GROUPS),
         draw(st.sampled_from([0, *MIGRATIONS])),

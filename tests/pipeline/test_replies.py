@@ -67,6 +67,9 @@ def test_what_no_server_of_the_service_replied_is_ordinary_traffic(net: Net, fra
         (Flags.DOUBLE | Flags.AUTHORITATIVE | Flags.FOUND, Traffic.DOUBLE_REPLY),
         (Flags.ONGOING | Flags.AUTHORITATIVE, Traffic.REPLY),
         (Flags.RETRY, Traffic.RETRY),
+        (Flags.MOVING, Traffic.DOUBLE_REPLY),
+        (Flags.MOVING | Flags.AUTHORITATIVE | Flags.FOUND, Traffic.DOUBLE_REPLY),
+        (Flags.MOVING | Flags.RETRY, Traffic.DOUBLE_REPLY),
     ],
 )
 def test_the_second_reply_to_a_double_read_is_counted_apart(
