@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "../../hosts/client/core/resp.h"
 #include "../../hosts/client/core/session.h"
@@ -41,6 +42,8 @@ int main(int argc, char **argv) {
     const char *wrong =
         nm_session_open(&s, INADDR_LOOPBACK, 9, 1, 1000000, 20000, completed, NULL);
     if (wrong) return fputs(wrong, stderr), 2;
+    /* Replies name where to send copies: whatever that is, nothing leaves this machine. */
+    if (setsockopt(s.fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3)) return perror("lo"), 2;
     /* Odd seeds start near the last seq: the session must go on as another client. */
     uint64_t client = s.client, last = strtoull(argv[1], NULL, 10) & 1;
     if (last) s.next_seq = UINT32_MAX - 20000, s.acked = s.next_seq - 1;
@@ -69,11 +72,12 @@ int main(int argc, char **argv) {
         } else {
             /* An exact copy on the heap: one byte too far is one byte too far. */
             const char *text = payloads[draw(sizeof payloads / sizeof *payloads)];
-            size_t length = NM_HEADER_LENGTH + strlen(text);
+            size_t trailer = draw(3) ? 0 : NM_MOVING_LENGTH;
+            size_t length = NM_HEADER_LENGTH + strlen(text) + trailer;
             uint8_t *datagram = malloc(length);
             struct nm_header h = {
                 .op = NM_REPLY,
-                .flags = (uint16_t)draw(256),
+                .flags = (uint16_t)(draw(512) | (draw(9) ? (trailer ? NM_MOVING : 0) : NM_MOVING)),
                 .service = 1,
                 .group = (uint16_t)draw(3),
                 .migration = (uint16_t)draw(2),
@@ -82,6 +86,12 @@ int main(int argc, char **argv) {
             };
             nm_header_put(datagram, &h);
             memcpy(datagram + NM_HEADER_LENGTH, text, strlen(text));
+            if (trailer) { /* of one of a few ranges; to the port that discards */
+                uint8_t *p = datagram + length - trailer;
+                nm_put16(p, (uint16_t)draw(2)), nm_put32(p + 2, INADDR_LOOPBACK);
+                nm_put16(p + 6, draw(4) ? 9 : 0), nm_put16(p + 8, (uint16_t)draw(3));
+                nm_put16(p + 10, (uint16_t)draw(draw(9) ? 3 : NM_GROUPS));
+            }
             for (uint32_t i = draw(8) ? 0 : 1 + draw(6); i > 0; i--)
                 datagram[draw((uint32_t)length)] = (uint8_t)draw(256);
             size_t cut = draw(8) ? length : draw((uint32_t)length + 1);
@@ -92,6 +102,11 @@ int main(int argc, char **argv) {
             free(datagram);
         }
         uint32_t open = 0;
+        for (unsigned i = 0; i < s.moving.count; i++)
+            for (unsigned k = 0; k < i; k++)
+                if (s.moving.at[i].first <= s.moving.at[k].last &&
+                    s.moving.at[k].first <= s.moving.at[i].last)
+                    return fputs("ranges overlap\n", stderr), 1;
         if (round % 1024 == 0) {
             for (uint32_t i = 0; i < NM_WINDOW; i++) open += s.slots[i] != NULL;
             if (open != s.outstanding) return fputs("lost a request\n", stderr), 1;

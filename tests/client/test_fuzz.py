@@ -12,7 +12,8 @@ CORE = HERE.parents[1] / "hosts" / "client" / "core"
 @pytest.fixture(scope="module")
 def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     binary = tmp_path_factory.mktemp("fuzz") / "fuzz_session"
-    sources = [HERE / "fuzz_session.c", CORE / "session.c", CORE / "resp.c"]
+    parts = ("session.c", "moving.c", "outbox.c", "resp.c")
+    sources = [HERE / "fuzz_session.c", *(CORE / part for part in parts)]
     flags = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror"]
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     subprocess.run(["cc", *flags, *sanitizers, *sources, "-o", binary], check=True)

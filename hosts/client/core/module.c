@@ -160,7 +160,8 @@ static PyObject *session_poll(Session *self, PyObject *arg) {
     int64_t now = nm_now(), until = now + (int64_t)(seconds < 1e6 ? seconds * 1e9 : 1e15);
     while (true) {
         nm_expire(s, now);
-        bool flushed = nm_flush(s, now), drained = nm_receive(s);
+        nm_flush(s, now);
+        bool drained = nm_receive(s), flushed = nm_flush(s, now); /* what replies made us ask */
         if (self->failed || PyList_GET_SIZE(finished) || !s->outstanding) break;
         now = nm_now();
         int64_t due = nm_next_due(s);
@@ -212,10 +213,11 @@ static PyObject *session_next_due(Session *self, PyObject *unused) {
 static PyObject *session_counts(Session *self, PyObject *unused) {
     (void)unused;
     const struct nm_counts *c = &self->session.counts;
-    return Py_BuildValue("{sKsKsKsKsKsKsKsKsKsKsK}", "started", c->started, "finished", c->finished,
-                         "sent", c->sent, "resent", c->resent, "received", c->received, "doubled",
-                         c->doubled, "asked_again", c->asked_again, "retried", c->retried,
-                         "late", c->late, "ignored", c->ignored, "unsendable", c->unsendable);
+    return Py_BuildValue("{sKsKsKsKsKsKsKsKsKsKsKsK}", "started", c->started, "finished",
+                         c->finished, "sent", c->sent, "resent", c->resent, "received", c->received,
+                         "doubled", c->doubled, "asked_again", c->asked_again, "asked_source",
+                         c->asked_source, "retried", c->retried, "late", c->late, "ignored",
+                         c->ignored, "unsendable", c->unsendable);
 }
 
 static PyObject *get_fd(Session *self, void *unused) {

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "outbox.h"
 #include "resp.h"
 
 static const int64_t LONGEST_RESEND = 1000000000, FIRST_ASK = 1000000, FIRST_RETRY = 125000;
@@ -92,20 +93,8 @@ uint32_t nm_room(const struct nm_session *s) {
     return NM_WINDOW - open < numbers ? NM_WINDOW - open : numbers;
 }
 
-/* Invariant: the queue has room for every outstanding request once its gaps are closed, so that
- * a resend cannot fail. */
-static bool queue_has_room(struct nm_session *s) {
-    if (s->outstanding < s->queue_room) return true;
-    uint32_t room = s->queue_room ? s->queue_room * 2 : NM_BATCH;
-    struct nm_request **queue = realloc(s->queue, room * sizeof *queue);
-    if (!queue) return false;
-    s->queue = queue;
-    s->queue_room = room;
-    return true;
-}
-
 struct nm_request *nm_prepare(struct nm_session *s) {
-    if (!nm_room(s) || !queue_has_room(s)) return NULL;
+    if (!nm_room(s) || !nm_outbox_has_room(s)) return NULL;
     if (s->next_seq == UINT32_MAX && new_client(s)) return NULL;
     struct nm_request *r = TAILQ_FIRST(&s->spare);
     if (r) TAILQ_REMOVE(&s->spare, r, timer);
@@ -118,36 +107,37 @@ void nm_discard(struct nm_session *s, struct nm_request *r) {
     TAILQ_INSERT_HEAD(&s->spare, r, timer);
 }
 
-/* Closes the gaps that finished requests left in the send queue. */
-static void close_gaps(struct nm_session *s) {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < s->queue_length; i++) {
-        if (!s->queue[i]) continue;
-        s->queue[kept++] = s->queue[i];
-        s->queue[kept - 1]->queued = kept;
-    }
-    s->queue_length = kept;
-}
-
-static void enqueue(struct nm_session *s, struct nm_request *r) {
-    if (r->queued) return;
-    if (s->queue_length == s->queue_room) close_gaps(s);
-    s->queue[s->queue_length++] = r;
-    r->queued = s->queue_length;
-}
-
 static void set_timer(struct nm_session *s, struct nm_request *r, int level, int64_t due) {
     r->level = (uint8_t)level;
     r->due = due;
     TAILQ_INSERT_TAIL(&s->timers[level], r, timer);
 }
 
+/* A READ of what may still be at a source goes there too. */
+static void ask_source(struct nm_session *s, struct nm_request *r, const struct nm_moving *m) {
+    r->source = *m;
+    r->source_tries++;
+    r->copies |= NM_TO_SOURCE;
+    nm_enqueue(s, r);
+}
+
+/* Queues another try. */
+static void send_again(struct nm_session *s, struct nm_request *r) {
+    bool in_vain = r->source_tries >= NM_SOURCE_TRIES; /* then the owner shall see to it */
+    const struct nm_moving *m =
+        r->op == NM_READ && !in_vain ? nm_ranges_find(&s->moving, r->group) : NULL;
+    nm_put16(r->datagram + 4, in_vain ? NM_RETRY : m ? NM_MOVING : 0);
+    r->tries++;
+    r->copies = NM_TO_SERVICE;
+    if (m) ask_source(s, r, m);
+    else nm_enqueue(s, r);
+}
+
 static void await_reply(struct nm_session *s, struct nm_request *r, int level, int64_t now) {
     if (level >= NM_RESEND_LEVELS) level = NM_RESEND_LEVELS - 1;
     int64_t wait = s->resend_after << level;
     set_timer(s, r, level, now + (wait < LONGEST_RESEND ? wait : LONGEST_RESEND));
-    r->tries++;
-    enqueue(s, r);
+    send_again(s, r);
 }
 
 void nm_start(struct nm_session *s, struct nm_request *r, enum nm_op op, uint16_t group,
@@ -202,8 +192,8 @@ static void learn(struct nm_session *s, int64_t took) {
         s->patience++;
 }
 
-static void finish(struct nm_session *s, struct nm_request *r, enum nm_status status,
-                   uint16_t flags, const uint8_t *payload, size_t length, int64_t now) {
+void nm_finish(struct nm_session *s, struct nm_request *r, enum nm_status status,
+               uint16_t flags, const uint8_t *payload, size_t length, int64_t now) {
     take_out(s, r);
     if (payload && r->tries == 1) learn(s, now - (r->expires - s->timeout));
     struct nm_completion completion = {
@@ -225,54 +215,6 @@ void nm_abandon(struct nm_session *s, uint32_t seq) {
     recycle(s, r);
 }
 
-bool nm_flush(struct nm_session *s, int64_t now) {
-    struct mmsghdr messages[NM_BATCH];
-    struct iovec pieces[NM_BATCH];
-    struct nm_request *batch[NM_BATCH];
-    uint32_t next = 0;
-    bool writable = true;
-    while (writable && next < s->queue_length) {
-        unsigned count = 0;
-        uint32_t from = next;
-        for (; next < s->queue_length && count < NM_BATCH; next++) {
-            struct nm_request *r = s->queue[next];
-            if (!r) continue;
-            /* Agents drop what they remember up to here, so a resend says the newest too. */
-            nm_put32(r->datagram + 24, s->acked);
-            pieces[count] = (struct iovec){r->datagram, r->length};
-            messages[count].msg_hdr =
-                (struct msghdr){.msg_iov = &pieces[count], .msg_iovlen = 1};
-            batch[count++] = r;
-        }
-        if (!count) break;
-        int sent = sendmmsg(s->fd, messages, count, 0);
-        unsigned done = sent > 0 ? (unsigned)sent : 0;
-        for (unsigned i = 0; i < done; i++) {
-            s->counts.sent++;
-            s->counts.resent += batch[i]->tries > 1;
-        }
-        if (done < count && sent >= 0) {
-            /* The datagram after the last sent one stopped the batch: the next call says why. */
-        } else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)) {
-            writable = false;
-        } else if (sent < 0 && errno == EMSGSIZE) {
-            finish(s, batch[0], NM_TOO_LARGE, 0, NULL, 0, now);
-        } else if (sent < 0 && errno != EINTR && errno != ECONNREFUSED) {
-            /* No route, filtered, interface down: as good as lost. ECONNREFUSED is about an
-             * earlier datagram, and reading it has cleared it. */
-            s->counts.unsendable++;
-            done = 1;
-        }
-        for (unsigned i = 0; i < done; i++) {
-            s->queue[batch[i]->queued - 1] = NULL;
-            batch[i]->queued = 0;
-        }
-        if (done < count) next = from;
-    }
-    close_gaps(s);
-    return s->queue_length == 0;
-}
-
 /* Asks again: at once the first time, then ever more slowly, for what does not settle at once
  * (a restarted agent) must not turn into a storm. */
 static void ask_again(struct nm_session *s, struct nm_request *r, int64_t now) {
@@ -291,11 +233,11 @@ static void ask_again(struct nm_session *s, struct nm_request *r, int64_t now) {
 /* Asks again when the owner says so; all of a list wait equally long, so the time is rounded up. */
 static void retry(struct nm_session *s, struct nm_request *r, int64_t after, int64_t now) {
     s->counts.retried++;
-    if (r->queued) return; /* a resend is on its way already */
+    if (r->queued && r->copies & NM_TO_SERVICE) return; /* a resend is on its way already */
     int step = 0;
     while (step < NM_RETRY_LEVELS - 1 && FIRST_RETRY << step < after) step++;
     r->heard = 0;
-    nm_put16(r->datagram + 4, NM_RETRY);
+    r->source_tries = NM_SOURCE_TRIES;
     TAILQ_REMOVE(&s->timers[r->level], r, timer);
     set_timer(s, r, NM_RESEND_LEVELS + NM_ASK_LEVELS + step, now + (FIRST_RETRY << step));
 }
@@ -306,15 +248,17 @@ static void retry(struct nm_session *s, struct nm_request *r, int64_t after, int
  * says that no client has written the key at the destination, and the source's copy is frozen
  * while the group is EMIGRATING: together they name the value that was current at the later of
  * the two. That holds for replies to different tries, but only within one migration: in the next
- * one the roles may be exchanged, so replies stamped with another migration start afresh. */
+ * one the roles may be exchanged, so replies stamped with another migration start afresh.
+ *
+ * `m`: the groups that may still be at a source, as the reply says. */
 static void merge(struct nm_session *s, struct nm_request *r, const struct nm_header *h,
-                  const uint8_t *payload, size_t length, int64_t now) {
+                  const struct nm_moving *m, const uint8_t *payload, size_t length, int64_t now) {
     if (r->heard && r->migration != h->migration) r->heard = 0;
     r->migration = h->migration;
     bool from_source = h->flags & NM_FROM_SOURCE && h->flags & NM_DOUBLE;
     if (h->flags & NM_ERROR && !from_source) {
         if (!(h->flags & NM_DOUBLE) || r->heard & NM_HEARD_ERROR) {
-            finish(s, r, NM_REFUSED, h->flags, payload, length, now);
+            nm_finish(s, r, NM_REFUSED, h->flags, payload, length, now);
             return;
         }
         /* One of a pair failed. The other may be authoritative; if not, the pair proves nothing. */
@@ -332,12 +276,31 @@ static void merge(struct nm_session *s, struct nm_request *r, const struct nm_he
     enum { CERTIFIED = NM_HEARD_VALUE | NM_HEARD_ABSENT };
     unsigned heard = r->heard;
     if ((heard & CERTIFIED) == CERTIFIED) {
-        finish(s, r, NM_DONE, r->value.flags, r->value.data, r->value.length, now);
+        nm_finish(s, r, NM_DONE, r->value.flags, r->value.data, r->value.length, now);
         return;
     }
     bool source = heard & (NM_HEARD_VALUE | NM_HEARD_GONE), absent = heard & NM_HEARD_ABSENT;
     if ((source && absent) || (heard & NM_HEARD_ERROR && (source || absent)))
         ask_again(s, r, now);
+    else if (absent && m->port && r->source_tries < NM_SOURCE_TRIES &&
+             !(r->source_tries && r->source.migration == m->migration))
+        ask_source(s, r, m);
+}
+
+/* Learns from the end of a reply, or from GONE, which groups are on the move. Returns where its
+ * payload ends, NULL if it is malformed. */
+static const uint8_t *take_moving(struct nm_session *s, const struct nm_header *h,
+                                  struct nm_moving *m, const uint8_t *payload,
+                                  const uint8_t *end) {
+    if (!(h->flags & NM_MOVING)) {
+        const struct nm_moving *known = nm_ranges_find(&s->moving, h->group);
+        if (h->flags & NM_GONE && known && known->migration == h->migration)
+            nm_ranges_arrived(&s->moving, h->group);
+        return end;
+    }
+    if (end - payload < NM_MOVING_LENGTH || !nm_moving_get(m, end - NM_MOVING_LENGTH)) return NULL;
+    nm_ranges_learn(&s->moving, m, h->group);
+    return end - NM_MOVING_LENGTH;
 }
 
 void nm_take(struct nm_session *s, const uint8_t *data, size_t length, int64_t now) {
@@ -348,13 +311,19 @@ void nm_take(struct nm_session *s, const uint8_t *data, size_t length, int64_t n
         s->counts.ignored++;
         return;
     }
+    struct nm_moving m = {0};
+    const uint8_t *payload = data + NM_HEADER_LENGTH;
+    const uint8_t *end = take_moving(s, &h, &m, payload, data + length);
+    if (!end) {
+        s->counts.ignored++;
+        return;
+    }
     /* Beyond the window every slot is NULL or another's: acked < seq is part of the invariant. */
     struct nm_request *r = h.seq > s->acked ? s->slots[h.seq % NM_WINDOW] : NULL;
     if (!r) {
         s->counts.late++;
         return;
     }
-    const uint8_t *payload = data + NM_HEADER_LENGTH, *end = data + length;
     bool carries = h.flags & (NM_AUTHORITATIVE | NM_ERROR) ||
                    (h.flags & (NM_FROM_SOURCE | NM_GONE)) == NM_FROM_SOURCE;
     bool answers = r->op == NM_READ || h.flags & (NM_AUTHORITATIVE | NM_ERROR | NM_RETRY);
@@ -373,11 +342,11 @@ void nm_take(struct nm_session *s, const uint8_t *data, size_t length, int64_t n
         s->counts.doubled++;
     }
     if (h.flags & NM_AUTHORITATIVE)
-        finish(s, r, NM_DONE, h.flags, payload, (size_t)(end - payload), now);
+        nm_finish(s, r, NM_DONE, h.flags, payload, (size_t)(end - payload), now);
     else if (r->op == NM_WRITE)
-        finish(s, r, NM_REFUSED, h.flags, payload, (size_t)(end - payload), now);
+        nm_finish(s, r, NM_REFUSED, h.flags, payload, (size_t)(end - payload), now);
     else
-        merge(s, r, &h, payload, (size_t)(end - payload), now);
+        merge(s, r, &h, &m, payload, (size_t)(end - payload), now);
 }
 
 bool nm_receive(struct nm_session *s) {
@@ -405,8 +374,8 @@ void nm_expire(struct nm_session *s, int64_t now) {
     struct nm_request *r;
     while ((r = TAILQ_FIRST(&s->expiries)) && r->expires <= now) {
         if (r->error.data)
-            finish(s, r, NM_REFUSED, r->error.flags, r->error.data, r->error.length, now);
-        else finish(s, r, NM_TIMED_OUT, 0, NULL, 0, now);
+            nm_finish(s, r, NM_REFUSED, r->error.flags, r->error.data, r->error.length, now);
+        else nm_finish(s, r, NM_TIMED_OUT, 0, NULL, 0, now);
     }
     for (int i = 0; i < NM_TIMERS; i++) {
         while ((r = TAILQ_FIRST(&s->timers[i])) && r->due <= now) {

@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 
 #include "../../wire/wire.h"
+#include "moving.h"
 
 /* Path MTU 1500 less the IPv4 and UDP headers. */
 enum { NM_DATAGRAM = 1472, NM_PAYLOAD = NM_DATAGRAM - NM_HEADER_LENGTH };
@@ -20,6 +21,9 @@ enum { NM_TIMERS = NM_RESEND_LEVELS + NM_ASK_LEVELS + NM_RETRY_LEVELS };
 /* How far the newest seq may be ahead of the oldest unfinished one: agents remember every write in
  * between, and refuse new ones beyond this many. A power of two. */
 enum { NM_WINDOW = 4096 };
+
+/* How often a READ is sent to a source as well, before the destination is told that it was in vain. */
+enum { NM_SOURCE_TRIES = 3 };
 
 enum nm_status {
     NM_DONE,      /* a reply that counts; it may still be the store's own -ERR */
@@ -34,7 +38,7 @@ struct nm_completion {
     size_t length;
     enum nm_status status;
     uint16_t flags; /* of the reply taken, DOUBLE if any reply had it */
-    uint16_t tries; /* datagrams sent */
+    uint16_t tries; /* how often it was sent */
 };
 
 /* `now` is CLOCK_MONOTONIC in ns, as everywhere here. Must not free the session. */
@@ -47,6 +51,9 @@ enum nm_heard {
     NM_HEARD_GONE = 4,   /* the source: no longer here */
     NM_HEARD_ERROR = 8,
 };
+
+/* Copies of a request that are to be sent. */
+enum nm_copy { NM_TO_SERVICE = 1, NM_TO_SOURCE = 2 };
 
 struct nm_text {
     uint8_t *data;
@@ -63,7 +70,9 @@ struct nm_request {
     struct nm_text value, error;
     uint16_t group, length, migration, tries;
     uint8_t op, level, asks, heard;
+    uint8_t copies, source_tries;
     bool doubled;
+    struct nm_moving source; /* where its last copy to a source went, or goes */
     uint8_t datagram[NM_DATAGRAM];
 };
 
@@ -71,6 +80,7 @@ TAILQ_HEAD(nm_requests, nm_request);
 
 struct nm_counts {
     uint64_t started, finished, sent, resent, received, doubled, asked_again;
+    uint64_t asked_source; /* copies sent to a source; `sent` counts them too */
     uint64_t retried;    /* replies that said to ask again later */
     uint64_t late;       /* replies to requests that were finished already */
     uint64_t ignored;    /* not a reply of this session, malformed, or without meaning here */
@@ -88,6 +98,7 @@ struct nm_session {
     int patience;
     uint32_t next_seq, acked, outstanding;
     struct nm_counts counts;
+    struct nm_ranges moving;
     /* Invariant: slots[seq % NM_WINDOW] is the request `seq`, or NULL when it is finished, for all
      * acked < seq < next_seq; there are at most NM_WINDOW of those, and other slots are NULL. */
     struct nm_request *slots[NM_WINDOW];

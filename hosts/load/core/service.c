@@ -49,7 +49,8 @@ static size_t counts(const struct transport *t, struct count counts[MOST_COUNTS]
     const struct count all[] = {
         {"started", c->started},   {"finished", c->finished}, {"sent", c->sent},
         {"resent", c->resent},     {"received", c->received}, {"doubled", c->doubled},
-        {"asked_again", c->asked_again}, {"retried", c->retried}, {"late", c->late},
+        {"asked_again", c->asked_again}, {"asked_source", c->asked_source},
+        {"retried", c->retried}, {"late", c->late},
         {"ignored", c->ignored},   {"unsendable", c->unsendable},
     };
     memcpy(counts, all, sizeof all);
