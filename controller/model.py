@@ -56,6 +56,7 @@ class Protocol(StrEnum):
     NETMIGRATE = "netmigrate"
     SOURCE = "source"
     ROCKSTEADY = "rocksteady"
+    FULVA = "fulva"
 
     @property
     def is_followed(self) -> bool:

@@ -108,7 +108,7 @@ def sizes(moved: Snapshot) -> dict[str, int]:
 def figures(history: History, phases: Phases, moved: Snapshot) -> dict[str, Any]:
     """Return the measured part of the summary; `moved` counts from the start of the load on."""
     records = history.records
-    events = moved.switch["events"]
+    events, traffic = moved.switch["events"], moved.switch["traffic"]
     spans = phases.spans()
     return {
         "migration_seconds": round((phases.migration_ended - phases.migration_started) / 1e9, 3),
@@ -116,7 +116,7 @@ def figures(history: History, phases: Phases, moved: Snapshot) -> dict[str, Any]
         "errors": errors(records),
         "throughput": {name: round(throughput(records, span), 1) for name, span in spans.items()},
         "latency_us": {name: quantiles(latencies(records, span)) for name, span in spans.items()},
-        "double_reads": events["DOUBLE_READ"][0],
+        "double_reads": traffic["DOUBLE_QUERY"][0],
         "redirected": events["STEERED_DESTINATION"][0] + events["ONGOING_WRITE"][0],
         "forwarded": moved.agents["forwarded"] + moved.agents["handed_over"],
         "priority_pulls": moved.agents["priority_pulls"],

@@ -382,7 +382,8 @@ class Agent:
         movers: dict[Protocol, Callable[..., Mover]] = {
             Protocol.NETMIGRATE: partial(Emigration, lanes=lanes, batch=batch),
             Protocol.SOURCE: partial(Precopy, stop_bytes=stop_bytes or SMALL_BYTES),
-            Protocol.ROCKSTEADY: Handoff,
+            Protocol.ROCKSTEADY: partial(Handoff, protocol=Protocol.ROCKSTEADY),
+            Protocol.FULVA: partial(Handoff, protocol=Protocol.FULVA),
         }
         emigration = movers[protocol](
             self.node,

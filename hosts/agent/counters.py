@@ -17,6 +17,7 @@ CORE: Final = (
     "immigrating_queries",  # queries of groups that are just arriving
     "double_reads_authoritative",  # double reads answered by the destination
     "retries",  # clients told to ask again, because the key was not here yet
+    "sent_to_source",  # reads that the client was told to ask the source for
     "slow",
     "sent",
     "send_failed",

@@ -1,8 +1,9 @@
 """Migrations that begin with the handover (docs/protocols.md): the destination owns everything at
 once, and the data follows it.
 
-`Protocol.ROCKSTEADY`: the destination serves what it has, fetches ahead what it is asked for, and
-tells the client to ask again meanwhile.
+The destination serves what it has. What it is asked for and has not, it fetches ahead, and tells
+the client to ask again meanwhile. With `Protocol.FULVA` it tells the client of a read to ask the
+source too, which serves double reads from its copy (core/serve.c); the rest is the same.
 """
 
 import asyncio
@@ -25,12 +26,11 @@ _PREPARED_AT_ONCE: Final = 512
 class Handoff(Mover):
     """Gives all groups away, then sends their keys."""
 
-    protocol = Protocol.ROCKSTEADY
-
     def __init__(
         self,
         node: Node,
         *,
+        protocol: Protocol,
         number: int,
         destination: Server,
         ranges: Sequence[range],
@@ -40,6 +40,7 @@ class Handoff(Mover):
         super().__init__(
             node, number=number, destination=destination, ranges=ranges, throttle=throttle
         )
+        self.protocol = protocol
         self._emigrated = emigrated
         self._held = Held(node)
         self._stream = Stream(node, self.throttle)

@@ -18,10 +18,11 @@ from hosts.agent import frames
 from hosts.agent._core import Query, StoreError
 from hosts.agent.channel import Server
 from hosts.agent.frames import Kind
-from hosts.agent.mover import Protocol
+from hosts.agent.mover import HANDED_OVER, Protocol
 from hosts.agent.node import Node, address
 from hosts.agent.purge import Purger
 from hosts.agent.table import State
+from hosts.agent.told import Told
 from hosts.wire import Control, Flags, Header, Op
 
 # op, service, group, migration, lane, sequence, ip, port
@@ -66,7 +67,8 @@ class Immigration:
     here: dict[int, set[bytes]] = field(default_factory=dict)  # of its IMMIGRATING groups
     waiting: set[int] = field(default_factory=set)  # those of them with queries that wait
     done: set[int] = field(default_factory=set)
-    # of rocksteady alone: since when a priority pull is under way, and how long one takes of late
+    told: list[Told] = field(default_factory=list)  # of fulva alone: by range, while groups come
+    # of rocksteady and fulva: since when a priority pull is under way, how long one takes of late
     pulling: float = 0.0
     pull_takes: float = 0.001
     # of pre-copy alone (hosts/agent/copies.py)
@@ -127,10 +129,14 @@ class Immigrations:
             table.moving[groups.start : groups.stop] = number
             # until PREPARE, what comes here early is handed to the source
             table.owners[groups.start : groups.stop] = source.index
+            self._node.core.tell(groups.start, groups.stop - 1, None)
         self._migrations.pop(number, None)
         self._migrations[number] = Immigration(
             number, protocol, source, list(ranges), batch, (address(source.ip), source.udp_port)
         )
+        if protocol is Protocol.FULVA:
+            told = [Told(self._node.core, number, source, groups) for groups in ranges]
+            self._migrations[number].told = told
         over = [old for old in self._migrations.values() if not old.here and not old.cleared]
         for old in over[:-_REMEMBERED]:
             del self._migrations[old.number]
@@ -263,7 +269,7 @@ class Immigrations:
     def _judge(self, group: Group, query: Query, ready: list[Query]) -> None:
         """What the core could not answer alone: some of the keys are not here yet."""
         missing = frozenset(query.keys) - group.here
-        if missing and not query.whole and group.migration.protocol is Protocol.ROCKSTEADY:
+        if missing and not query.whole and group.migration.protocol in HANDED_OVER:
             self._want(group, missing)
             self._node.core.retry(query, group.migration.retry_after)
         elif query.whole or missing:
@@ -352,6 +358,7 @@ class Immigrations:
             del migration.here[number]
             del self._groups[number]
             self._node.core.arriving(number, None)
+        migration.told = [told for told in migration.told if told.arrived(migration.done)]
         self._node.counters.add("groups_received", len(groups))
 
     def resend(self, peer: int) -> None:

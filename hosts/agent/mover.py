@@ -37,7 +37,11 @@ class Protocol(IntEnum):
     NETMIGRATE = 0
     SOURCE = 1
     ROCKSTEADY = 2
+    FULVA = 3
 
+
+HANDED_OVER: Final = frozenset({Protocol.ROCKSTEADY, Protocol.FULVA})
+"""Those that give all groups away at once: what is not there yet, clients are told to ask for."""
 
 FINAL: Final = frozenset({Status.STOPPED, Status.DONE})
 

@@ -101,7 +101,7 @@ def main() -> None:
                 0x4E4D,
                 1,
                 chance.randrange(8),
-                chance.randrange(256),
+                chance.randrange(1024),
                 1,
                 wanted,
                 0,
@@ -115,6 +115,7 @@ def main() -> None:
             sender.send(datagram[:60000])
         states[group] = chance.randrange(4)
         core.arriving(group, chance.choice((None, True, set(), {b"k"})))
+        core.tell(group, group, chance.choice((None, bytearray(12), bytearray(3))))
         core.track(group, group, chance.choice((None, {}, {group: None}, {group: {b"k"}})))
         slow, _control = core.receive() or ([], [])
         states[group] = 1

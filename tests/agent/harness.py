@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -219,10 +219,12 @@ class Client(asyncio.DatagramProtocol):
             answer = await self.answer()
             if answer.header.seq != wanted:
                 continue
-            if not answer.flags & Flags.RETRY:
+            if answer.flags & Flags.RETRY:
+                await asyncio.sleep(int.from_bytes(answer.payload) / 1e6)
+            elif not answer.flags & Flags.MOVING or flags & Flags.MOVING:
                 return answer
-            await asyncio.sleep(int.from_bytes(answer.payload) / 1e6)
-            self.send(to, op, *words, flags=flags, seq=wanted, group=group, migration=migration)
+            again = flags | Flags.RETRY  # this client asks no source
+            self.send(to, op, *words, flags=again, seq=wanted, group=group, migration=migration)
 
     async def silent(self, seconds: float = 0.1) -> bool:
         """Whether no reply comes for a while."""
@@ -389,10 +391,16 @@ class Pair:
     number: int = 0
     protocol: Protocol = Protocol.NETMIGRATE
     batch: int = 1  # where the ranges allow it
+    doors: Sequence[int] = ()  # UDP ports at which clients find the agents, if not their own
 
     def server(self, index: int) -> Server:
         """Return the server 0 or 1."""
         return self.agents[index].settings.own
+
+    def found(self, index: int) -> Server:
+        """Return the server 0 or 1 as the others are told of it."""
+        own = self.server(index)
+        return replace(own, udp_port=self.doors[index]) if self.doors else own
 
     def aim(self, source: int, destination: int) -> None:
         """Point the VIP of `source` straight at `destination`, as the switch would route it."""
@@ -418,8 +426,8 @@ class Pair:
         batch = batch or self.batch
         while any(groups.start % batch or groups.stop % batch for groups in ranges):
             batch //= 2
-        other.accept(self.number, one.settings.own, ranges, batch, self.protocol)
-        to = other.settings.own
+        other.accept(self.number, self.found(source), ranges, batch, self.protocol)
+        to = self.found(destination)
         return one.emigrate(
             self.number, to, ranges, lanes, throttle, self.protocol, batch, stop_bytes
         )

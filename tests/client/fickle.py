@@ -3,6 +3,8 @@
 It stands between clients and two agents on loopback. Each query goes to a server at random, or as a
 double read of the migration that runs or of an earlier one; datagrams may get lost, repeated or
 delayed. None of that may cost consistency.
+
+At each agent's door, a port of its own, it takes what clients send straight to that agent.
 """
 
 import asyncio
@@ -26,8 +28,10 @@ class Fickle(asyncio.DatagramProtocol):
     delayed: float = 0.0
     longest: float = 0.2  # seconds
     migrations: dict[int, tuple[int, int]] = field(default_factory=dict)
+    followed: bool = True  # whether it doubles reads itself
     port: int = 0
     doubled: int = 0
+    direct: int = 0  # what came to a door
 
     async def start(self) -> Self:
         """Bind an ephemeral port; it is the service's."""
@@ -38,11 +42,30 @@ class Fickle(asyncio.DatagramProtocol):
             lambda: self, local_addr=("127.0.0.1", 0)
         )
         self.port = self._transport.get_extra_info("sockname")[1]
+        self._doors = [await self._door(server) for server in self.servers]
         return self
 
+    async def _door(self, server: int) -> Any:
+        transport, _ = await self._loop.create_datagram_endpoint(
+            lambda: _Door(self, server), local_addr=("127.0.0.1", 0)
+        )
+        return transport
+
+    @property
+    def doors(self) -> list[int]:
+        """The ports at which clients find the agents."""
+        return [door.get_extra_info("sockname")[1] for door in self._doors]
+
+    def enter(self, data: bytes, addr: tuple[str | Any, int], server: int) -> None:
+        """A client's own copy goes where it was sent; the reply comes back from the service."""
+        self.direct += 1
+        self._clients[data[_CLIENT]] = addr
+        self._send(data, ("127.0.0.1", server))
+
     def close(self) -> None:
-        """Close the socket."""
-        self._transport.close()
+        """Close the sockets."""
+        for transport in (self._transport, *self._doors):
+            transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Nothing to do."""
@@ -55,7 +78,8 @@ class Fickle(asyncio.DatagramProtocol):
         self._clients[data[_CLIENT]] = addr
         for server, flags, migration in self._steer(data[_OP] == Op.READ):
             stamped = bytearray(data)
-            stamped[_FLAGS] = int(flags).to_bytes(2, "big")
+            own = Flags(int.from_bytes(data[_FLAGS])) & ~(Flags.DOUBLE | Flags.ONGOING)
+            stamped[_FLAGS] = int(own | flags).to_bytes(2, "big")
             stamped[_MIGRATION] = migration.to_bytes(2, "big")
             self._send(bytes(stamped), ("127.0.0.1", self.servers[server]))
 
@@ -68,6 +92,8 @@ class Fickle(asyncio.DatagramProtocol):
         source, destination = self.migrations[number]
         if choose.random() < 0.4:
             return [(choose.choice((source, destination)), Flags.NONE, number)]
+        if not self.followed:
+            return [(destination, Flags.NONE, 0)]
         if read:
             self.doubled += 1
             return [(source, Flags.DOUBLE, number), (destination, Flags.DOUBLE, number)]
@@ -87,3 +113,13 @@ class Fickle(asyncio.DatagramProtocol):
     def _deliver(self, data: bytes, to: tuple[str, int]) -> None:
         if not self._transport.is_closing():
             self._transport.sendto(data, to)
+
+
+@dataclass
+class _Door(asyncio.DatagramProtocol):
+    switch: Fickle
+    server: int
+
+    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
+        """Let it in."""
+        self.switch.enter(data, addr, self.server)

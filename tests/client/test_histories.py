@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from hosts.agent.mover import Protocol
 from hosts.check import counters, registers
 from hosts.load import Driver, History, Names, Pace, Status, Target, make
 from hosts.wire import group_of
@@ -54,11 +56,13 @@ async def run(one: Driver) -> History:
     return await asyncio.to_thread(one.run)
 
 
-async def there_and_back(agents: Pair, switch: Fickle, times: int, batch: int) -> None:
+async def there_and_back(
+    agents: Pair, switch: Fickle, times: int, batch: int = 1, throttle: int = 0
+) -> None:
     for move in range(times):
         source, destination = move % 2, 1 - move % 2
         switch.migrations[agents.number + 1] = source, destination
-        await agents.migrate(source, destination, batch=batch)
+        await agents.migrate(source, destination, batch=batch, throttle=throttle)
 
 
 NETWORKS = {
@@ -100,6 +104,35 @@ async def test_linearizable(
         result = registers.check(records, np.zeros(0, np.uint64))
     assert result.ok, "\n".join(v.text for v in result.violations)
     assert switch.doubled > 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("protocol", [Protocol.SOURCE, Protocol.ROCKSTEADY, Protocol.FULVA])
+async def test_linearizable_by_other_protocols(
+    two: list[Store], tmp_path: Path, protocol: Protocol, network: str
+) -> None:
+    """Slowly enough that most of the keys are asked for while they are under way."""
+    switch = replace(NETWORKS[network], followed=False, migrations={})
+    async with system(two, tmp_path, switch) as agents:
+        agents.protocol, agents.doors = protocol, switch.doors
+        parts = [await run(driver(switch.port, "load", pace=Pace(outstanding=32)))]
+        load = driver(switch.port, "A", operations=1_000_000, pace=Pace(rate=1500))
+        running = asyncio.ensure_future(run(load))
+        try:
+            await there_and_back(agents, switch, 4, throttle=200_000)
+        finally:
+            load.stop()
+            parts.append(await running)
+        parts.append(await run(driver(switch.port, "read", pace=Pace(outstanding=32))))
+        counted = [agent.counters["retries"] for agent in agents.agents]
+    records = np.concatenate([part.records for part in parts])
+    sent = records[records["status"] != Status.UNSENT]
+    assert (sent["status"] == Status.OK).all(), parts[1].about["messages"]
+    result = registers.check(records, np.zeros(0, np.uint64))
+    assert result.ok, "\n".join(v.text for v in result.violations)
+    assert (sum(counted) > 0) == (protocol is Protocol.ROCKSTEADY) or protocol is Protocol.FULVA
+    assert (switch.direct > 500) == (protocol is Protocol.FULVA)
 
 
 @pytest.mark.slow

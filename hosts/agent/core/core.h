@@ -36,7 +36,7 @@ enum group_state { ABSENT, OWNED, EMIGRATING, IMMIGRATING };
 /* Counted by the core; the names are in hosts/agent/counters.py, in this order. */
 enum counter {
     C_RECEIVED, C_READS, C_WRITES, C_DUPLICATES, C_LATE, C_DOUBLE_READS, C_NOT_HERE_YET, C_GONE,
-    C_IMMIGRATING, C_DOUBLE_AUTHORITATIVE, C_RETRIES, C_SLOW, C_SENT, C_SEND_FAILED, C_STORE_LOST, C_TOO_LONG_REPLIES,
+    C_IMMIGRATING, C_DOUBLE_AUTHORITATIVE, C_RETRIES, C_SENT_TO_SOURCE, C_SLOW, C_SENT, C_SEND_FAILED, C_STORE_LOST, C_TOO_LONG_REPLIES,
     C_MALFORMED, C_REFUSED_SERVICE, C_REFUSED_PAYLOAD, C_REFUSED_COMMAND, C_REFUSED_GROUP,
     C_REFUSED_OP, C_REFUSED_UNASSIGNED, C_REFUSED_SESSIONS, C_REFUSED_STORE, C_REFUSED_OTHER,
     C_COUNT,
@@ -177,6 +177,7 @@ struct item {
     PyObject *keys; /* of a T_MOVABLE command, or of a Query; owned */
     bool whole;     /* may touch any key of its group */
     bool newer;     /* a blind write in an IMMIGRATING group */
+    bool tell;      /* the answer ends with which groups are on the move */
     uint16_t reply_flags;
     uint32_t reply_length; /* of the RESP reply, behind the header */
 };
@@ -197,6 +198,7 @@ typedef struct {
     struct sessions sessions;
     struct journal journal;
     PyObject *here[NM_GROUPS];    /* of IMMIGRATING groups (arriving.c); NULL: Python knows */
+    PyObject *moving_told[NM_GROUPS]; /* ends of replies (moving.c); NULL: nothing is on the move */
     PyObject *written[NM_GROUPS]; /* where the keys written in a group are noted; NULL: nowhere */
     uint64_t counters[C_COUNT];
     struct item *items;
@@ -225,6 +227,10 @@ int arriving_set(Core *core, unsigned group, PyObject *here);
 enum presence arriving_presence(Core *core, struct item *item);
 void arriving_newer(Core *core, const struct item *item);
 PyObject *keys_of_item(const struct item *item);
+
+/* moving.c */
+int moving_tell(Core *core, unsigned first, unsigned last, PyObject *told);
+void moving_add(Core *core, struct item *item);
 
 /* written.c: which keys were written meanwhile, for a protocol that copies before it hands over. */
 int written_track(Core *core, unsigned first, unsigned last, PyObject *written);

@@ -57,6 +57,7 @@ static void core_dealloc(Core *core) {
         Py_CLEAR(core->written[group]);
         Py_CLEAR(core->here[group]);
         Py_CLEAR(core->journal.newer[group]);
+        Py_CLEAR(core->moving_told[group]);
     }
     PyBuffer_Release(&core->states_view);
     PyBuffer_Release(&core->owners_view);
@@ -289,6 +290,15 @@ static PyObject *core_track(Core *core, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
+static PyObject *core_tell(Core *core, PyObject *arguments) {
+    unsigned int first, last;
+    PyObject *told;
+    if (!PyArg_ParseTuple(arguments, "IIO", &first, &last, &told) ||
+        moving_tell(core, first, last, told) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
 static PyObject *core_watermarks(Core *core, PyObject *arguments) {
     unsigned long long since;
     struct buffer b = {0};
@@ -346,6 +356,7 @@ static PyMethodDef core_methods[] = {
     {"remember", (PyCFunction)core_remember, METH_VARARGS, "Begin or go on with a journal."},
     {"cleared", (PyCFunction)core_cleared, METH_VARARGS, "Copies may be written of these."},
     {"track", (PyCFunction)core_track, METH_VARARGS, "Note the keys written in some groups."},
+    {"tell", (PyCFunction)core_tell, METH_VARARGS, "What clients are told of groups on the move."},
     {"watermarks", (PyCFunction)core_watermarks, METH_VARARGS, "Watermarks moved since then."},
     {"learn", (PyCFunction)core_learn, METH_VARARGS, "Take over watermarks."},
     {"forget", (PyCFunction)core_forget, METH_VARARGS, "Forget sessions idle that many seconds."},

@@ -107,7 +107,15 @@ static int judge(Core *core, struct item *item, uint32_t now, PyObject *slow) {
             item->run = true, item->reply_flags = NM_AUTHORITATIVE;
             return 0;
         case NOT_HERE: /* the source's copy is the truth, all of it */
-            if (!twice) break;
+            /* A client can ask the source itself, unless it says that it did so in vain. What we say
+             * is about this migration, whatever the read was stamped with. */
+            if (!twice && !write && core->moving_told[group] && !(item->h.flags & NM_RETRY)) {
+                core->counters[C_SENT_TO_SOURCE]++;
+                item->h.migration = core->moving[group];
+                item->tell = true;
+            } else if (!twice) {
+                break;
+            }
             core->counters[C_NOT_HERE_YET]++;
             answer(item, 0, 0);
             return 0;
@@ -209,6 +217,7 @@ static void send_all(Core *core, struct item *items, size_t count) {
     for (size_t i = 0; i < count; i++) {
         struct item *item = &items[i];
         if (!item->send) continue;
+        if (item->tell) moving_add(core, item);
         uint8_t *datagram = reply_of(core, item) - NM_HEADER_LENGTH;
         struct nm_header h = item->h;
         h.op = NM_REPLY;
@@ -247,6 +256,11 @@ static void release(struct item *items, size_t count) {
     for (size_t i = 0; i < count; i++) Py_CLEAR(items[i].keys);
 }
 
+/* Whether the client asks which groups are on the move. */
+static bool wants_told(const struct nm_header *h) {
+    return h->op == NM_READ && h->flags & NM_MOVING;
+}
+
 /* Takes `count` datagrams through everything. Returns (slow queries, control packets). */
 static PyObject *serve(Core *core, struct item *items, size_t count) {
     PyObject *slow = PyList_New(0), *control = PyList_New(0);
@@ -256,11 +270,12 @@ static PyObject *serve(Core *core, struct item *items, size_t count) {
     core->counters[C_RECEIVED] += count;
     for (; judged < count && !failed; judged++) {
         struct item *item = &items[judged];
-        item->send = item->run = item->whole = item->newer = false;
+        item->send = item->run = item->whole = item->newer = item->tell = false;
         item->keys = NULL;
         if (nm_header_get(&item->h, item->datagram, item->length) || item->h.op == NM_REPLY) {
             core->counters[C_MALFORMED]++;
         } else if (item->h.op == NM_READ || item->h.op == NM_WRITE) {
+            item->tell = wants_told(&item->h);
             failed = check(core, item) && judge(core, item, now, slow) < 0;
         } else if (item->length != NM_HEADER_LENGTH + NM_CONTROL_LENGTH || item->hops) {
             core->counters[C_MALFORMED]++;
@@ -341,6 +356,7 @@ static void item_of(struct item *item, Query *q) {
         .newer = q->write && q->blind,
         .outcome = O_NOT_RUN,
     };
+    item->tell = wants_told(&item->h);
 }
 
 /* Executes queries that Python decided to, in order, duplicates excepted. Returns one outcome a
