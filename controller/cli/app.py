@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli import daemon, data, inject, migrations, status, switch
+from controller.cli import daemon, data, gateway, inject, migrations, status, switch
 
 app = typer.Typer(
     name="netmigrate",
@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (status, migrations, switch, data, inject, daemon):
+for part in (status, migrations, switch, data, gateway, inject, daemon):
     part.add_to(app)
 
 

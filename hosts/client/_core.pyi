@@ -16,8 +16,16 @@ class Session:
     outstanding: Final[int]
     room: Final[int]  # how many may be started now
     def __init__(
-        self, address: int, port: int, service: int, timeout: float, resend_after: float
-    ) -> None: ...
+        self,
+        address: int,
+        port: int,
+        service: int,
+        timeout: float,
+        resend_after: float,
+        *,
+        raw: bool = False,
+    ) -> None:
+        """With `raw`, values are the replies' RESP bytes as they came."""
     def start(self, op: int, group: int, command: tuple[bytes, ...], token: int, /) -> int:
         """Queue a request and return its seq; poll() sends it. Raises TooLarge."""
     def poll(self, seconds: float, /) -> list[tuple[int, int, Any, int, int]]:

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
@@ -12,12 +11,11 @@ from hosts.client import _core
 from hosts.client.api import Commands
 from hosts.client.commands import Argument, CommandTable, encode
 from hosts.client.errors import NetMigrateError, ReplyError, RequestTimeout, TooLarge
+from hosts.client.loop import Finished, LoopSession
 from hosts.wire import Op
 
 # What a burst may have in the air: a socket buffer of Linux' default size takes it without loss.
 _MOST_IN_FLIGHT: Final = 128
-
-_Finished = tuple[int, int, Any, int, int]
 
 
 def _address(host: str) -> int:
@@ -54,7 +52,7 @@ class _Base:
         route = self._table.route(command)
         return self._session.start(route.op, route.group, command, token)
 
-    def _result(self, command: tuple[bytes, ...], finished: _Finished) -> Any:
+    def _result(self, command: tuple[bytes, ...], finished: Finished) -> Any:
         """Return the reply, an error being returned too, not raised."""
         _, status, value, _, tries = finished
         if status == _core.DONE:
@@ -164,27 +162,16 @@ class AsyncClient(_Base, Commands):
 
     def __init__(self, host: str, port: int = 4700, **options: Any) -> None:
         super().__init__(host, port, **options)
-        self._loop = asyncio.get_running_loop()
-        self._waiting: dict[int, tuple[asyncio.Future[Any], tuple[bytes, ...]]] = {}
-        self._next_token = 0
+        self._turns = LoopSession(self._session)
+        self._calls: set[asyncio.Future[Finished]] = set()
         self._room = asyncio.Semaphore(_MOST_IN_FLIGHT)
         self._finished = asyncio.Event()
-        self._turn: asyncio.Handle | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._due = float("inf")
-        self._loop.add_reader(self._session.fd, self._advance)
 
     async def aclose(self) -> None:
         """Close the socket; calls that still wait are cancelled."""
-        if self._session.fd < 0:
-            return
-        self._loop.remove_reader(self._session.fd)
-        for handle in (self._turn, self._timer):
-            if handle is not None:
-                handle.cancel()
-        for future, _ in self._waiting.values():
-            future.cancel()
-        self._session.close()
+        self._turns.close()
+        for call in self._calls:
+            call.cancel()
 
     async def __aenter__(self) -> Self:
         return self
@@ -197,50 +184,27 @@ class AsyncClient(_Base, Commands):
     ) -> None:
         await self.aclose()
 
-    def _advance(self) -> None:
-        """Send, receive, resend; whatever woke us."""
-        self._turn = None
-        for finished in self._session.poll(0):
-            self._finished.set()
-            future, command = self._waiting.pop(finished[0])
-            if not future.done():
-                reply = self._result(command, finished)
-                if isinstance(reply, Exception):
-                    future.set_exception(reply)
-                else:
-                    future.set_result(reply)
-        self._arm()
-
-    def _arm(self) -> None:
-        """Wake up no later than the next resend; a timer that fires early finds nothing to do."""
-        due = self._session.next_due()
-        if due is None or due >= self._due:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._due = due
-        self._timer = self._loop.call_later(max(0.0, due - time.monotonic()), self._timer_fired)
-
-    def _timer_fired(self) -> None:
-        self._timer, self._due = None, float("inf")
-        self._advance()
-
     async def _call(self, convert: Callable[[Any], Any], *command: Argument) -> Any:
         encoded = tuple(map(encode, command))
+        route = self._table.route(encoded)
         async with self._room:
-            while not self._session.room:  # the oldest is stuck, its resends go on
+            while not self._turns.room:  # the oldest is stuck, its resends go on
                 self._finished.clear()
                 await self._finished.wait()
-            token = self._next_token
-            self._next_token += 1
-            seq = self._start(encoded, token)
-            future = self._loop.create_future()
-            self._waiting[token] = future, encoded
-            # All calls made in this turn of the loop leave in one batch.
-            if self._turn is None:
-                self._turn = self._loop.call_soon(self._advance)
+            call: asyncio.Future[Finished] = asyncio.get_running_loop().create_future()
+
+            def done(finished: Finished) -> None:
+                if not call.done():  # cancelled in this very turn
+                    call.set_result(finished)
+
+            request = self._turns.start(route.op, route.group, encoded, done)
+            self._calls.add(call)
             try:
-                return convert(await future)
+                reply = self._result(encoded, await call)
             finally:
-                if self._waiting.pop(token, None) is not None and self._session.fd >= 0:
-                    self._session.abandon(seq)  # cancelled
+                self._calls.discard(call)
+                self._turns.abandon(request)  # if it was cancelled
+                self._finished.set()
+        if isinstance(reply, Exception):
+            raise reply
+        return convert(reply)

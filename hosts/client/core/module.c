@@ -12,6 +12,7 @@ typedef struct {
     struct nm_session session;
     PyObject *finished; /* list under construction while poll() runs, else NULL */
     bool failed;        /* a Python exception is set: completions since then were dropped */
+    int raw;            /* values are the RESP bytes as they came */
 } Session;
 
 static PyObject *reply_error, *too_large;
@@ -49,7 +50,10 @@ static void completed(void *context, const struct nm_completion *c, int64_t now)
     if (self->failed || !self->finished) return;
     const uint8_t *p = c->payload;
     /* The session hands on only payloads that resp_skip() found whole. */
-    PyObject *value = p ? decode(&p, p + c->length) : Py_NewRef(Py_None);
+    PyObject *value = !p ? Py_NewRef(Py_None)
+                      : self->raw
+                          ? PyBytes_FromStringAndSize((const char *)p, (Py_ssize_t)c->length)
+                          : decode(&p, p + c->length);
     PyObject *entry =
         value ? Py_BuildValue("(kiNHH)", (unsigned long)c->token, (int)c->status, value,
                               (int)c->flags, (int)c->tries)
@@ -59,12 +63,13 @@ static void completed(void *context, const struct nm_completion *c, int64_t now)
 }
 
 static int session_init(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"address", "port", "service", "timeout", "resend_after", NULL};
+    static char *names[] = {"address", "port", "service", "timeout", "resend_after", "raw", NULL};
     unsigned int address;
     unsigned short port, service;
     double timeout, resend_after;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "IHHdd", names, &address, &port, &service,
-                                     &timeout, &resend_after))
+    int raw = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "IHHdd|$p", names, &address, &port, &service,
+                                     &timeout, &resend_after, &raw))
         return -1;
     if (!(timeout > 0 && timeout < 1e6) || !(resend_after > 0 && resend_after < 1e6)) {
         PyErr_Format(PyExc_ValueError, "timeout and resend_after are seconds above 0");
@@ -75,6 +80,7 @@ static int session_init(PyObject *object, PyObject *args, PyObject *kwargs) {
         PyErr_SetString(PyExc_RuntimeError, "a session is opened once");
         return -1;
     }
+    self->raw = raw;
     const char *wrong =
         nm_session_open(&self->session, address, port, service, (int64_t)(timeout * 1e9),
                         (int64_t)(resend_after * 1e9), completed, self);

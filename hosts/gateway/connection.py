@@ -1,0 +1,165 @@
+"""One Redis client's connection: its requests in, their replies out in the same order."""
+
+import asyncio
+from collections import deque
+from typing import Final
+
+from hosts.client.errors import CommandError, CrossSlot, NoKey
+from hosts.gateway import resp3
+from hosts.gateway.gateway import Gateway
+from hosts.gateway.local import OK, Local, error
+from hosts.gateway.requests import RequestError, Requests
+from hosts.gateway.transaction import Transaction, Wanted
+from hosts.wire import Op
+
+_MOST: Final = 1024
+"""Requests of a connection that may wait for their replies; then nothing more is read."""
+
+
+class _Place:
+    """A request's place in the order of replies."""
+
+    __slots__ = ("reply",)
+
+    def __init__(self) -> None:
+        self.reply: bytes | None = None
+
+
+class Connection(asyncio.Protocol):
+    """Commands of one group are sent one after the other, for datagrams may overtake each other;
+    those of different groups need not wait."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._requests = Requests()
+        self._local = Local(gateway.table, gateway.number(), gateway.info)
+        self._transaction = Transaction(gateway.table)
+        self._places: deque[_Place] = deque()
+        self._groups: dict[int, deque[tuple[_Place, Op, Wanted]]] = {}
+        self._transport: asyncio.Transport | None = None
+        self._flushing = False
+        self._paused = False
+        self._full = False
+        self._closing = False
+
+    # --- asyncio.Protocol -------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._gateway.connections += 1
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone: what it has sent is executed, as Redis would."""
+        self._transport = None
+        self._gateway.connections -= 1
+
+    def pause_writing(self) -> None:
+        """The client does not read its replies."""
+        self._full = True
+        self._throttle()
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        self._full = False
+        self._throttle()
+
+    def data_received(self, data: bytes) -> None:
+        """Take requests."""
+        self._requests.feed(data)
+        self._read()
+
+    # --- requests ---------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        try:
+            while not self._closing and len(self._places) < _MOST:
+                command = self._requests.next()
+                if command is None:
+                    break
+                self._take(command)
+        except RequestError as wrong:
+            self._reply(self._place(), error(f"Protocol error: {wrong}"))
+            self._closing = True
+        self._throttle()
+
+    def _throttle(self) -> None:
+        paused = self._full or len(self._places) >= _MOST
+        if self._transport is None or self._transport.is_closing() or paused == self._paused:
+            return
+        self._paused = paused
+        (self._transport.pause_reading if paused else self._transport.resume_reading)()
+
+    def _place(self) -> _Place:
+        place = _Place()
+        self._places.append(place)
+        return place
+
+    def _take(self, command: tuple[bytes, ...]) -> None:
+        self._gateway.commands += 1
+        place = self._place()
+        if command[0].upper() == b"QUIT":
+            self._reply(place, OK)
+            self._closing = True
+            return
+        wanted = self._transaction.take(command)
+        if isinstance(wanted, bytes):
+            self._reply(place, wanted)
+        elif (answer := self._local.answer(wanted.command)) is not None:
+            self._reply(place, answer)
+        else:
+            self._send(place, wanted)
+
+    def _send(self, place: _Place, wanted: Wanted) -> None:
+        try:
+            route = self._gateway.table.route(wanted.command)
+        except CrossSlot:
+            text = "Keys in request don't hash to the same slot"
+            self._reply(place, error(text, "CROSSSLOT"))
+            return
+        except (NoKey, CommandError) as wrong:
+            self._reply(place, error(str(wrong)))
+            return
+        waiting = self._groups.get(route.group)
+        if waiting is not None:
+            waiting.append((place, route.op, wanted))
+        else:
+            self._groups[route.group] = deque()
+            self._start(route.group, place, route.op, wanted)
+
+    def _start(self, group: int, place: _Place, op: Op, wanted: Wanted) -> None:
+        def done(reply: bytes) -> None:
+            if self._local.protocol != 2:
+                reply = resp3.convert(wanted, reply)
+            self._reply(place, reply)
+            waiting = self._groups[group]
+            if waiting:
+                self._start(group, *waiting.popleft())
+            else:
+                del self._groups[group]
+
+        self._gateway.send(op, group, wanted.command, done)
+
+    # --- replies ----------------------------------------------------------------------------------
+
+    def _reply(self, place: _Place, reply: bytes) -> None:
+        place.reply = reply
+        if not self._flushing and self._places[0].reply is not None:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Write all replies that are due; then there may be room for more requests."""
+        self._flushing = False
+        ready: list[bytes] = []
+        while self._places and (reply := self._places[0].reply) is not None:
+            ready.append(reply)
+            self._places.popleft()
+        if self._transport is None:
+            return
+        self._transport.write(b"".join(ready))
+        if self._closing and not self._places:
+            self._transport.close()
+        elif self._paused:
+            self._read()
