@@ -14,6 +14,8 @@ from topology.system import System
 
 KEYS: Final = 200_000
 LANES: Final = 64
+"""The default is for a migration under load, with a throttle: few groups on the move at a time.
+Here nothing but the rate counts, and with few lanes the stream runs dry in every round trip."""
 _ROUNDS: Final = 2
 
 

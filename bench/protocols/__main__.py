@@ -84,7 +84,8 @@ def main(
             plan = replace(plan, repeat=repeat)
         if protocols:
             plan = replace(plan, protocols=_protocols(protocols))
-        plan = replace(plan, peers=_peers(peers))
+        if peers or not quick:
+            plan = replace(plan, peers=_peers(peers))
         if sweep:
             if sweep not in SWEEPS:
                 raise SettingError(f"SWEEP={sweep}: one of {', '.join(SWEEPS)}")

@@ -7,7 +7,7 @@ from typing import Final
 
 from bench.peers.ways import SETTINGS
 from bench.protocols.run import LOOPS, Case, Settings
-from controller.model import Protocol
+from controller.model import MAX_LANES, Protocol
 from hosts.wire import GROUPS
 
 SWEEPS: Final = ("all", "ours", "none")
@@ -102,6 +102,8 @@ class Plan:
         """Return the settings to try of a protocol beside the plan's own."""
         rates = (0, self.throttle // 2, 2 * self.throttle) if self.throttle else (40_000_000,)
         tried: list[Settings] = [(("throttle", rate),) for rate in rates]
+        if protocol is Protocol.NETMIGRATE:  # its fastest: many lanes never wait for a round trip
+            tried.append((("throttle", 0), ("lanes", MAX_LANES)))
         for name, values in _OWN.get(protocol, {}).items():
             tried += [(*self.settings, (name, value)) for value in values]
         return tried

@@ -1,6 +1,7 @@
 """`report.md`: one page with the goals, the figures and the tables."""
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -61,9 +62,9 @@ def _typical(runs: Sequence[Run], comparison: Comparison, loop: str) -> list[Run
     ]
 
 
-def _number(value: float, form: str = ",.0f") -> str:
+def _number(value: float, form: str = ",.0f", unit: str = "") -> str:
     """Return a figure as text; a dash where it does not apply."""
-    return "–" if math.isnan(value) else format(value, form)
+    return "–" if math.isnan(value) else format(value, form) + unit
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
@@ -110,6 +111,11 @@ def _service(comparison: Comparison) -> Iterator[str]:
     yield "![throughput over time](throughput.png) ![latency over time](latency.png)"
     yield "![by writes](writes.png) ![by source CPU](budgets.png) ![settings](trade.png)"
     yield ""
+    yield (
+        "Bars and table: the same settings for all, medians (whiskers: least and most). Last "
+        "plot: every setting tried, with a ring around each one's best that is as quick as ours."
+    )
+    yield ""
     yield from _table(
         (
             *("loop", "protocol", "op/s", "of before", "p50 µs", "p99 µs", "p99.9 µs"),
@@ -154,12 +160,12 @@ def _network(comparison: Comparison) -> list[str]:
                 (
                     row.case.protocol,
                     _number(row["client_bytes"]),
-                    _number(row["client_extra"], ".3f") + " %",
+                    _number(row["client_extra"], ".3f", " %"),
                     _number(row["server_bytes"]),
                     _number(row["moved_bytes"]),
-                    _number(row["server_control"], ".4f") + " %",
-                    _number(row["server_handed"], ".2f") + " %",
-                    _number(row["server_again"], ".2f") + " %",
+                    _number(row["server_control"], ".4f", " %"),
+                    _number(row["server_handed"], ".2f", " %"),
+                    _number(row["server_again"], ".2f", " %"),
                     _number(row["double_reads"]),
                     _number(row["retries"]),
                 )
@@ -170,14 +176,18 @@ def _network(comparison: Comparison) -> list[str]:
     ]  # fmt: skip
 
 
-def _cores(row: Row, part: str) -> str:
-    during, before = row[f"cpu_{part}"], row[f"cpu_{part}_before"]
+def _cores(row: Row, parts: Sequence[str]) -> str:
+    during, before = (sum(row[f"cpu_{part}{phase}"] for part in parts) for phase in ("", "_before"))
     return f"{_number(during, '.2f')} ({_number(before, '.2f')})"
+
+
+def _all(row: Row) -> str:
+    return _cores(row, [part for part in PARTS if f"cpu_{part}" in row.figures])
 
 
 def _processors(comparison: Comparison) -> list[str]:
     rows = [
-        (row.case.loop, row.case.protocol, *(_cores(row, part) for part in PARTS))
+        (row.case.loop, row.case.protocol, *(_cores(row, [part]) for part in PARTS), _all(row))
         for loop in ("closed", "open")
         for row in _plain_at(comparison, loop)
     ]
@@ -185,7 +195,10 @@ def _processors(comparison: Comparison) -> list[str]:
     return [
         "## Cores used during the migration (before)",
         "",
-        *_table(("loop", "protocol", *names), rows, left=2),
+        f"Of {os.cpu_count()}. The kernel's work for a packet counts where it is done, mostly at "
+        "its sender. What is little before and much during is what the migration costs.",
+        "",
+        *_table(("loop", "protocol", *names, "together"), rows, left=2),
         "",
     ]
 
