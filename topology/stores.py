@@ -1,14 +1,34 @@
 """One real store per server host: Redis or Valkey in cluster mode, one node owning all slots."""
 
+import hashlib
+import secrets
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import redis
 
+from hosts.agent.store import ACL_RULES
 from hosts.wire import GROUPS
 from topology.processes import Children, StartError
+
+AGENT_USER: Final = "netmigrate"
+
+
+def password_file(directory: Path) -> Path:
+    """Return where the password of the agent's user is, of the store in `directory`."""
+    return directory / "agent.password"
+
+
+def _agent_user(directory: Path) -> list[str]:
+    """Return the store's settings for its agent's user, with a new password."""
+    password = secrets.token_hex(16)
+    file = password_file(directory)
+    file.touch(mode=0o600)
+    file.write_text(password)
+    digest = hashlib.sha256(password.encode()).hexdigest()
+    return ["--user", AGENT_USER, "on", f"#{digest}", *ACL_RULES.split()]
 
 
 def executable() -> str:
@@ -44,6 +64,7 @@ def start(
         "cluster-require-full-coverage": "no",
     }
     argv = [word for key, value in settings.items() for word in (f"--{key}", value)]
+    argv += _agent_user(directory)
     child = children.start(
         f"{server}-store",
         [executable(), *argv],

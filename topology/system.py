@@ -114,6 +114,8 @@ class System:
         argv += ["--name", name, "--index", str(number), "--ip", self.ip(name)]
         argv += ["--udp-port", str(network.AGENT_PORT), "--channel-port", str(network.AGENT_PORT)]
         argv += ["--grpc", self._agent_address(name), "--redis", f"unix:{self.sockets[name]}"]
+        argv += ["--redis-user", stores.AGENT_USER]
+        argv += ["--redis-password-file", str(stores.password_file(directory))]
         argv += ["--state", str(directory / "agent")]
         return self.children.start(
             f"{name}-agent", argv, namespace=self.net[name].pid, cgroup=self._cgroup(name)

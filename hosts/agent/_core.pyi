@@ -60,6 +60,7 @@ class Core:
         rows: list[tuple[bytes, int, int, int, int, int, str | None]],
         absolute_expiry: bool,
     ) -> None: ...
+    def log_in(self, command: bytes, /) -> None: ...  # AUTH for each new connection to the store
     # queries, and control packets: op, service, group, migration, lane, sequence, ip, port
     def receive(
         self,

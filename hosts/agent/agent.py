@@ -56,6 +56,7 @@ class Settings:
     redis: str
     state: Path
     grace: float = 2.0
+    login: store.Login | None = None
 
 
 class Agent:
@@ -80,7 +81,7 @@ class Agent:
                 self.table.former.data,
                 self.table.moving.data,
             )
-            self.store_version = store.check(self.core, path)
+            self.store_version = store.check(self.core, path, settings.login)
         except (store.UnfitStore, ValueError) as error:
             self._socket.close()
             raise StartError(str(error)) from None

@@ -12,6 +12,7 @@ import typer
 
 from hosts.agent.agent import Agent, Settings, StartError
 from hosts.agent.channel import Server
+from hosts.agent.store import Login, UnfitStore
 
 
 async def _run(settings: Settings, where: str) -> None:
@@ -49,6 +50,8 @@ def agent(
     redis: Annotated[str, typer.Option(help="The store: unix:/path/to/redis.sock.")],
     state: Annotated[Path, typer.Option(help="Directory for what must outlive the process.")],
     grpc: Annotated[str, typer.Option(help="Where to listen for the controller.")],
+    redis_user: Annotated[str, typer.Option(help="The store's ACL user.")] = "",
+    redis_password_file: Annotated[Path | None, typer.Option(help="Holds its password.")] = None,
     udp_port: Annotated[int, typer.Option(help="Queries.", min=1, max=65535)] = 4701,
     channel_port: Annotated[int, typer.Option(help="Other agents.", min=1, max=65535)] = 4701,
     grace: Annotated[float, typer.Option(help="Seconds that copies are kept.", min=0)] = 2.0,
@@ -57,8 +60,9 @@ def agent(
     logging.basicConfig(format=f"{name}: %(levelname)s %(message)s", level=logging.INFO)
     own = Server(index, name, ip, udp_port, channel_port)
     try:
-        asyncio.run(_run(Settings(own, redis, state, grace), grpc))
-    except StartError as error:
+        login = Login.read(redis_user, redis_password_file)
+        asyncio.run(_run(Settings(own, redis, state, grace, login), grpc))
+    except (StartError, UnfitStore) as error:
         print(f"netmigrate-agent: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
 

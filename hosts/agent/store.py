@@ -2,14 +2,49 @@
 
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic, sleep
-from typing import Final
+from typing import Final, Self
 
 from hosts.agent._core import Core, StoreError
 from hosts.agent.commands import rows
 
+ACL_RULES: Final = (
+    "~* +@all -@admin -@dangerous +restore +sort +info "
+    "+cluster|getkeysinslot +cluster|countkeysinslot +cluster|info +cluster|nodes"
+)
+"""What an agent needs of its store, and lets its clients do (docs/security.md)."""
+
 _LISTED: Final = 1000
 _CLUSTER_SECONDS: Final = 10.0
+_ANSWER_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The user that the agent is to its store."""
+
+    user: str
+    password: str
+
+    @property
+    def command(self) -> bytes:
+        """AUTH, in RESP."""
+        words = [b"AUTH", self.user.encode(), self.password.encode()]
+        return b"*3\r\n" + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+
+    @classmethod
+    def read(cls, user: str, file: Path | None) -> Self | None:
+        """Return the user with the password that `file` holds; None: no login."""
+        if file is None:
+            if user:
+                raise UnfitStore(f"--redis-user {user}: --redis-password-file is missing")
+            return None
+        try:
+            return cls(user or "default", file.read_text().removesuffix("\n"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise UnfitStore(f"--redis-password-file {file}: {error}") from None
 
 
 class UnfitStore(Exception):
@@ -61,11 +96,18 @@ def socket_path(url: str) -> str:
     return url.removeprefix("unix:")
 
 
-def check(core: Core, path: str) -> str:
+def check(core: Core, path: str, login: Login | None = None) -> str:
     """Check that the store at `path` is fit, load its command table; return its version."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
+            probe.settimeout(_ANSWER_SECONDS)
             probe.connect(path)
+            if login is not None:
+                probe.sendall(login.command)
+                answer = probe.recv(512).decode(errors="replace").strip()
+                if not answer.startswith("+"):
+                    raise UnfitStore(f"the store at {path} refuses user {login.user}: {answer}")
+                core.log_in(login.command)
         except OSError as error:
             raise UnfitStore(f"no store answers at {path}: {error.strerror or error}") from None
     try:

@@ -21,6 +21,7 @@ from hosts.agent.agent import Agent, Settings
 from hosts.agent.channel import Server
 from hosts.agent.frames import Kind
 from hosts.agent.mover import Protocol
+from hosts.agent.store import Login
 from hosts.agent.table import State
 from hosts.wire import GROUPS, Flags, Header, Op, group_of
 
@@ -245,10 +246,10 @@ def local(index: int) -> Server:
 
 @contextlib.asynccontextmanager
 async def agent(
-    server: Server, store: Store, directory: Path, grace: float = 0.2
+    server: Server, store: Store, directory: Path, grace: float = 0.2, login: Login | None = None
 ) -> AsyncIterator[Agent]:
     """Run an agent in this process."""
-    running = await Agent(Settings(server, store.url, directory, grace)).start()
+    running = await Agent(Settings(server, store.url, directory, grace, login)).start()
     try:
         yield running
     finally:

@@ -24,6 +24,7 @@ enum {
     RECEIVE = 2048,         /* room per received datagram: enough to see that it is too long */
     ARGUMENTS = 256,        /* more do not fit a datagram: the shortest takes 6 bytes */
     COMMANDS = 2048,        /* slots of the command table, a power of two */
+    LOGIN = 1024,           /* room for an AUTH command */
     NAME = 48,              /* longest command name with its subcommand */
     SESSIONS = 1 << 17,     /* client sessions remembered */
     SESSION_RECORDS = 4096, /* unfinished writes per session */
@@ -86,6 +87,8 @@ bool same_word(const uint8_t *p, size_t length, const char *word);
 struct store {
     int fd; /* -1: not connected */
     char path[108];
+    uint8_t login[LOGIN]; /* an AUTH command for each new connection, or nothing */
+    size_t login_length;
     uint8_t *in;
     size_t start, end;
 };

@@ -116,6 +116,18 @@ static PyObject *core_load(Core *core, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
+static PyObject *core_log_in(Core *core, PyObject *command) {
+    char *data;
+    Py_ssize_t length;
+    if (PyBytes_AsStringAndSize(command, &data, &length) < 0) return NULL;
+    if (length > (Py_ssize_t)sizeof core->store.login)
+        return PyErr_Format(PyExc_ValueError, "the store's user and password are too long");
+    store_close(&core->store);
+    memcpy(core->store.login, data, (size_t)length);
+    core->store.login_length = (size_t)length;
+    Py_RETURN_NONE;
+}
+
 static PyObject *core_receive(Core *core, PyObject *Py_UNUSED(none)) {
     return serve_received(core);
 }
@@ -340,6 +352,7 @@ static PyObject *core_memory(Core *core, PyObject *Py_UNUSED(none)) {
 
 static PyMethodDef core_methods[] = {
     {"load", (PyCFunction)core_load, METH_VARARGS, "Load the store's command table."},
+    {"log_in", (PyCFunction)core_log_in, METH_O, NULL},
     {"receive", (PyCFunction)core_receive, METH_NOARGS, "Serve one batch from the socket."},
     {"given", (PyCFunction)core_given, METH_O, "Serve datagrams that were handed over."},
     {"execute", (PyCFunction)core_execute, METH_VARARGS, "Execute queries and answer them."},

@@ -25,6 +25,17 @@ static bool stale(struct store *s) {
     return s->start != s->end || n >= 0 || (errno != EAGAIN && errno != EINTR);
 }
 
+static bool log_in(struct store *s) {
+    uint8_t type;
+    const uint8_t *text;
+    size_t length;
+    if (!s->login_length) return true;
+    if (!store_write(s, s->login, s->login_length) || !store_line(s, &type, &text, &length))
+        return false;
+    if (type != '+') store_close(s);
+    return type == '+';
+}
+
 bool store_connect(struct store *s) {
     if (s->fd >= 0 && !stale(s)) return true;
     store_close(s);
@@ -41,7 +52,7 @@ bool store_connect(struct store *s) {
         return false;
     }
     s->fd = fd;
-    return true;
+    return log_in(s);
 }
 
 bool store_write(struct store *s, const void *data, size_t length) {
