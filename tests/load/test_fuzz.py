@@ -9,11 +9,12 @@ import pytest
 HERE = Path(__file__).parent
 HOSTS = HERE.parents[1] / "hosts"
 CORE = HOSTS / "load" / "core"
+CLIENT = HOSTS / "client" / "core"
 SOURCES: dict[str, list[Path]] = {
-    "fuzz_reply": [CORE / "reply.c", HOSTS / "client/core/resp.c"],
+    "fuzz_reply": [CORE / "reply.c", CLIENT / "resp.c"],
     "fuzz_cluster": [
         *(CORE / f"{name}.c" for name in ("cluster", "node", "connection", "reply")),
-        *(HOSTS / f"client/core/{name}.c" for name in ("resp", "session")),
+        *(source for source in CLIENT.glob("*.c") if source.name != "module.c"),
     ],
 }
 
