@@ -66,8 +66,7 @@ class Peers:
             raise RuntimeError(f"{failed} of {data.records} records could not be loaded")
 
         def now() -> Counted:
-            counted = Snapshot(self._controller.counters(), self._controller.agent_counters())
-            return Counted(time.monotonic_ns(), counted, self._cpu(nodes, generators))
+            return Counted(time.monotonic_ns(), self._counters(), self._cpu(nodes, generators))
 
         def migrate() -> tuple[int, str]:
             problem = ""
@@ -79,15 +78,19 @@ class Peers:
 
         longest = plan.longest_of_peer
         seen = observe(plan, case, generators, data, self._number, longest, now, migrate)
+        since = self._counters().since(seen.before.counters)
         counts = [generator.final["counts"] for generator in generators.running]
         final = generators.sweep("read", data, 64).history()
         every = np.concatenate([seen.history.records, final.records])
         measured = {
-            **_figures(seen, {name: sum(each[name] for each in counts) for name in counts[0]}),
+            **_figures(seen, since, {n: sum(each[n] for each in counts) for n in counts[0]}),
             "errors": errors(every),
             "violations": registers.check(every, values(load, data.records)).count,
         }
         return seen.run(case, measured)
+
+    def _counters(self) -> Snapshot:
+        return Snapshot(self._controller.counters(), self._controller.agent_counters())
 
     def _cpu(self, nodes: Nodes, generators: Generators) -> dict[str, float]:
         source, destination = nodes.children
@@ -103,17 +106,22 @@ class Peers:
         return {**spent, "controller": ended.ru_utime + ended.ru_stime}
 
 
-def _figures(seen: Seen, counts: Mapping[str, int]) -> dict[str, Any]:
-    """Return the figures of a run, errors and violations apart; `counts` are the clients'."""
+def _figures(seen: Seen, since: Snapshot, counts: Mapping[str, int]) -> dict[str, Any]:
+    """Return the figures of a run, errors and violations apart.
+
+    `since` is what was counted from the request to migrate to the end of the load: clients learn
+    where the slots are until then. `counts` are the clients'.
+    """
     moved = seen.after.counters.since(seen.before.counters).switch["traffic"]
     redirects = sum(counts[name] for name in ("moved", "asked", "try_again", "cluster_down"))
-    client = moved["OTHER"][1]
     phases = seen.phases
     return {
         **service(seen.history.records, phases),
         "migration_seconds": (phases.migration_ended - phases.migration_started) / 1e9,
-        "client_bytes": client,
-        "client_extra": 100 * counts["redirect_bytes"] / max(1, client),
+        "client_bytes": moved["OTHER"][1],
+        "client_extra": 100
+        * counts["redirect_bytes"]
+        / max(1, since.switch["traffic"]["OTHER"][1]),
         "server_bytes": moved["BETWEEN_SERVERS"][1],
         "redirects": redirects,
         "resent": counts["sent"] - counts["started"] - redirects,

@@ -85,11 +85,6 @@ class Comparison:
         names = dict.fromkeys(row.case.protocol for row in self.at(loop))
         return [name for name in names if name != OURS and name not in PEERS]
 
-    def peers(self, loop: str) -> list[str]:
-        """Return the stores' own ways, likewise."""
-        names = dict.fromkeys(row.case.protocol for row in self.at(loop))
-        return [name for name in names if name in PEERS]
-
     def best(self, loop: str, protocol: str, figure: str, *, most: bool = False) -> Row | None:
         """Return a protocol's best row, of least (or `most`) `figure`, of those as quick as ours.
 

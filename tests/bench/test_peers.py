@@ -1,5 +1,6 @@
 """The stores' own ways to move slots, each while it serves, on a real cluster."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -7,11 +8,18 @@ import numpy as np
 import pytest
 
 from bench.peers import ways
+from bench.peers.measure import Peers
 from bench.peers.nodes import owner, until
+from bench.protocols.plan import Plan
+from bench.protocols.run import FIGURES, Case
+from controller.client import Controller
 from hosts.check import registers
 from hosts.load import Cluster, Driver, Pace, Status, make
 from hosts.wire import group_of
+from tests.controller.rack import free_port
 from tests.load.stock import cluster
+from topology.settings import Network
+from topology.system import System
 
 KEYS = 2000
 
@@ -71,3 +79,34 @@ def test_a_move_that_fails_says_so(tmp_path: Path) -> None:
         source.client.set(early, "x" * 100)
         with pytest.raises(ways.MoveError, match="redis-cli ended with status 1"):
             found.move(source, destination, ways.SETTINGS["reshard"][0], ())
+
+
+@pytest.mark.root
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_reshard_is_measured_beside_our_protocols(tmp_path: Path) -> None:
+    """On the hosts of a whole system, through its switch."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: it builds a network")
+    case = Case("reshard", 5, 100, "open", ways.SETTINGS["reshard"][0])
+    plan = Plan(keys=1000, rate=1000, before=1.0, after=0.5)
+    network = Network(directory=tmp_path / "net", switch_name=f"p{os.getpid() % 100000}")
+    with (
+        System(network, grpc_port=free_port()) as system,
+        Controller(system.config_path) as controller,
+    ):
+        run = Peers(system, controller, plan, lambda: None, tmp_path).run(case)
+    figures = run.figures
+    assert run.problem == ""
+    assert set(figures) <= set(FIGURES)
+    assert (figures["errors"], figures["violations"], figures["resent"]) == (0, 0, 0)
+    begin, end = run.migration
+    assert figures["migration_seconds"] == pytest.approx(end - begin)
+    # Each slot with keys is learned of once by each client that asks for it in vain.
+    assert 100 < figures["redirects"] < 16384
+    assert 0 < figures["client_extra"] < 50
+    # A query and its reply are more than 200 bytes with their headers, a record less than 300.
+    assert figures["client_bytes"] > 200 * 0.8 * plan.rate * (end - begin)
+    assert figures["server_bytes"] > 64 * plan.keys
+    assert figures["cpu_source_store"] > 0 < figures["cpu_switch"]
+    assert run.timeline["throughput"].size * 0.1 == pytest.approx(end + plan.after, abs=1.0)
