@@ -41,7 +41,7 @@ def figures(
         "migration_seconds": seconds,
         "downtime_seconds": migration.downtime,
         **traffic(moved, migration, keys),
-        "double_reads": moved.switch["events"]["DOUBLE_READ"][0],
+        "double_reads": moved.switch["traffic"]["DOUBLE_QUERY"][0],
         "retries": moved.switch["traffic"]["RETRY"][0],
         "resent": int(records["tries"].clip(1).sum()) - records.size,
         "errors": errors(records),

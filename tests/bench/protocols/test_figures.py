@@ -19,7 +19,7 @@ TRAFFIC = ("QUERY", "REPLY", "DOUBLE_QUERY", "DOUBLE_REPLY", "RETRY", "CONTROL",
 def snapshot(**sizes: int) -> Snapshot:
     traffic = {name: (1 if name in sizes else 0, sizes.get(name, 0)) for name in TRAFFIC}
     agents = {"channel_pull_bytes": 20, "channel_handover_bytes": 30}
-    return Snapshot({"traffic": traffic, "events": {"DOUBLE_READ": (7, 0)}}, agents)
+    return Snapshot({"traffic": traffic}, agents)
 
 
 def counted(at: int, cpu: float, counters: Snapshot | None = None) -> Counted:
