@@ -23,7 +23,7 @@ fi
 missing=()
 want() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'install ok installed' || missing+=("$1"); }
 for package in "python${extra:-3}" "python${extra:-3}-venv" "python${extra:-3}-dev" gcc libc6-dev \
-    mininet redis-server redis-tools iproute2 iputils-ping ethtool openssl; do
+    mininet redis-server redis-tools iproute2 iputils-ping ethtool openssl spin; do
     want "$package"
 done
 if [ ${#missing[@]} -gt 0 ]; then
