@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +35,7 @@ class Torture:
     output: Path
     at_once: int = 2
     """Migrations at the same time."""
+    keys: Keys = field(default_factory=Keys)
     agent: tuple[str, ...] = ("-m", "hosts.agent.main")
     """How Python starts the agents; tests name a broken build."""
 
@@ -52,7 +53,7 @@ def run(wanted: Torture, grpc_port: int) -> dict[str, Any]:
     )
     system = System(settings, grpc_port)
     system.agent = list(wanted.agent)
-    load = Load(wanted.seed, Keys())
+    load = Load(wanted.seed, wanted.keys)
     console.print(f"torture: {wanted.seconds:g} s, seed {wanted.seed}, {', '.join(wanted.faults)}")
     with system:
         rack = Rack(system, settings, wanted.output, load)

@@ -8,10 +8,11 @@ from typing import Final
 
 import grpc
 
-from hosts.wire import GROUPS
+from hosts.wire import GROUPS, group_of
 from torture.rack import Rack
+from torture.workload import name
 
-PIECES: Final = 8
+PIECES: Final = 32
 """The key space moves in so many equal pieces."""
 _PATIENCE: Final = 60.0
 
@@ -48,7 +49,7 @@ class Moves:
         return 0
 
     def _run(self) -> None:
-        while not self._over.wait(self._chooser.uniform(0.05, 0.4)):
+        while not self._over.wait(self._chooser.uniform(0.02, 0.2)):
             with contextlib.suppress(grpc.RpcError):  # the controller is away, or has to refuse
                 self._step()
 
@@ -57,22 +58,29 @@ class Moves:
         status = self._rack.controller.status()
         self._help(status)
         running = list(status.migrations)
+        self._rack.moving = [server for m in running for server in (m.source, m.destination)]
         chance = self._chooser.random()
         if running and chance < 0.1:
             self._rack.controller.abort(self._chooser.choice(running).id)
             self.aborted += 1
         elif len(running) < self._at_once:
             size = GROUPS // PIECES
-            first = self._chooser.randrange(PIECES) * size
+            first = self._group() // size * size
             self._rack.controller.migrate(
                 f"{first}-{first + size - 1}",
                 self._chooser.choice(self._rack.servers),
                 throttle=self._chooser.choice([0, 200_000, 1_000_000]),
-                lanes=self._chooser.choice([0, 1, 16]),
+                lanes=self._chooser.choice([0, 1, 4, 16]),
                 group_batch=self._chooser.choice([0, 1, 16, 256]),
                 protocol=self._protocol,
             )
             self.begun += 1
+
+    def _group(self) -> int:
+        """Choose a group, every second time that of a hot key."""
+        if self._chooser.random() < 0.5:
+            return group_of(name(self._chooser.randrange(self._rack.keys.hot)).encode())
+        return self._chooser.randrange(GROUPS)
 
     def _help(self, status: object) -> None:
         for each in getattr(status, "migrations", ()):

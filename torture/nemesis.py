@@ -26,8 +26,8 @@ class Strike:
 class Nemesis:
     """Strikes while it is entered, with the given kinds of faults.
 
-    The same seed plans the same faults in the same order, with the same pauses. What they meet
-    depends on how fast the machine is.
+    The same seed plans the same faults in the same order, with the same pauses. What they meet,
+    and which servers just then take part in migrations, depends on how fast the machine is.
     """
 
     rack: Rack
@@ -76,6 +76,11 @@ class Nemesis:
         yield
         self.strikes.append(Strike(kind, what, begin, time.monotonic_ns()))
 
+    def _server(self, chooser: random.Random) -> str:
+        """Choose a server, where that is possible one that takes part in a migration."""
+        known = self.rack.moving or self.rack.servers
+        return known[int(chooser.random() * len(known))]
+
     def _wait(self, seconds: float) -> None:
         self._over.wait(seconds)
 
@@ -87,7 +92,7 @@ class Nemesis:
         ways = [f"{port}/{way}" for port in ports for way in ("in", "out")]
         struck = chooser.sample(ways, chooser.randint(1, len(ways)))
         rates = {
-            "loss": f"{chooser.uniform(0, 5):.2f}%",
+            "loss": f"{chooser.uniform(0, chooser.choice([1, 5, 30, 80])):.2f}%",
             "duplicate": f"{chooser.uniform(0, 5):.2f}%",
             "delay": f"{chooser.uniform(0, 10):.2f}%:{chooser.choice([5, 50, 500, 3000])}ms",
             "reorder": f"{chooser.uniform(0, 5):.2f}%",
@@ -111,8 +116,8 @@ class Nemesis:
                 self.rack.set_faults(way, "off")
 
     def agents(self, chooser: random.Random) -> None:
-        """`kill -9` of an agent, of a source or destination or neither."""
-        self._crash("agents", f"{chooser.choice(self.rack.servers)}-agent", chooser)
+        """`kill -9` of an agent, mostly that of a source or destination."""
+        self._crash("agents", f"{self._server(chooser)}-agent", chooser)
 
     def clients(self, chooser: random.Random) -> None:
         """`kill -9` of a client; its sessions are gone for good, new ones begin."""
@@ -135,7 +140,7 @@ class Nemesis:
 
     def stop(self, chooser: random.Random) -> None:
         """SIGSTOP of an agent for seconds, then SIGCONT: it knows nothing of the time between."""
-        part = f"{chooser.choice(self.rack.servers)}-agent"
+        part = f"{self._server(chooser)}-agent"
         seconds = chooser.uniform(0.1, 4)
         with self.rack.lock(part), self._striking("stop", part):
             self.rack.freeze(part, frozen=True)
@@ -144,7 +149,7 @@ class Nemesis:
 
     def channels(self, chooser: random.Random) -> None:
         """The TCP connections of a server to other agents are reset."""
-        server = chooser.choice(self.rack.servers)
+        server = self._server(chooser)
         begin = time.monotonic_ns()
         if self.rack.break_channels(server):
             self.strikes.append(Strike("channels", server, begin, time.monotonic_ns()))

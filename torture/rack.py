@@ -48,6 +48,9 @@ class Rack:
         self.controller = Controller(system.config_path)
         self.packets: dict[str, int] = {}
         """Packet faults that were injected, by kind, as far as they were counted."""
+        self.moving: list[str] = []
+        """Servers that took part in a migration when somebody looked last."""
+        self.keys = load.keys
         self._output = output
         self._load = load
         self._lives: dict[str, int] = {}

@@ -23,8 +23,8 @@ class Failure:
 
     last: int
     shown: tuple[int, ...]
-    """Calls that show it, by their begin; what the key held before them does not matter, unless
-    `from_start`."""
+    """Calls that show it, by their begin. Unless `from_start`, no value that the key may have held
+    before them helps."""
     from_start: bool
 
 
@@ -63,12 +63,14 @@ def first_failure(
 def _shortest(walk: Walk, initial: set[Configuration], last: int) -> Failure:
     """Leave out what is not needed: all calls before some moment, then reads.
 
-    A later beginning is right if no state that the key ever may have had, together with what may
-    have been applied of the calls then under way, can explain the rest.
+    A later beginning is right if no state that the key ever may have had, and none that would make
+    the last reply right, explains the rest, together with what may have been applied of the calls
+    then under way.
     """
     calls = walk.calls
     moments = [past.moment for past in walk.past]
     states = {state for past in walk.past for state, _ in past.now}
+    states |= _before(calls[last])
     begin, under_way, from_start = initial, frozenset[int](), True
     for place in _backwards(len(walk.past) - 1):
         past = walk.past[place]
@@ -98,6 +100,23 @@ def _fails(
         return False
 
 
+def _before(call: Call) -> set[Hashable]:
+    """Return states from which the model's store would give the call its reply."""
+    name, *arguments = call.command
+    reply = call.reply
+    guesses: list[Hashable] = [None, b"0", b"x"]
+    if isinstance(reply, bytes):
+        guesses.append(reply)
+    if name[0] == "H":
+        values = {b"0", reply} if isinstance(reply, bytes) else {b"0"}
+        guesses += [frozenset({(arguments[0] if arguments else b"0", value)}) for value in values]
+    elif isinstance(reply, int):
+        length = reply - sum(map(len, arguments)) if name in ("APPEND", "STRLEN") else 0
+        guesses += [b"%d" % (reply - 1), b"0" * min(length, 1 << 20)]
+    guesses.append(frozenset({(b"0", b"0")}))
+    return {state for state in guesses if store(state, call.command)[1] == reply}
+
+
 def _backwards(place: int) -> Iterator[int]:
     """Yield all late places before this one, then ever fewer: each is tried at the cost of the
     rest."""
@@ -110,8 +129,8 @@ def _backwards(place: int) -> Iterator[int]:
 def tell(key: str, calls: Sequence[Call], failure: Failure) -> str:
     """Say in words and a table what a failure is, with times in milliseconds."""
     origin = calls[failure.shown[0]].begin
-    before = "it did not exist before" if failure.from_start else "whatever it held before"
-    lines = [f"key {key}: no order explains the last reply of these calls; {before}:"]
+    before = "nothing" if failure.from_start else "anything that it may have held before"
+    lines = [f"key {key}: no order explains the last reply of these calls, from {before} on:"]
     for i in failure.shown:
         call = calls[i]
         name, *arguments = call.command

@@ -150,8 +150,29 @@ def test_a_violation_is_told_by_its_shortest_history() -> None:
     assert violation.key == "bad"
     # Two reads with no write in between are enough.
     assert violation.rows == (len(before) + 1, len(before) + 2)
-    assert "whatever it held before" in violation.text
+    assert "from anything that it may have held before on" in violation.text
     assert violation.text.splitlines()[-1].endswith("GET → 198  ← cannot be")
+
+
+@pytest.mark.parametrize(
+    ("last", "shown"),
+    [
+        (call(50, 51, "INCR", reply=10**17), 2),
+        (call(50, 51, "INCR", reply=12), 2),  # a read before it says 10
+        (call(50, 51, "APPEND", b"1", reply=4), 2),
+        (call(50, 51, "SETNX", b"1", reply=1), 2),
+        (call(50, 51, "GETSET", b"1", reply=None), 2),
+        (call(50, 51, "STRLEN", reply=9), 2),
+        (call(50, 51, "HSET", b"f", b"1", reply=0), 2),
+    ],
+)
+def test_what_is_shown_rules_every_other_state_out(last: Call, shown: int) -> None:
+    calls = [call(0, 1, "SET", b"9", reply=b"OK"), call(2, 3, "INCR", reply=10)]
+    calls += [call(i, i + 1, "GET", reply=b"10") for i in range(4, 40, 2)]
+    failure = first_failure([*calls, last])
+    assert failure is not None
+    assert not failure.from_start
+    assert len(failure.shown) == shown
 
 
 def test_what_was_never_there_needs_the_whole_history() -> None:
