@@ -27,7 +27,7 @@ from topology.summary import Snapshot, errors
 from topology.system import System
 
 GRPC_PORT: Final = 9660
-_DIRECTORY: Final = Path("/run/netmigrate-protocols")
+NETWORK: Final = Network(directory=Path("/run/netmigrate-protocols"), switch_name="protocols")
 _GRACE_SECONDS: Final = 120.0
 
 Tell = Callable[[str], None]
@@ -74,7 +74,7 @@ class Rack:
         """Start a system and load `keys` records of 64 bytes through the switch."""
         output.mkdir(parents=True, exist_ok=True)
         budgets = {} if budget >= 100 else {"server1": budget / 100}
-        network = Network(directory=_DIRECTORY, switch_name="protocols", cpu_budgets=budgets)
+        network = replace(NETWORK, cpu_budgets=budgets)
         with (
             System(network, grpc_port=GRPC_PORT) as system,
             Controller(system.config_path) as controller,
