@@ -54,7 +54,11 @@ def run(wanted: Torture, grpc_port: int) -> dict[str, Any]:
     system = System(settings, grpc_port)
     system.agent = list(wanted.agent)
     load = Load(wanted.seed, wanted.keys)
-    console.print(f"torture: {wanted.seconds:g} s, seed {wanted.seed}, {', '.join(wanted.faults)}")
+    faults = ", ".join(wanted.faults) or "none"
+    console.print(
+        f"torture: {wanted.seconds:g} s, seed {wanted.seed}, {wanted.protocol}, faults: {faults}",
+        soft_wrap=True,
+    )
     with system:
         rack = Rack(system, settings, wanted.output, load)
         try:
@@ -70,7 +74,13 @@ def run(wanted: Torture, grpc_port: int) -> dict[str, Any]:
     found = summary(wanted.seed, outcome, calls, result)
     (wanted.output / "summary.json").write_text(json.dumps(found, indent=2) + "\n")
     for violation in result.violations:
-        console.print(violation.text, markup=False)
+        console.print(violation.text, markup=False, soft_wrap=True)
+    if not found["ok"]:
+        console.print(
+            f"again: make torture SECONDS={wanted.seconds:g} SEED={wanted.seed} "
+            f"FAULTS={','.join(wanted.faults)} PROTOCOL={wanted.protocol}",
+            soft_wrap=True,
+        )
     return found
 
 

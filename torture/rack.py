@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Sequence
@@ -148,7 +149,11 @@ class Rack:
             self.system.children.stop(f"{host}-load", self._load.timeout + 5)
 
     def keep_logs(self) -> None:
-        """Copy what all parts have written."""
+        """Copy what all parts have written, and what the controller remembers."""
+        store = self.system.directory / "controller.sqlite"
+        if store.exists():
+            with contextlib.closing(sqlite3.connect(store)) as database:
+                database.execute("VACUUM INTO ?", (str(self._output / store.name),))
         for part in list(self.system.children.children):
             self._keep_log(part)
 
