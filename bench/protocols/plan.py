@@ -17,7 +17,7 @@ _OVERHEAD_SECONDS: Final = 9.0  # of a run: generators started, copies cleaned u
 _KEYS_AT_LEAST: Final = 500_000
 _UNTHROTTLED: Final = 60_000_000  # bits per second, about
 _KEYS_PER_SECOND: Final = 20_000  # read back, judged and brought home
-_PEER_SECONDS: Final = 15.0  # nodes started and joined, slots moved one by one
+_PEER_SECONDS: Final = 40.0  # nodes started and joined, slots moved one by one
 _SLOTS_PER_SECOND: Final = 100  # that redis-cli moves at least, against a closed loop
 
 
