@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from weakref import WeakSet
 import numpy as np
 
 from hosts.agent import frames, store
-from hosts.agent._core import BATCH, Core, Query
+from hosts.agent._core import BATCH, Core, Query, StoreError
 from hosts.agent.channel import Incoming, Server
 from hosts.agent.copies import Copies
 from hosts.agent.counters import Counters
@@ -85,7 +85,7 @@ class Agent:
         except (store.UnfitStore, ValueError) as error:
             self._socket.close()
             raise StartError(str(error)) from None
-        self._newer = self._remember()
+        remembered = self._remember()
         self.counters = Counters(self.core)
         self.emigrations: dict[int, Mover] = {}
         self.node = Node(
@@ -97,13 +97,13 @@ class Agent:
             self._link_up,
             self._writable,
         )
-        self.immigrations = Immigrations(self.node)
+        self.immigrations = Immigrations(self.node, settings.state / "accepted.json")
         self.copies = Copies(self.node, self.immigrations)
         self._sweeper = Sweeper(self.node)
         self._server: asyncio.Server | None = None
         self._incoming: WeakSet[Incoming] = WeakSet()
         self._housekeeping: asyncio.TimerHandle | None = None
-        self._restore()
+        self._restore(*remembered)
 
     async def start(self) -> Self:
         """Listen on UDP and TCP."""
@@ -288,9 +288,17 @@ class Agent:
             if server.index != self.settings.own.index:
                 self.node.know(server)
 
-    def _restore(self) -> None:
-        """What an earlier run knew of its service."""
-        path = self.settings.state / "service.json"
+    def _restore(self, newer: Mapping[int, set[bytes] | bool], cleared: Mapping[int, int]) -> None:
+        """What an earlier run knew of its service, and of the groups on their way here."""
+        try:
+            self._restore_service(self.settings.state / "service.json")
+            self.immigrations.restore(newer, cleared)
+        except (ValueError, StoreError, ConnectionError) as error:
+            self._socket.close()
+            help = ": remove --state and assign again" if isinstance(error, ValueError) else ""
+            raise StartError(f"{error}{help}") from None
+
+    def _restore_service(self, path: Path) -> None:
         if not path.exists():
             return
         try:
@@ -299,31 +307,29 @@ class Agent:
             servers = [Server(**server) for server in content["servers"]]
             self._configure(int(content["service"]), vip, servers)
         except (ValueError, KeyError, TypeError) as error:
-            self._socket.close()
-            raise StartError(
-                f"{path} is damaged ({error}): remove --state and assign again"
-            ) from None
+            raise ValueError(f"{path} is damaged ({error})") from None
 
-    def _remember(self) -> dict[int, set[bytes] | bool]:
+    def _remember(self) -> tuple[dict[int, set[bytes] | bool], dict[int, int]]:
         """Take over what an earlier run wrote down, and go on writing.
 
-        Of each group that was IMMIGRATING: the keys that are newer here, True: every key is here.
+        Of each group that was IMMIGRATING: the keys that are newer here, True: every key is here;
+        and by group for which migration copies may be written.
         """
         path = self.settings.state / "journal"
         try:
-            newer = self.core.remember(str(path), _JOURNAL_BYTES)
+            remembered = self.core.remember(str(path), _JOURNAL_BYTES)
         except (OSError, ValueError) as error:
             self._socket.close()
             help = ": remove --state and assign again" if isinstance(error, ValueError) else ""
             raise StartError(f"{error}{help}") from None
         arriving = self.table.those(State.IMMIGRATING)
-        if newer is None and arriving:
+        if remembered is None and arriving:
             self._socket.close()
             raise StartError(
                 f"{path} is missing, which says what is newest of the {len(arriving)} groups that "
                 "were arriving: remove --state and assign again"
             )
-        return newer or {}
+        return remembered or ({}, {})
 
     def accept(
         self,

@@ -44,7 +44,11 @@ class Copies:
             state = State(self._node.table.states[group])
             if group in migration.done and state is not State.ABSENT:
                 mine.append(group)
-            elif migration.covers(group) and state is State.ABSENT:
+            elif (
+                group not in migration.done  # come and gone: whoever has it now is its owner
+                and migration.covers(group)
+                and state is State.ABSENT
+            ):
                 yield group
             else:
                 self._immigrations.complain(
@@ -60,6 +64,7 @@ class Copies:
         those = [group for group in self._to_come(migration, groups) if not purger.busy(group)]
         for group in those:
             migration.cleared.pop(group, None)
+        self._node.core.cleared(those, 0)
         clean = partial(self._cleared, migration)
         failed = partial(self._immigrations.store_failed, migration)
         try:
@@ -69,6 +74,7 @@ class Copies:
 
     def _cleared(self, migration: Immigration, groups: Sequence[int]) -> None:
         migration.cleared.update(dict.fromkeys(groups))
+        self._node.core.cleared(list(groups), migration.number)
         self._immigrations.acknowledge(migration, Kind.CLEARED, groups)
 
     def _copy(self, migration: Immigration, number: int, body: memoryview) -> None:
@@ -97,5 +103,6 @@ class Copies:
             migration.done.add(group)
             del migration.cleared[group]
             taken.append(group)
+        self._node.core.cleared(taken, 0)
         self._node.counters.add("groups_received", len(taken))
         self._immigrations.acknowledge(migration, Kind.TAKEN, taken)

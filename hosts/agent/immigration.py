@@ -6,16 +6,18 @@ migrated copy of such a key is dropped, so the newer value wins (invariant 4).
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from time import monotonic
 from typing import Final, TypeAlias
 
 import numpy as np
 
-from hosts.agent import frames
+from hosts.agent import accepted, frames
 from hosts.agent._core import Query, StoreError
+from hosts.agent.accepted import Accepted
 from hosts.agent.channel import Server
 from hosts.agent.frames import Kind
 from hosts.agent.mover import HANDED_OVER, Protocol
@@ -64,7 +66,8 @@ class Immigration:
     ranges: list[range]
     batch: int  # groups that START and COMPLETE speak of at once
     peer: tuple[int, int]  # where its control packets come from
-    here: dict[int, set[bytes]] = field(default_factory=dict)  # of its IMMIGRATING groups
+    # of its IMMIGRATING groups; True: every key arrived before this agent was restarted
+    here: dict[int, set[bytes] | bool] = field(default_factory=dict)
     waiting: set[int] = field(default_factory=set)  # those of them with queries that wait
     done: set[int] = field(default_factory=set)
     told: list[Told] = field(default_factory=list)  # of fulva alone: by range, while groups come
@@ -90,10 +93,11 @@ class Immigration:
 
 
 class Immigrations:
-    """All migrations to this server."""
+    """All migrations to this server; the file at `path` is of what was accepted."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, path: Path) -> None:
         self._node = node
+        self._path = path
         self._migrations: dict[int, Immigration] = {}
         self._groups: dict[int, Group] = {}
         self.purger = Purger(node)
@@ -115,6 +119,7 @@ class Immigrations:
             same = same and all(map(known.covers_all, ranges))
             if same and all(table.states[group] != State.ABSENT for group in known.done):
                 known.batch = batch
+                self._save()
                 return
             if known.here or known.cleared:
                 raise ValueError(f"migration {number} is known with other groups or source")
@@ -123,6 +128,7 @@ class Immigrations:
             for place in np.flatnonzero(states != State.ABSENT)[:1]:
                 name, group = State(states[place]).name, groups.start + int(place)
                 raise ValueError(f"group {group} is {name} here, it cannot be accepted")
+        self._node.core.cleared([group for groups in ranges for group in groups], 0)
         for groups in ranges:
             # a copy that we once gave away is no reason to answer GONE: we are asked anew
             table.former[groups.start : groups.stop] = 0
@@ -131,16 +137,60 @@ class Immigrations:
             table.owners[groups.start : groups.stop] = source.index
             self._node.core.tell(groups.start, groups.stop - 1, None)
         self._migrations.pop(number, None)
-        self._migrations[number] = Immigration(
-            number, protocol, source, list(ranges), batch, (address(source.ip), source.udp_port)
-        )
-        if protocol is Protocol.FULVA:
-            told = [Told(self._node.core, number, source, groups) for groups in ranges]
-            self._migrations[number].told = told
+        self._add(Accepted(number, protocol, source, list(ranges), batch))
         over = [old for old in self._migrations.values() if not old.here and not old.cleared]
         for old in over[:-_REMEMBERED]:
             del self._migrations[old.number]
+        self._save()
         self._node.know(source)
+
+    def _add(self, one: Accepted) -> Immigration:
+        peer = address(one.source.ip), one.source.udp_port
+        added = Immigration(one.number, one.protocol, one.source, one.ranges, one.batch, peer)
+        if one.protocol is Protocol.FULVA:
+            added.told = [
+                Told(self._node.core, one.number, one.source, groups) for groups in one.ranges
+            ]
+        self._migrations[one.number] = added
+        return added
+
+    def _save(self) -> None:
+        """Write down what a restart must not lose."""
+        accepted.write(
+            self._path,
+            (
+                Accepted(one.number, one.protocol, one.source, one.ranges, one.batch)
+                for one in self._migrations.values()
+            ),
+        )
+
+    def restore(self, newer: Mapping[int, set[bytes] | bool], cleared: Mapping[int, int]) -> None:
+        """Go on where an earlier process of this agent ended (docs/consistency.md).
+
+        `newer`: the keys that count of each IMMIGRATING group, True: all. The others come again,
+        so what is here of them goes first, with what writes without an answer may have left.
+        """
+        table = self._node.table
+        for one in accepted.read(self._path):
+            migration = self._add(one)
+            self._node.know(one.source)
+            for number in (group for groups in one.ranges for group in groups):
+                # by another one it has come or gone since
+                if table.states[number] == State.OWNED or table.moving[number] != one.number:
+                    migration.done.add(number)
+                elif table.states[number] == State.IMMIGRATING:
+                    self._go_on(migration, number, newer[number])
+                elif cleared.get(number) == one.number:
+                    migration.cleared[number] = None
+            migration.told = [told for told in migration.told if told.arrived(migration.done)]
+        arriving = {n: group.here for n, group in self._groups.items() if not group.arrived}
+        self.purger.keep_only(arriving)
+
+    def _go_on(self, migration: Immigration, number: int, keys: set[bytes] | bool) -> None:
+        here = keys if isinstance(keys, set) else set()
+        self._groups[number] = Group(number, migration, here, arrived=keys is True)
+        migration.here[number] = keys
+        self._node.core.arriving(number, keys)
 
     # --- frames from a source ---------------------------------------------------------------------
 

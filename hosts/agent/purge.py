@@ -1,7 +1,7 @@
 """Deletes copies of a group that an earlier migration left here, before it comes (again)."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from hosts.agent._core import StoreError
@@ -50,6 +50,14 @@ class Purger:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return [group for group in groups if group not in self._busy]
+
+    def keep_only(self, keys: Mapping[int, set[bytes]]) -> None:
+        """Delete every key of these groups but those, at once; raises what the store raises."""
+        groups = list(keys)
+        for first in range(0, len(groups), _AT_ONCE):
+            some = groups[first : first + _AT_ONCE]
+            for group, found in zip(some, keys_of(self._node.core, some), strict=True):
+                self._delete([key for key in found if key not in keys[group]])
 
     def _delete(self, keys: list[bytes]) -> None:
         self._node.core.call([[b"UNLINK", key] for key in keys])

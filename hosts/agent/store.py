@@ -12,13 +12,15 @@ from hosts.agent.commands import rows
 
 ACL_RULES: Final = (
     "~* +@all -@admin -@dangerous +restore +sort +info "
-    "+cluster|getkeysinslot +cluster|countkeysinslot +cluster|info +cluster|nodes"
+    "+cluster|getkeysinslot +cluster|countkeysinslot +cluster|info +cluster|nodes "
+    "+client|list +client|kill"
 )
 """What an agent needs of its store, and lets its clients do (docs/security.md)."""
 
 _LISTED: Final = 1000
 _CLUSTER_SECONDS: Final = 10.0
 _ANSWER_SECONDS: Final = 5.0
+_NAME: Final = b"netmigrate-agent"  # of connections, by core/store.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ def check(core: Core, path: str, login: Login | None = None) -> str:
             f"the store at {path} does not own all slots: "
             "run `redis-cli CLUSTER ADDSLOTSRANGE 0 16383` on it, alone in its cluster"
         )
+    _end_earlier_connections(core, path)
     _wait_for_cluster(core, path)
     table = rows(commands)
     core.load(table, any(row[0] == b"pexpiretime" for row in table))
@@ -131,6 +134,20 @@ def check(core: Core, path: str, login: Login | None = None) -> str:
     if "valkey_version" in fields:
         return f"valkey {fields['valkey_version']}"
     return f"redis {fields.get('redis_version', '?')}"
+
+
+def _end_earlier_connections(core: Core, path: str) -> None:
+    """What a killed process of this agent wrote and the store has not read yet must not be executed
+    any more: this one decides by what the store holds now."""
+    own, clients = core.call([[b"CLIENT", b"ID"], [b"CLIENT", b"LIST"]])
+    lines = clients.split(b"\n") if isinstance(clients, bytes) else []
+    fields = [dict(word.partition(b"=")[::2] for word in line.split()) for line in lines]
+    others = [each[b"id"] for each in fields if each.get(b"name") == _NAME]
+    others = [number for number in others if number != str(own).encode()]
+    killed = core.call([[b"CLIENT", b"KILL", b"ID", number] for number in others])
+    for reply in (own, clients, *killed):
+        if isinstance(reply, StoreError):
+            raise UnfitStore(f"the store at {path} refuses: {reply}")
 
 
 def _wait_for_cluster(core: Core, path: str) -> None:

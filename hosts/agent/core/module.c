@@ -259,10 +259,24 @@ static PyObject *newer_of(Core *core) {
     for (unsigned group = 0; found && group < NM_GROUPS; group++) {
         if (core->states[group] != IMMIGRATING) continue;
         PyObject *newer = core->journal.newer[group], *number = PyLong_FromLong((long)group);
-        PyObject *keys = newer == Py_True ? Py_NewRef(newer) : PySet_New(newer);
+        PyObject *keys = newer == Py_True ? Py_NewRef(newer) : PySet_New(newer); /* a copy: what arrives is not newer */
         if (!number || !keys || PyDict_SetItem(found, number, keys) < 0) Py_CLEAR(found);
         Py_XDECREF(number);
         Py_XDECREF(keys);
+    }
+    return found;
+}
+
+/* For which migration copies may be written, by group. */
+static PyObject *cleared_of(Core *core) {
+    PyObject *found = PyDict_New();
+    for (unsigned group = 0; found && group < NM_GROUPS; group++) {
+        if (!core->journal.cleared[group]) continue;
+        PyObject *number = PyLong_FromLong((long)group);
+        PyObject *migration = PyLong_FromLong(core->journal.cleared[group]);
+        if (!number || !migration || PyDict_SetItem(found, number, migration) < 0) Py_CLEAR(found);
+        Py_XDECREF(number);
+        Py_XDECREF(migration);
     }
     return found;
 }
@@ -274,7 +288,10 @@ static PyObject *core_remember(Core *core, PyObject *arguments) {
     int found = least < 0 ? 0 : journal_open(core, path, (size_t)least);
     if (found < 0) return NULL;
     if (!found) Py_RETURN_NONE;
-    return newer_of(core);
+    PyObject *newer = newer_of(core), *cleared = newer ? cleared_of(core) : NULL;
+    if (cleared) return Py_BuildValue("(NN)", newer, cleared);
+    Py_XDECREF(newer);
+    return NULL;
 }
 
 static PyObject *core_cleared(Core *core, PyObject *arguments) {

@@ -36,6 +36,15 @@ static bool log_in(struct store *s) {
     return type == '+';
 }
 
+/* Gives the connection the name by which the next process of this agent will know it. */
+static bool introduce(struct store *s) {
+    static const char command[] = "*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$16\r\nnetmigrate-agent\r\n";
+    uint8_t type;
+    const uint8_t *text;
+    size_t length;
+    return store_write(s, command, sizeof command - 1) && store_line(s, &type, &text, &length);
+}
+
 bool store_connect(struct store *s) {
     if (s->fd >= 0 && !stale(s)) return true;
     store_close(s);
@@ -52,7 +61,7 @@ bool store_connect(struct store *s) {
         return false;
     }
     s->fd = fd;
-    return log_in(s);
+    return log_in(s) && introduce(s);
 }
 
 bool store_write(struct store *s, const void *data, size_t length) {

@@ -226,8 +226,8 @@ static int add_unlink(struct buffer *b, const struct entry *e) {
 
 /* Applies a KEYS body. `here` maps each group that may be written to the set of keys whose truth
  * is here already; those are not touched (invariant 4), the others join it. None instead of a set:
- * nothing of the group is the truth here, the body replaces what there is. Returns (applied,
- * dropped, groups ended, error or None). */
+ * nothing of the group is the truth here, the body replaces what there is. True: all of it is.
+ * Returns (applied, dropped, groups ended, error or None). */
 PyObject *transfer_restore(Core *core, Py_buffer *body, PyObject *here) {
     const uint8_t *p = body->buf, *end = p + body->len;
     struct buffer commands = {0};
@@ -246,7 +246,12 @@ PyObject *transfer_restore(Core *core, Py_buffer *body, PyObject *here) {
         if (!(ok = group != NULL)) break;
         if (e.tag == TAG_GROUP) {
             set = PyDict_GetItemWithError(here, group);
-            ok = !PyErr_Occurred() && (!set || set == Py_None || PySet_Check(set));
+            ok = !PyErr_Occurred();
+            if (set == Py_True) set = NULL;
+            if (set && set != Py_None && !PySet_Check(set)) {
+                PyErr_SetString(PyExc_TypeError, "expected a set, True or None");
+                ok = false;
+            }
         } else if (e.tag == TAG_END) {
             ok = PyList_Append(ended, group) == 0;
         } else {
