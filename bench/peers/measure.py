@@ -18,6 +18,7 @@ from bench.protocols.run import Case, Run
 from controller.client import Controller
 from hosts.check import registers
 from topology.load import Data, Generators
+from topology.processes import StartError
 from topology.summary import Snapshot, errors
 from topology.system import System
 
@@ -48,14 +49,20 @@ class Peers:
         self._number = 0
 
     def run(self, case: Case) -> Run:
-        """Load a new cluster, move all its slots under load, and judge the history of every key."""
+        """Load a new cluster, move all its slots under load, and judge the history of every key.
+
+        A cluster that does not come up is a run that does not count: the others go on.
+        """
         way = ways.find(case.protocol)
         if isinstance(way, str):
-            raise RuntimeError(f"{case.protocol}: {way}")
+            return _failed(case, way)
         self._number += 1
         self._settle()
-        with Nodes(self._system, way.executable) as nodes:
-            return self._run(case, way, nodes)
+        try:
+            with Nodes(self._system, way.executable) as nodes:
+                return self._run(case, way, nodes)
+        except StartError as error:
+            return _failed(case, str(error))
 
     def _run(self, case: Case, way: ways.Way, nodes: Nodes) -> Run:
         plan, data = self._plan, Data(self._plan.keys)
@@ -63,7 +70,7 @@ class Peers:
         generators = Generators(self._system, self._system.settings, self._output, address)
         load = generators.sweep("load", data, 64).history()
         if failed := errors(load.records):
-            raise RuntimeError(f"{failed} of {data.records} records could not be loaded")
+            raise StartError(f"{failed} of {data.records} records could not be loaded")
 
         def now() -> Counted:
             return Counted(time.monotonic_ns(), self._counters(), self._cpu(nodes, generators))
@@ -104,6 +111,12 @@ class Peers:
         )
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)
         return {**spent, "controller": ended.ru_utime + ended.ru_stime}
+
+
+def _failed(case: Case, problem: str) -> Run:
+    line = {name: np.zeros(0) for name in ("seconds", "throughput", "p50", "p99", "p999")}
+    figures = dict.fromkeys(("throughput", "migration_seconds", "errors", "violations"), 0.0)
+    return Run(case, figures, line, problem=problem)
 
 
 def _figures(seen: Seen, since: Snapshot, counts: Mapping[str, int]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The stores' own ways to move slots, each while it serves, on a real cluster."""
 
 import os
+import subprocess
 import threading
 from pathlib import Path
 
@@ -81,6 +82,11 @@ def test_a_move_that_fails_says_so(tmp_path: Path) -> None:
             found.move(source, destination, ways.SETTINGS["reshard"][0], ())
 
 
+def _listens(namespace: int) -> bool:
+    command = ["mnexec", "-a", str(namespace), "ss", "-Htln", "sport = :7000"]
+    return bool(subprocess.run(command, capture_output=True, check=True).stdout)
+
+
 @pytest.mark.root
 @pytest.mark.slow
 @pytest.mark.timeout(300)
@@ -95,7 +101,18 @@ def test_a_reshard_is_measured_beside_our_protocols(tmp_path: Path) -> None:
         System(network, grpc_port=free_port()) as system,
         Controller(system.config_path) as controller,
     ):
-        run = Peers(system, controller, plan, lambda: None, tmp_path).run(case)
+        peers = Peers(system, controller, plan, lambda: None, tmp_path)
+        run = peers.run(case)
+        squatter = ["mnexec", "-a", str(system.namespace("server1")), "redis-server", "--save", ""]
+        with subprocess.Popen(
+            [*squatter, "--bind", system.ip("server1"), "--port", "7000"]
+        ) as took:
+            try:
+                until(lambda: _listens(system.namespace("server1")), "is not there")
+                failed = peers.run(case)
+            finally:
+                took.terminate()
+    assert failed.problem.startswith("server1-node ended with status 1")
     figures = run.figures
     assert run.problem == ""
     assert set(figures) <= set(FIGURES)
