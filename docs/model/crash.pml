@@ -30,11 +30,14 @@ inline remember_keys(a) {
 #endif
 #ifdef HERE_FROM_STORE
     agent[a].group[i].here = agent[a].group[i].arrived || agent[a].group[i].copy != NOTHING &&
-                             !(deletions[i] >> agent[a].group[i].copy & 1);
+                             !is_deletion(i, agent[a].group[i].copy);
 #endif
 #ifdef HERE_IF_NEWER
     agent[a].group[i].here = agent[a].group[i].arrived || agent[a].group[i].copy != NOTHING &&
                              agent[a].group[i].copy > agent[1 - (a)].group[i].copy;
+#endif
+#ifdef JOURNAL
+    agent[a].group[i].here = agent[a].group[i].arrived || agent[a].group[i].newer;
 #endif
 #ifdef LOSE_ARRIVED
     agent[a].group[i].arrived = 0;

@@ -43,6 +43,10 @@ inline take_prepare(a) {
         agent[a].group[g].arrived = 0;
         agent[a].group[g].pulled = 0;
         agent[a].group[g].former = 0;
+#ifdef JOURNAL
+        agent[a].group[g].newer = 0;
+        agent[a].group[g].torn = 0;
+#endif
         agent[a].group[g].state = IMMIGRATING;
         assert(one_owner(g));
         send(1 - (a), PREPARED, number, g, 0, 0)
@@ -50,10 +54,42 @@ inline take_prepare(a) {
     fi
 }
 
+#ifdef JOURNAL
+/* The store has the key, though the source has not: from a torn write, maybe of two crashes ago. */
+#define left_behind(a) \
+    (agent[a].group[g].torn || agent[a].group[g].copy != NOTHING && agent[a].group[g].copy > body)
+
+#ifdef ABSENT_DELETES
+#define absent_deletes (kind == PULLED)
+#else
+#define absent_deletes false
+#endif
+
+/* The word that the source has no such key makes it visible, or deletes it. */
+inline surface(a) {
+    if
+    :: agent[a].group[g].torn && absent_deletes -> agent[a].group[g].copy = body
+    :: agent[a].group[g].torn && !absent_deletes ->
+        latest[g]++;
+        agent[a].group[g].copy = latest[g]
+    :: else
+    fi;
+    agent[a].group[g].torn = 0;
+    agent[a].group[g].here = 1
+}
+#endif
+
 /* A migrated copy, unless the key's truth is here. */
 inline apply(a) {
     if
+#ifdef JOURNAL
+    :: !agent[a].group[g].here && is_deletion(g, body) && left_behind(a) ->
+        surface(a)
+    :: !agent[a].group[g].here && !(is_deletion(g, body) && left_behind(a)) ->
+        agent[a].group[g].torn = 0; /* RESTORE replaces what a torn write left */
+#else
     :: !agent[a].group[g].here || BROKEN == OVERWRITTEN_VALUE ->
+#endif
         printf("agent %d applies the copy of group %d, value %d\n", a, g, body);
         /* the newer value wins */
         assert(agent[a].group[g].copy == NOTHING || agent[a].group[g].copy <= body);
@@ -91,6 +127,10 @@ inline become_owned(a) {
         agent[a].group[i].state = OWNED;
         agent[a].group[i].here = 0;
         agent[a].group[i].arrived = 0;
+#ifdef JOURNAL
+        agent[a].group[i].newer = 0;
+        agent[a].group[i].torn = 0;
+#endif
         agent[a].group[i].pulled = 0
     }
     agent[a].done = agent[a].done | 1 << migration

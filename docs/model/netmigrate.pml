@@ -18,6 +18,10 @@
 #ifndef MIGRATIONS
 #define MIGRATIONS 1 /* one after the other, there and back */
 #endif
+/* ONE_WRITER: the first client reads, the second one does SET. DELETES: clients delete, too. */
+#ifndef EMPTY
+#define EMPTY 0 /* 1: there is no key in the beginning */
+#endif
 #ifndef CRASHES
 #define CRASHES 0 /* of any agent, at any time */
 #endif
@@ -49,6 +53,9 @@
  * HERE_IF_NEWER      ... the same, but for those that clients wrote or deleted here
  * LOSE_ARRIVED       ... that all keys of such a group are here
  * FORGET_MIGRATIONS  ... which migrations there are, and which are complete
+ * JOURNAL            ... what hosts/agent/core/journal.c has not noted. Before a write it notes the
+ *                    intent; after it, at once, the record and that its keys are newer here
+ * ABSENT_DELETES     ... and the answer "absent" to a priority pull deletes the key
  * TORN_RECORD        a crash comes between a write and its record
  * TORN_HERE          ... between a write and the note that its key is here
  * LATE_PREPARE       a PREPARE from before COMPLETE is not told from one of this migration */
@@ -74,6 +81,7 @@ init {
         for (i : 0 .. GROUPS - 1) {
             agent[0].group[i].state = OWNED;
             agent[1].group[i].copy = NOTHING;
+            deletions[i] = EMPTY;
         }
         run Agent(0);
         run Agent(1);

@@ -40,6 +40,10 @@ inline execute(a) {
     fi;
     AT(a).copy = latest[mine];
     AT(a).here = (AT(a).state == IMMIGRATING);
+#ifdef JOURNAL
+    AT(a).newer = (AT(a).state == IMMIGRATING);
+    AT(a).torn = 0;
+#endif
     agent[a].records = agent[a].records | RECORD;
     value = (over -> 0 : latest[mine])
 }
@@ -50,6 +54,25 @@ inline execute(a) {
 /* The agent ends before it has noted what it did. */
 #define CRASH_IN_WRITE_AT(a, forget) \
     :: d_step { executable(a) && crashes < CRASHES -> execute(a); forget; crash(a) }
+
+#ifdef JOURNAL
+/* The same, of the intent of which the journal tells: the write is never executed again, and its
+ * client is told that nobody knows. Where its key is not noted as newer, it is as if it had not been
+ * executed, until it surfaces. */
+#define CRASH_IN_NOTED_WRITE_AT(a) \
+    :: d_step { \
+        executable(a) && crashes < CRASHES -> \
+        if \
+        :: AT(a).state != IMMIGRATING || AT(a).arrived || AT(a).newer -> execute(a) \
+        :: else -> \
+            assert(!executed); \
+            AT(a).torn = (kind_of != DELETE); \
+            agent[a].records = agent[a].records | RECORD \
+        fi; \
+        unknown = 1; \
+        crash(a) \
+       }
+#endif
 
 /* --- reads --- */
 
@@ -128,6 +151,9 @@ proctype Request(byte id; byte client; byte seq) {
     bit mine;            /* its group */
     bit executed;        /* a write that took effect */
     bit over;            /* its client waits for it no more */
+#ifdef JOURNAL
+    bit unknown;         /* a write of which a crash left the outcome in the dark */
+#endif
     unsigned floor : 4;  /* the newest value that anybody had been told of when it began */
     unsigned value : 4;  /* the reply */
     /* Double reads: the source's value, and "not here yet", by the migration that they carry. */
@@ -141,6 +167,9 @@ end_idle:
     atomic {
         finished[client] == seq - 1 && (begun[0] || client == 0 || REQUESTS_1 < REQUESTS) ->
         begun[client]++;
+#ifdef ONE_WRITER
+        kind_of = (client == 0 -> READ : SET);
+#else
         if
         :: kind_of = READ
         :: kind_of = SET
@@ -149,6 +178,7 @@ end_idle:
         :: kind_of = DELETE
 #endif
         fi;
+#endif
 #if GROUPS == 2
         if
         :: mine = 0
@@ -177,7 +207,12 @@ end_sent:
     ACKED_AT(0)
     ACKED_AT(1)
     /* the client */
+#ifdef JOURNAL
+    :: d_step { executed && !over && !unknown -> finish() }
+    :: d_step { unknown && !over -> give_up() }
+#else
     :: d_step { executed && !over -> finish() }
+#endif
     CERTIFIED(1)
 #if MIGRATIONS > 1
     CERTIFIED(2)
@@ -189,6 +224,10 @@ end_sent:
     STEERED
     HANDED_ON_BY(0)
     HANDED_ON_BY(1)
+#endif
+#ifdef JOURNAL
+    CRASH_IN_NOTED_WRITE_AT(0)
+    CRASH_IN_NOTED_WRITE_AT(1)
 #endif
 #ifdef TORN_RECORD
     CRASH_IN_WRITE_AT(0, agent[0].records = agent[0].records & ~RECORD)

@@ -20,7 +20,11 @@ typedef Group {
     bit landed;          /* source: the destination has its every key */
     bit here;            /* destination: the key's truth is here */
     bit arrived;         /* destination: its every key is here */
-    bit pulled           /* destination: the key has been asked for */
+    bit pulled;          /* destination: the key has been asked for */
+#ifdef JOURNAL
+    bit newer; /* destination: it is noted that a client wrote or deleted the key here */
+    bit torn   /* destination: the store has what a write left that is not noted, and nobody saw */
+#endif
 };
 
 typedef Memory {
@@ -73,6 +77,8 @@ byte latest[GROUPS], told[GROUPS], deletions[GROUPS];
 #else
 #define all_finished (finished[0] == REQUESTS && finished[1] == REQUESTS_1)
 #endif
+
+#define is_deletion(g, value) (deletions[g] >> (value) & 1)
 
 /* Scratch, in one step only. */
 hidden byte i, j, k, kind, number, g, body, marks;

@@ -61,11 +61,17 @@ DURABILITY: Final = (
     Check(
         "keys here are those in the store", "CRASHES=1 HERE_FROM_STORE DELETES", NEWER_VALUE_WINS
     ),
-    Check("keys here are those in the store, none deleted", "CRASHES=1 HERE_FROM_STORE"),
+    Check(
+        "keys here are those in the store, none deleted",
+        "CRASHES=1 HERE_FROM_STORE CLIENTS=1 REQUESTS=2",
+    ),
     Check("keys here are those that clients changed", "CRASHES=1 HERE_IF_NEWER DELETES"),
+    Check("the journal tells", "CRASHES=1 JOURNAL DELETES"),
     Check("that all keys are here is forgotten", "CRASHES=1 LOSE_ARRIVED", ALL_ENDS),
     Check("migrations are forgotten", "CRASHES=1 FORGET_MIGRATIONS", ALL_ENDS),
 )
+
+_TWO_CRASHES: Final = "CRASHES=2 EMPTY=1 ONE_WRITER REQUESTS=2 REQUESTS_1=1"
 
 # By hand: minutes each, up to 1 GB.
 DEEP: Final = (
@@ -74,4 +80,6 @@ DEEP: Final = (
     Check("a connection breaks, there and back", "BREAKS=1 MIGRATIONS=2"),
     Check("an agent crashes, there and back", "CRASHES=1 MIGRATIONS=2"),
     Check("an agent crashes, three requests", "CRASHES=1 REQUESTS=2 REQUESTS_1=1"),
+    Check("the journal, two crashes", f"{_TWO_CRASHES} JOURNAL", NEVER_OLDER),
+    Check("the journal, two crashes, absent deletes", f"{_TWO_CRASHES} JOURNAL ABSENT_DELETES"),
 )
