@@ -17,7 +17,7 @@ from bench.protocols.plan import Plan
 from bench.protocols.run import Case, Run
 from controller import controller_pb2 as pb
 from controller.client import Controller
-from controller.model import Protocol
+from controller.model import MAX_LANES
 from hosts.check import registers
 from hosts.load.history import History
 from topology import stores
@@ -138,8 +138,11 @@ class Rack:
         return Counted(time.monotonic_ns(), counted, cpu)
 
     def home(self) -> None:
-        """Bring the partition back to server1, without load, by a protocol that needs no slice."""
-        begun = self.controller.migrate("p0", "server1", protocol=Protocol.ROCKSTEADY)
+        """Bring the partition back to server1, without load, as fast as it goes.
+
+        By our own protocol, so that what the agents then hold is not another's doing.
+        """
+        begun = self.controller.migrate("p0", "server1", lanes=MAX_LANES)
         home = self.controller.watch(begun.id)
         if home.state != "done":
             raise RuntimeError(f"the partition did not come home: {home.state}, {home.error}")

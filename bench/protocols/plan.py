@@ -57,8 +57,8 @@ class Plan:
 
     def longest(self, keys: int) -> float:
         """Return the seconds after which the load ends even if the migration has not."""
-        moving = keys * _KEY_BITS / self.throttle if self.throttle else 0.0
-        return self.before + self.after + 10.0 + 4 * moving
+        rate = min(self.throttle or _UNTHROTTLED, _UNTHROTTLED)
+        return self.before + self.after + 10.0 + 4 * keys * _KEY_BITS / rate
 
     @property
     def longest_of_peer(self) -> float:

@@ -210,7 +210,8 @@ def _sizes(sizes: Sequence[Size]) -> list[str]:
         "## From few records to many",
         "",
         "netmigrate. Time and processor time (both stores and agents) unthrottled and without "
-        "load; the rest under load. Memory: the most that an agent ever had above its start.",
+        "load; the rest under load. Memory: the most that an agent ever had resident above its "
+        "start, its mapped journal included.",
         "",
         *_table(
             ("records", "took s", "µs a key", "p99 before µs", "p99 during µs", "client extra",
