@@ -348,7 +348,8 @@ class Agent:
             self.immigrations.accept(number, source, ranges, batch, protocol)
         except ValueError as error:
             raise NotReadyError(str(error)) from None
-        self._sweeper.keep(ranges)
+        if protocol is Protocol.SOURCE:  # its copies come while the groups are still the source's
+            self._sweeper.keep(ranges)
 
     def emigrate(
         self,

@@ -21,22 +21,28 @@ _KEYS: Final = 64
 
 
 class Sweeper:
-    """A queue of (due, group), worked off in small batches so that queries do not notice."""
+    """A queue of (due, group), worked off in small batches so that queries do not notice.
+
+    Of a group that has come back and gone again only the latest entry counts, which `_due` has.
+    """
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._queue: deque[tuple[float, int]] = deque()
+        self._due: dict[int, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, group: int) -> None:
         """The group has gone."""
-        self._queue.append((monotonic() + self._node.grace, group))
+        self._due[group] = monotonic() + self._node.grace
+        self._queue.append((self._due[group], group))
         self._schedule()
 
     def keep(self, ranges: Iterable[range]) -> None:
         """Copies of these groups will be wanted: do not delete them any more."""
-        groups = {group for those in ranges for group in those}
-        self._queue = deque((at, group) for at, group in self._queue if group not in groups)
+        for groups in ranges:
+            for group in groups:
+                self._due.pop(group, None)
 
     def _schedule(self) -> None:
         if self._timer is None and self._queue:
@@ -50,7 +56,9 @@ class Sweeper:
         due = [
             group
             for at, group in islice(self._queue, _GROUPS)
-            if at <= now and self._node.table.states[group] == State.ABSENT
+            if at <= now
+            and at == self._due.get(group)
+            and self._node.table.states[group] == State.ABSENT
         ]
         try:
             left = self._delete(due)
@@ -60,7 +68,10 @@ class Sweeper:
         for _ in range(min(_GROUPS, len(self._queue))):
             if self._queue[0][0] > now:
                 break
-            self._queue.popleft()
+            at, group = self._queue.popleft()
+            if self._due.get(group) == at:
+                del self._due[group]
+        self._due.update((group, now) for group in left)
         self._queue.extendleft((now, group) for group in left)
         self._schedule()
 

@@ -25,6 +25,7 @@ from tests.agent.harness import (
     assign,
     bulk,
     local,
+    pair,
     until,
 )
 
@@ -141,6 +142,31 @@ async def test_there_and_back(each_two: Pair) -> None:
     await until(lambda: each_two.stores[1].client.dbsize() == 0)
     await asyncio.sleep(0.5)
     assert each_two.stores[0].client.dbsize() == 500
+
+
+async def test_copies_are_deleted_though_their_groups_were_to_return(two: Pair) -> None:
+    """The way back was aborted before it had begun."""
+    for name in named("key", 500):
+        two.stores[0].client.set(name, "0")
+    await two.migrate(0, 1, [PART])
+    two.agents[0].accept(two.number + 1, two.found(1), [PART])
+    assert two.stores[0].client.dbsize() == 500
+    await until(lambda: two.stores[0].client.dbsize() == 0)
+
+
+async def test_a_group_that_leaves_again_has_a_grace_period_of_its_own(
+    running: list[Store], tmp_path: Path
+) -> None:
+    grace = 1.5
+    async with pair(running, tmp_path, grace) as two:
+        two.stores[0].client.set(named("key", 1)[0], "0")
+        await two.migrate(0, 1, [PART])
+        await two.migrate(1, 0, [PART])
+        await asyncio.sleep(grace / 2)
+        left = time.monotonic()
+        await two.migrate(0, 1, [PART])
+        await until(lambda: two.stores[0].client.dbsize() == 0)
+        assert time.monotonic() - left >= grace
 
 
 @pytest.mark.parametrize("batch", [1, 32])
