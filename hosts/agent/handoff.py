@@ -1,5 +1,5 @@
-"""Migrations that begin with the handover (docs/protocols.md): the destination owns everything at
-once, and the data follows it.
+"""Migrations that begin with the handover (docs/protocols.md): the destination owns everything
+first, and the data follows it.
 
 The destination serves what it has. What it is asked for and has not, it fetches ahead, and tells
 the client to ask again meanwhile. With `Protocol.FULVA` it tells the client of a read to ask the
@@ -20,7 +20,7 @@ from hosts.agent.node import Node
 from hosts.agent.stream import Stream
 from hosts.agent.table import State
 
-_PREPARED_AT_ONCE: Final = 512
+_AT_ONCE: Final = 512  # groups of one PREPARE; twice as many are on their way at most
 
 
 class Handoff(Mover):
@@ -45,9 +45,10 @@ class Handoff(Mover):
         self._held = Held(node)
         self._stream = Stream(node, self.throttle)
         self._left = {group for groups in ranges for group in groups}
-        self._unprepared: set[int] = set()  # of those, what the destination may not own yet
+        self._ours = sorted(self._left)  # of those, what has not been given away
+        self._unprepared = set(self._left)  # what the destination may not own yet
+        self._told = 0  # watermarks told to the destination, by the core's clock
         self._wanted: dict[int, list[bytes]] = {}  # priority pulls of this turn of the loop
-        self._begun = False
         self._kick()
 
     # --- what the controller asks -----------------------------------------------------------------
@@ -58,8 +59,8 @@ class Handoff(Mover):
         return []
 
     def moves(self, group: int) -> bool:
-        """Whether the group was given away and has not arrived."""
-        return self._begun and group in self._left
+        """Whether the group has not arrived."""
+        return group in self._left
 
     def pending(self) -> Iterable[int]:
         """The groups that have not arrived."""
@@ -79,7 +80,7 @@ class Handoff(Mover):
         if not link.ready:
             return
         try:
-            if not self._begun:
+            if self._ours:
                 self._give_away(link)
             elif not self._pausing:
                 self._send_keys(link)
@@ -87,26 +88,28 @@ class Handoff(Mover):
             self.fail(f"the store of {self._node.own.name}: {error}")
 
     def _give_away(self, link: Link) -> None:
-        """Steps 1 and 2 of docs/protocol.md, for all groups."""
-        self._begun = True
-        groups = sorted(self._left)
+        """Steps 1 and 2 of docs/protocol.md, for the next groups. While they pass nobody serves
+        them, so they are few; what the switch sends there before they do is handed back to us."""
+        if len(self._unprepared) - len(self._ours) > _AT_ONCE:
+            return  # PREPARED wakes us
+        groups, self._ours = self._ours[:_AT_ONCE], self._ours[_AT_ONCE:]
         self._node.table.moving[groups] = self.number
         self._node.table.set(groups, State.EMIGRATING, self.destination.index)
-        self._unprepared.update(groups)
-        self._prepare(link)
+        self._prepare(link, groups)
+        self._kick()
 
-    def _prepare(self, link: Link) -> None:
-        """Ask the destination to own what has not arrived; it says of what has that it has."""
+    def _prepare(self, link: Link, groups: Sequence[int]) -> None:
+        """Ask the destination to own these; it says of what has arrived that it has."""
         core = self._node.core
-        _, marks = core.watermarks(0)
+        clock, marks = core.watermarks(self._told)
         size = link.send(Kind.WATERMARKS, marks) if marks else 0
-        groups = sorted(self._left)
-        for first in range(0, len(groups), _PREPARED_AT_ONCE):
+        for first in range(0, len(groups), _AT_ONCE):
             bodies = [
                 frames.group_records(group, core.records(group))
-                for group in groups[first : first + _PREPARED_AT_ONCE]
+                for group in groups[first : first + _AT_ONCE]
             ]
             size += link.send(Kind.PREPARE, frames.migration(self.number), *bodies)
+        self._told = clock
         self._node.counters.add("channel_other_bytes", size)
 
     def _send_keys(self, link: Link) -> None:
@@ -178,9 +181,11 @@ class Handoff(Mover):
         """The channel is new: everything that has not arrived is sent again."""
         if self.status in FINAL:
             return
-        if self._begun:
-            self._stream.clear()
-            self._prepare(self._node.link(self.destination.index))
+        self._stream.clear()
+        self._told = 0
+        given = self._left.difference(self._ours)
+        if given:
+            self._prepare(self._node.link(self.destination.index), sorted(given))
         self._kick()
 
     def _check_end(self) -> None:

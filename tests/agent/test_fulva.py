@@ -8,7 +8,7 @@ import pytest
 
 from hosts.agent.mover import Protocol, Status
 from hosts.agent.table import State
-from hosts.wire import Flags, Moving, Op, group_of
+from hosts.wire import GROUPS, Flags, Moving, Op, group_of
 from tests.agent.harness import Answer, Client, Pair, bulk, until
 from tests.agent.test_migration import named
 from tests.agent.test_precopy import PART, fill
@@ -32,7 +32,7 @@ async def begin(two: Pair, names: list[str], throttle: int = 100_000) -> Any:
     """Fill the first store, begin to move PART, wait until it is the second agent's."""
     fill(two, names)
     mover = two.start(0, 1, [PART], throttle=throttle)
-    await until(lambda: two.agents[1].table.counts()["IMMIGRATING"] == len(PART))
+    await until(lambda: two.agents[1].table.counts()["ABSENT"] == GROUPS - len(PART))
     return mover
 
 

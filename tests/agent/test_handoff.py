@@ -7,7 +7,7 @@ import pytest
 
 from hosts.agent.mover import Protocol, Status
 from hosts.agent.table import State
-from hosts.wire import Flags, Op
+from hosts.wire import GROUPS, Flags, Op
 from tests.agent.harness import Client, Pair, bulk, until
 from tests.agent.test_migration import named
 from tests.agent.test_precopy import PART, fill
@@ -24,7 +24,7 @@ async def test_misses_are_fetched_ahead(two: Pair, client: Client) -> None:
     names = named("key", 3000)
     fill(two, names)
     mover = two.start(0, 1, [PART], throttle=100_000)
-    await until(lambda: two.agents[1].table.counts()["IMMIGRATING"] == len(PART))
+    await until(lambda: two.agents[1].table.counts()["ABSENT"] == GROUPS - len(PART))
     await until(lambda: mover.keys_sent > 0)
     name = names[-1]
     for seq in (1, 2):
@@ -46,7 +46,7 @@ async def test_writes_go_to_the_destination(two: Pair, client: Client) -> None:
     names = named("key", 2000)
     fill(two, names, "1")
     mover = two.start(0, 1, [PART], throttle=200_000)
-    await until(lambda: two.agents[1].table.counts()["IMMIGRATING"] == len(PART))
+    await until(lambda: two.agents[1].table.counts()["ABSENT"] == GROUPS - len(PART))
     blind, read_modify_write, scripted = names[-3:]
     client.send(two.server(1), Op.WRITE, "SET", blind, "new")
     assert (await client.answer()).flags & Flags.AUTHORITATIVE
