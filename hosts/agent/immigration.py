@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from time import monotonic
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -22,6 +21,7 @@ from hosts.agent.channel import Server
 from hosts.agent.frames import Kind
 from hosts.agent.mover import HANDED_OVER, Protocol
 from hosts.agent.node import Node, address
+from hosts.agent.pulls import Pulls
 from hosts.agent.purge import Purger
 from hosts.agent.table import State
 from hosts.agent.told import Told
@@ -52,7 +52,7 @@ class Group:
     migration: "Immigration"
     here: set[bytes]
     arrived: bool = False  # every key has been applied; a key not in `here` does not exist
-    pulled: set[bytes] = field(default_factory=set)  # asked for
+    pulled: dict[bytes, float] = field(default_factory=dict)  # asked for, and when
     waiting: dict[tuple[int, int], Waiting] = field(default_factory=dict)
 
 
@@ -71,9 +71,7 @@ class Immigration:
     waiting: set[int] = field(default_factory=set)  # those of them with queries that wait
     done: set[int] = field(default_factory=set)
     told: list[Told] = field(default_factory=list)  # of fulva alone: by range, while groups come
-    # of rocksteady and fulva: since when a priority pull is under way, how long one takes of late
-    pulling: float = 0.0
-    pull_takes: float = 0.001
+    pulls: Pulls = field(default_factory=Pulls)
     # of pre-copy alone (hosts/agent/copies.py)
     cleared: dict[int, None] = field(default_factory=dict)  # groups whose copies may be written
     copied: int = 0  # the number of the last CLEAR, COPY or TAKE
@@ -81,11 +79,6 @@ class Immigration:
     def covers(self, group: int) -> bool:
         """Whether the group is one of its own."""
         return any(group in groups for groups in self.ranges)
-
-    @property
-    def retry_after(self) -> int:
-        """After how many microseconds a key that is fetched now is likely to be here."""
-        return int(1e6 * min(max(self.pull_takes, 1e-4), 0.02))
 
     def covers_all(self, groups: range) -> bool:
         """Whether all of `groups` are in one of its ranges."""
@@ -201,12 +194,8 @@ class Immigrations:
             return
         if kind is Kind.PREPARE:
             self._prepare(migration, body)
-            return
-        self._apply(migration, body)
-        if kind is Kind.PULLED and migration.pulling:
-            took = monotonic() - migration.pulling
-            migration.pulling = 0.0
-            migration.pull_takes += (took - migration.pull_takes) / 8
+        else:
+            self._apply(migration, body)
 
     def accepted(self, peer: int, body: memoryview) -> tuple[Immigration | None, memoryview]:
         """Return which migration from `peer` a frame is about, and the rest of its body. Of one
@@ -242,9 +231,11 @@ class Immigrations:
         again: list[int] = []
         new: list[int] = []
         arrived: list[int] = []
-        for group, records in frames.read_group_records(body):
+        named = list(frames.read_group_records(body))
+        absent = (table.states[[group for group, _ in named]] == State.ABSENT).tolist()
+        for (group, records), free in zip(named, absent, strict=True):
             mine = self._groups.get(group)
-            owned = group in migration.done and table.states[group] != State.ABSENT
+            owned = group in migration.done and not free
             if owned and migration.protocol is not Protocol.NETMIGRATE:
                 arrived.append(group)
             elif owned or (mine is not None and mine.migration is migration):
@@ -252,7 +243,7 @@ class Immigrations:
             elif (
                 group in migration.done  # come and gone: this is late, from an earlier connection
                 or not migration.covers(group)
-                or table.states[group] != State.ABSENT
+                or not free
             ):
                 state = State(table.states[group]).name
                 why = f"group {group} is {state} at {self._node.own.name}, or not in the migration"
@@ -275,7 +266,7 @@ class Immigrations:
             self._groups[number] = group
             migration.here[number] = group.here
             self._node.core.arriving(number, group.here)
-            self._node.table.set(number, State.IMMIGRATING, self._node.own.index)
+        self._node.table.set(list(groups), State.IMMIGRATING, self._node.own.index)
         self.acknowledge(migration, Kind.PREPARED, groups)
 
     def _apply(self, migration: Immigration, body: memoryview) -> None:
@@ -294,6 +285,7 @@ class Immigrations:
             # a source that was restarted may send again what is complete here
             known = [each for each in ended if each in migration.here or each in migration.done]
             self.acknowledge(migration, Kind.ARRIVED, known)
+        migration.pulls.arrived(migration.here)
         for number in list(migration.waiting):
             self._wake(self._groups[number])
         if migration.protocol is not Protocol.NETMIGRATE:
@@ -304,6 +296,7 @@ class Immigrations:
     def query(self, queries: Iterable[Query]) -> None:
         """Answer, or wait for a priority pull (docs/protocol.md, IMMIGRATING)."""
         ready: list[Query] = []
+        again: list[tuple[Query, int]] = []
         for query in queries:
             group = self._groups.get(query.group)
             if group is None:
@@ -313,15 +306,19 @@ class Immigrations:
             elif group.arrived:
                 ready.append(query)
             else:
-                self._judge(group, query, ready)
+                self._judge(group, query, ready, again)
         self._execute(ready)
+        self._node.core.retry(again)
 
-    def _judge(self, group: Group, query: Query, ready: list[Query]) -> None:
+    def _judge(
+        self, group: Group, query: Query, ready: list[Query], again: list[tuple[Query, int]]
+    ) -> None:
         """What the core could not answer alone: some of the keys are not here yet."""
         missing = frozenset(query.keys) - group.here
         if missing and not query.whole and group.migration.protocol in HANDED_OVER:
             self._want(group, missing)
-            self._node.core.retry(query, group.migration.retry_after)
+            asked = max(group.pulled[key] for key in missing)
+            again.append((query, group.migration.pulls.wait(asked)))
         elif query.whole or missing:
             self._wait(group, query, None if query.whole else missing)
         else:
@@ -337,14 +334,14 @@ class Immigrations:
 
     def _want(self, group: Group, missing: frozenset[bytes]) -> None:
         """A priority pull of what has not been asked for yet."""
-        if wanted := missing - group.pulled:
-            group.pulled |= wanted
+        if wanted := missing - group.pulled.keys():
+            asked = group.migration.pulls.asked(group.number, wanted)
+            group.pulled.update(dict.fromkeys(wanted, asked))
             self._node.counters.add("priority_pulls", len(wanted))
             self._pull(group, wanted)
 
     def _pull(self, group: Group, keys: Iterable[bytes]) -> None:
         migration = group.migration
-        migration.pulling = migration.pulling or monotonic()
         link = self._node.link(migration.source.index)
         size = link.send(Kind.PULL, frames.pull(migration.number, group.number, keys))
         self._node.counters.add("channel_pull_bytes", size)
@@ -414,7 +411,7 @@ class Immigrations:
     def resend(self, peer: int) -> None:
         """The channel is new: ask again for what has not been answered."""
         for group in self._groups.values():
-            wanted = group.pulled - group.here
+            wanted = group.pulled.keys() - group.here
             wanted_by_none = not group.waiting and group.migration.protocol is Protocol.NETMIGRATE
             if group.migration.source.index == peer and wanted and not wanted_by_none:
                 self._pull(group, wanted)

@@ -122,7 +122,7 @@ def main() -> None:
         core.execute(slow, 4)
         for query in slow[:3]:
             core.refuse(query, "x" * 3000)
-            core.retry(query, 1)
+            core.retry([(query, 1)])
         datagrams = [(1, 9, chance.randrange(9), mutate(chance, query.datagram)) for query in slow]
         core.given(datagrams[:256])
         body = core.dump([(group, [b"k", b"{k}2", b"missing"], chance.random() < 0.5)])

@@ -259,7 +259,7 @@ void journal_cleared(Core *core, uint16_t group, uint16_t migration);
 PyObject *serve_received(Core *core);
 PyObject *serve_given(Core *core, PyObject *datagrams);
 PyObject *serve_queries(Core *core, PyObject *queries, int flags);
-int serve_retry(Core *core, Query *query, uint32_t after);
+int serve_retries(Core *core, PyObject *retries);
 int serve_refuse(Core *core, Query *query, const char *message);
 
 /* transfer.c */

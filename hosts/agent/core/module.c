@@ -152,11 +152,9 @@ static PyObject *core_refuse(Core *core, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
-static PyObject *core_retry(Core *core, PyObject *arguments) {
-    PyObject *query;
-    unsigned int after;
-    if (!PyArg_ParseTuple(arguments, "O!I", &QueryType, &query, &after)) return NULL;
-    serve_retry(core, (Query *)query, after);
+static PyObject *core_retry(Core *core, PyObject *retries) {
+    if (!PyList_Check(retries)) return PyErr_Format(PyExc_TypeError, "expected a list");
+    if (serve_retries(core, retries) < 0) return NULL;
     Py_RETURN_NONE;
 }
 
@@ -373,7 +371,7 @@ static PyMethodDef core_methods[] = {
     {"receive", (PyCFunction)core_receive, METH_NOARGS, "Serve one batch from the socket."},
     {"given", (PyCFunction)core_given, METH_O, "Serve datagrams that were handed over."},
     {"execute", (PyCFunction)core_execute, METH_VARARGS, "Execute queries and answer them."},
-    {"retry", (PyCFunction)core_retry, METH_VARARGS, "Tell a client to ask again later."},
+    {"retry", (PyCFunction)core_retry, METH_O, "Tell clients to ask again later."},
     {"refuse", (PyCFunction)core_refuse, METH_VARARGS, "Answer a query with an error."},
     {"call", (PyCFunction)core_call, METH_O, "Run commands in one round trip."},
     {"dump", (PyCFunction)core_dump, METH_O, "Dump keys into the body of a KEYS frame."},

@@ -390,14 +390,28 @@ PyObject *serve_queries(Core *core, PyObject *queries, int flags) {
     return outcomes;
 }
 
-/* Tells the client to ask again after so many microseconds; nothing was executed. */
-int serve_retry(Core *core, Query *query, uint32_t after) {
-    item_of(core->items, query);
-    nm_put32(reply_of(core, core->items), after);
-    core->counters[C_RETRIES]++;
-    answer(core->items, NM_RETRY, 4);
-    send_all(core, core->items, 1);
-    release(core->items, 1);
+/* Tells clients to ask again: (query, microseconds) each; nothing was executed. */
+int serve_retries(Core *core, PyObject *retries) {
+    Py_ssize_t total = PyList_GET_SIZE(retries);
+    for (Py_ssize_t first = 0; first < total; first += BATCH) {
+        Py_ssize_t count = total - first < BATCH ? total - first : BATCH;
+        for (Py_ssize_t i = 0; i < count; i++) {
+            struct item *item = &core->items[i];
+            PyObject *query;
+            unsigned int after;
+            if (!PyArg_ParseTuple(PyList_GET_ITEM(retries, first + i), "O!I", &QueryType, &query,
+                                  &after)) {
+                release(core->items, (size_t)i);
+                return -1;
+            }
+            item_of(item, (Query *)query);
+            nm_put32(reply_of(core, item), after);
+            answer(item, NM_RETRY, 4);
+        }
+        core->counters[C_RETRIES] += (uint64_t)count;
+        send_all(core, core->items, (size_t)count);
+        release(core->items, (size_t)count);
+    }
     return 0;
 }
 

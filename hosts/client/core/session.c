@@ -230,16 +230,23 @@ static void ask_again(struct nm_session *s, struct nm_request *r, int64_t now) {
     if (r->asks < UINT8_MAX) r->asks++;
 }
 
+/* How long the requests of a list of those that are to be sent later wait: each half as long again as
+ * those of the one before it, or a third. */
+static int64_t retry_wait(int step) {
+    int64_t wait = FIRST_RETRY << step / 2;
+    return step & 1 ? wait + wait / 2 : wait;
+}
+
 /* Asks again when the owner says so; all of a list wait equally long, so the time is rounded up. */
 static void retry(struct nm_session *s, struct nm_request *r, int64_t after, int64_t now) {
     s->counts.retried++;
     if (r->queued && r->copies & NM_TO_SERVICE) return; /* a resend is on its way already */
     int step = 0;
-    while (step < NM_RETRY_LEVELS - 1 && FIRST_RETRY << step < after) step++;
+    while (step < NM_RETRY_LEVELS - 1 && retry_wait(step) < after) step++;
     r->heard = 0;
     r->source_tries = NM_SOURCE_TRIES;
     TAILQ_REMOVE(&s->timers[r->level], r, timer);
-    set_timer(s, r, NM_RESEND_LEVELS + NM_ASK_LEVELS + step, now + (FIRST_RETRY << step));
+    set_timer(s, r, NM_RESEND_LEVELS + NM_ASK_LEVELS + step, now + retry_wait(step));
 }
 
 /* What a reply without AUTHORITATIVE means for a READ, in the light of what was heard before.

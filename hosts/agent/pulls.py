@@ -1,0 +1,48 @@
+"""Priority pulls at the destination of a migration: what was asked for, and how long it takes."""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from time import monotonic
+from typing import Final
+
+_LEAST: Final = 0.0001
+_MOST: Final = 0.1
+
+
+class Pulls:
+    """Estimates when a key will be here: by the mean and the deviation of what pulls took of late,
+    as RFC 6298 does for round trips. Times in seconds."""
+
+    def __init__(self) -> None:
+        self._asked: deque[tuple[float, int, bytes]] = deque()
+        self._mean = 0.001
+        self._deviation = 0.0005
+
+    def asked(self, group: int, keys: Iterable[bytes]) -> float:
+        """Note that these keys were asked for, and return when."""
+        now = monotonic()
+        self._asked.extend((now, group, key) for key in keys)
+        return now
+
+    def arrived(self, here: Mapping[int, set[bytes] | bool]) -> None:
+        """Learn from the keys that are here now, all those of a group that is not in `here`:
+        they come in the order in which they were asked for, and many at once, which count as one.
+        """
+        count, total = 0, 0.0
+        while self._asked:
+            asked, group, key = self._asked[0]
+            known = here.get(group)
+            if isinstance(known, set) and key not in known:
+                break
+            self._asked.popleft()
+            count, total = count + 1, total + asked
+        if count:
+            off = monotonic() - total / count - self._mean
+            self._mean += off / 8
+            self._deviation += (abs(off) - self._deviation) / 4
+
+    def wait(self, asked: float) -> int:
+        """After how many microseconds a key is likely to be here that was asked for at `asked`. If
+        it should have been here long since: a little more than nothing, for it is on its way."""
+        left = asked + self._mean + 2 * self._deviation - monotonic()
+        return int(1e6 * min(max(left, self._mean / 4, _LEAST), _MOST))
