@@ -38,6 +38,14 @@ inline remember_keys(a) {
 #endif
 #ifdef JOURNAL
     agent[a].group[i].here = agent[a].group[i].arrived || agent[a].group[i].newer;
+#ifndef LEAVE_REST
+    if /* what is not newer is deleted, and comes again */
+    :: !agent[a].group[i].here ->
+        agent[a].group[i].copy = NOTHING;
+        agent[a].group[i].torn = 0
+    :: else
+    fi;
+#endif
 #endif
 #ifdef LOSE_ARRIVED
     agent[a].group[i].arrived = 0;

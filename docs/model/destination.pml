@@ -54,22 +54,15 @@ inline take_prepare(a) {
     fi
 }
 
-#ifdef JOURNAL
+#ifdef LEAVE_REST
 /* The store has the key, though the source has not: from a torn write, maybe of two crashes ago. */
 #define left_behind(a) \
     (agent[a].group[g].torn || agent[a].group[g].copy != NOTHING && agent[a].group[g].copy > body)
 
-#ifdef ABSENT_DELETES
-#define absent_deletes (kind == PULLED)
-#else
-#define absent_deletes false
-#endif
-
-/* The word that the source has no such key makes it visible, or deletes it. */
+/* The word that the source has no such key makes it visible. */
 inline surface(a) {
     if
-    :: agent[a].group[g].torn && absent_deletes -> agent[a].group[g].copy = body
-    :: agent[a].group[g].torn && !absent_deletes ->
+    :: agent[a].group[g].torn ->
         latest[g]++;
         agent[a].group[g].copy = latest[g]
     :: else
@@ -82,7 +75,7 @@ inline surface(a) {
 /* A migrated copy, unless the key's truth is here. */
 inline apply(a) {
     if
-#ifdef JOURNAL
+#ifdef LEAVE_REST
     :: !agent[a].group[g].here && is_deletion(g, body) && left_behind(a) ->
         surface(a)
     :: !agent[a].group[g].here && !(is_deletion(g, body) && left_behind(a)) ->

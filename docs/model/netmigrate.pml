@@ -55,7 +55,7 @@
  * FORGET_MIGRATIONS  ... which migrations there are, and which are complete
  * JOURNAL            ... what hosts/agent/core/journal.c has not noted. Before a write it notes the
  *                    intent; after it, at once, the record and that its keys are newer here
- * ABSENT_DELETES     ... and the answer "absent" to a priority pull deletes the key
+ * LEAVE_REST         ... and what is not newer is left in the store, not deleted at the start
  * TORN_RECORD        a crash comes between a write and its record
  * TORN_HERE          ... between a write and the note that its key is here
  * LATE_PREPARE       a PREPARE from before COMPLETE is not told from one of this migration */
