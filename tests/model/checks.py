@@ -73,7 +73,7 @@ DURABILITY: Final = (
 
 _TWO_CRASHES: Final = "CRASHES=2 EMPTY=1 ONE_WRITER REQUESTS=2 REQUESTS_1=1"
 
-# By hand: minutes each, up to 1 GB.
+# By hand: a quarter of an hour, up to 1 GB.
 DEEP: Final = (
     Check("any switch, with deletions", "REQUESTS=2 REQUESTS_1=1 ABANDONS=1 DELETES"),
     Check("two groups, three requests", "GROUPS=2 REQUESTS=2 REQUESTS_1=1"),
