@@ -14,10 +14,11 @@ from hosts.scapy.client import (
     send_control,
     send_query,
 )
-from hosts.scapy.layer import Control, NetMigrate, Resp, command
+from hosts.scapy.layer import Control, Moving, NetMigrate, Resp, command
 
 __all__ = [
     "Control",
+    "Moving",
     "NetMigrate",
     "Replies",
     "Resp",

@@ -16,7 +16,7 @@ from scapy.supersocket import L3RawSocket
 
 from hosts.client.commands import CommandTable, encode
 from hosts.client.errors import CommandError
-from hosts.scapy.layer import PORTS, Control, NetMigrate, command
+from hosts.scapy.layer import PORTS, Control, Moving, NetMigrate, Resp, command
 from hosts.wire import HEADER_LENGTH, MAGIC, Flags, Op, group_of
 
 CONTROLS = {"START": Op.GROUP_START, "COMPLETE": Op.GROUP_COMPLETE, "ACK": Op.GROUP_ACK}
@@ -32,6 +32,7 @@ def meaning(packet: Packet) -> str:
         (Flags.ERROR, "refused"),
         (Flags.GONE, "gone: the group has left this server"),
         (Flags.FROM_SOURCE, "the source's copy: counts only with 'not here yet'"),
+        (Flags.RETRY, "not executed: ask again later"),
     ):
         if flag in flags:
             return text
@@ -53,11 +54,15 @@ def describe(packet: Packet) -> dict[str, Any]:
     }
     if Control in packet:
         told |= {"lane": packet[Control].lane, "sequence": packet[Control].sequence}
-    elif header.payload:
+    elif Resp in packet and packet[Resp].data:
         try:
-            told["value"] = header.payload.value
-        except (AttributeError, ValueError):
-            told["malformed"] = bytes(header.payload)
+            told["value"] = packet[Resp].value
+        except ValueError:
+            told["malformed"] = bytes(packet[Resp].data)
+    elif header.payload and Resp not in packet:
+        told["malformed"] = bytes(header.payload)
+    if Moving in packet:
+        told["moving"] = packet[Moving].mysummary()
     return told
 
 
@@ -82,6 +87,7 @@ class Replies(list[Packet]):
             said = f"malformed: {told['malformed']!r}"
         else:
             said = repr(told.get("value"))
+        said += f"  {told['moving']}" if "moving" in told else ""
         return (
             f"{told['from']}  {told['op']}  {flags}  group {told['group']}  "
             f"migration {told['migration']}  {said}  ({meaning(packet)})"

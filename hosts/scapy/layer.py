@@ -8,6 +8,7 @@ from scapy.fields import (
     ByteField,
     FlagsField,
     IntField,
+    IPField,
     ShortField,
     StrField,
     XLongField,
@@ -16,16 +17,26 @@ from scapy.fields import (
 from scapy.layers.inet import UDP
 from scapy.packet import Packet, bind_bottom_up, bind_layers, bind_top_down
 
-from hosts.wire import MAGIC, VERSION, Flags, Op, group_of
+from hosts.wire import MAGIC, MOVING_LENGTH, VERSION, Flags, Op, group_of
 
 PORTS = (4700, 4701)  # of a service, of an agent
+
+
+class _Text(StrField):  # type: ignore[misc]
+    """All that follows, less the end of a reply that is flagged MOVING."""
+
+    def getfield(self, pkt: Packet, s: bytes) -> tuple[bytes, bytes]:
+        header = pkt.underlayer
+        told = isinstance(header, NetMigrate) and header.op == Op.REPLY and header.flags.MOVING
+        end = len(s) - MOVING_LENGTH if told and len(s) >= MOVING_LENGTH else len(s)
+        return s[end:], s[:end]
 
 
 class Resp(Packet):  # type: ignore[misc]
     """A command, or a reply to one, in Redis' serialization (RESP2)."""
 
     name = "RESP"
-    fields_desc: ClassVar = [StrField("data", b"")]
+    fields_desc: ClassVar = [_Text("data", b"")]
 
     @property
     def value(self) -> Any:
@@ -49,6 +60,28 @@ class Control(Packet):  # type: ignore[misc]
     def mysummary(self) -> str:
         """Show lane and sequence."""
         return f"lane {self.lane} sequence {self.sequence}"
+
+
+class Moving(Packet):  # type: ignore[misc]
+    """The end of a reply that is flagged MOVING: groups that may still be at a source."""
+
+    name = "NetMigrate moving"
+    fields_desc: ClassVar = [
+        ShortField("migration", 0),
+        IPField("address", "0.0.0.0"),
+        ShortField("port", 0),
+        ShortField("first", 0),
+        ShortField("last", 0),
+    ]
+
+    def mysummary(self) -> str:
+        """Show which groups, and where they may be."""
+        if not self.port:
+            return "nothing moving"
+        return (
+            f"groups {self.first}-{self.last} moving, maybe still at {self.address}:{self.port} "
+            f"(migration {self.migration})"
+        )
 
 
 class NetMigrate(Packet):  # type: ignore[misc]
@@ -88,6 +121,7 @@ class NetMigrate(Packet):  # type: ignore[misc]
 
 for _op in (Op.READ, Op.WRITE, Op.REPLY):
     bind_layers(NetMigrate, Resp, op=_op)
+bind_layers(Resp, Moving)
 for _op in (Op.GROUP_START, Op.GROUP_COMPLETE, Op.GROUP_ACK):
     bind_layers(NetMigrate, Control, op=_op)
 for _port in PORTS:
@@ -105,14 +139,14 @@ def command(*words: bytes | str | int | float) -> Resp:
 
 def decode(data: bytes) -> Any:
     """Return the value of a whole RESP text; raise ValueError if it is not one."""
-    lines = _Text(data)
+    lines = _Lines(data)
     value = lines.value()
     if lines.rest:
         raise ValueError(f"{len(lines.rest)} bytes too many")
     return value
 
 
-class _Text:
+class _Lines:
     def __init__(self, data: bytes) -> None:
         self.rest = data
 
@@ -153,4 +187,4 @@ class _Text:
             yield self.value(depth)
 
 
-__all__ = ["PORTS", "Control", "NetMigrate", "Resp", "command", "decode", "group_of"]
+__all__ = ["PORTS", "Control", "Moving", "NetMigrate", "Resp", "command", "decode", "group_of"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hosts.scapy import NetMigrate
-from hosts.wire import Control, Flags, Header, Op
+from hosts.wire import Control, Flags, Header, Moving, Op
 from hosts.wire import header as codec
 from switch import ir
 from switch.runtime.pipeline import Pipeline
@@ -36,7 +36,12 @@ static void show(const char *name, struct nm_header h) {
 int main(void) {
     FIELD(op) FIELD(flags) FIELD(service) FIELD(group)
     FIELD(migration) FIELD(client) FIELD(seq) FIELD(acked)
-    printf("lengths %d %d %d\\n", NM_HEADER_LENGTH, NM_CONTROL_LENGTH, NM_GROUPS);
+    printf("lengths %d %d %d %d\\n", NM_HEADER_LENGTH, NM_CONTROL_LENGTH, NM_MOVING_LENGTH,
+           NM_GROUPS);
+    uint8_t end[] = {0, 7, 10, 0, 1, 1, 0x12, 0x5d, 0, 100, 0x3f, 0xff};
+    struct nm_moving m;
+    bool good = nm_moving_get(&m, end);
+    printf("moving %d %d %u %d %d %d\\n", good, m.migration, m.address, m.port, m.first, m.last);
     return 0;
 }
 """
@@ -104,8 +109,16 @@ def test_the_c_header_is_the_codec_s(c_output: dict[str, str]) -> None:
             codec.MAGIC,
             codec.VERSION,
         )
-    lengths = f"{codec.HEADER_LENGTH} {codec.CONTROL_LENGTH} 16384"
+    lengths = f"{codec.HEADER_LENGTH} {codec.CONTROL_LENGTH} {codec.MOVING_LENGTH} 16384"
     assert c_output["lengths"] == lengths
+
+
+def test_c_reads_the_end_of_a_reply_as_the_codec_does(c_output: dict[str, str]) -> None:
+    end = bytes([0, 7, 10, 0, 1, 1, 0x12, 0x5D, 0, 100, 0x3F, 0xFF])
+    told = Moving(7, 0x0A000101, 4701, 100, 16383)
+    assert told.pack() == end
+    assert Moving.unpack(Header(Op.REPLY).pack() + end) == told
+    assert c_output["moving"] == f"1 7 {told.address} 4701 100 16383"
 
 
 @pytest.mark.parametrize("enum", [Op, Flags])

@@ -1,5 +1,7 @@
 """The scapy layer agrees with the codec, field by field, and survives anything."""
 
+from dataclasses import replace
+from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
@@ -9,15 +11,16 @@ from scapy.layers.inet import IP, UDP
 from scapy.packet import Raw
 
 from hosts.client import CommandError
-from hosts.scapy import Control, NetMigrate, Resp, command, control, query
+from hosts.scapy import Control, Moving, NetMigrate, Resp, command, control, query
 from hosts.scapy.layer import decode
 from hosts.wire import Control as WireControl
 from hosts.wire import Flags, Header, Op, group_of
+from hosts.wire import Moving as WireMoving
 
 headers = st.builds(
     Header,
     op=st.sampled_from(Op),
-    flags=st.integers(0, 255).map(Flags),
+    flags=st.integers(0, 1023).map(Flags),
     service=st.integers(0, 0xFFFF),
     group=st.integers(0, 16383),
     migration=st.integers(0, 0xFFFF),
@@ -47,6 +50,33 @@ def test_control_part_is_the_codec_s(header: Header, lane: int, sequence: int) -
     if Control in parsed:
         assert (parsed[Control].lane, parsed[Control].sequence) == (lane, sequence)
         assert bytes(parsed[Control]) == part
+
+
+@given(
+    headers,
+    st.sampled_from([b"", b"$1\r\nv\r\n"]),
+    st.builds(
+        WireMoving,
+        migration=st.integers(0, 0xFFFF),
+        address=st.integers(0, (1 << 32) - 1),
+        port=st.integers(0, 0xFFFF),
+        first=st.integers(0, 16383),
+        last=st.integers(0, 16383),
+    ),
+)
+def test_the_end_of_a_reply_is_the_codec_s(header: Header, text: bytes, told: WireMoving) -> None:
+    told = replace(told, last=max(told.first, told.last))
+    whole = header.pack() + text + told.pack()
+    parsed = NetMigrate(whole)
+    assert bytes(parsed) == whole
+    assert (Moving in parsed) == (header.op is Op.REPLY and Flags.MOVING in header.flags)
+    if Moving in parsed:
+        assert parsed[Resp].data == text
+        found = parsed[Moving]
+        address = int(IPv4Address(found.address))
+        again = WireMoving(found.migration, address, found.port, found.first, found.last)
+        assert again == told == WireMoving.unpack(whole)
+        assert ("nothing" in found.mysummary()) == (told.port == 0)
 
 
 def test_bound_to_the_ports_of_services_and_agents() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hosts.scapy import NetMigrate, Resp, send_control, send_query
-from hosts.wire import HEADER_LENGTH, Flags, Header, Op
+from hosts.wire import HEADER_LENGTH, Flags, Header, Moving, Op
 from tests.client.responder import reply, responder
 
 pytestmark = pytest.mark.root
@@ -36,6 +36,15 @@ def test_both_replies_of_a_double_read() -> None:
         assert shown[1].endswith("b'v'  (the source's copy: counts only with 'not here yet')")
         ((header, payload),) = served.requests
         assert (header.op, payload) == (Op.READ, b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n")
+
+
+def test_a_reply_that_names_a_source() -> None:
+    told = Moving(7, 0x0A000101, 4701, 100, 16383).pack()
+    with responder(lambda header, *_: [reply(header, Flags.MOVING, told, migration=7)]) as served:
+        (shown,) = repr(send_query("127.0.0.1", "GET", "k", port=served.port)).splitlines()
+    assert shown.endswith(
+        "None  groups 100-16383 moving, maybe still at 10.0.1.1:4701 (migration 7)  (not here yet)"
+    )
 
 
 def test_control_packet() -> None:
