@@ -2,14 +2,26 @@
 holds for every protocol is in test_migration.py."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from controller.partitions import ranges_of
 from hosts.agent.mover import Protocol, Status
 from hosts.agent.table import State
 from hosts.wire import GROUPS, Flags, Moving, Op, group_of
-from tests.agent.harness import Answer, Client, Pair, bulk, until
+from tests.agent.harness import (
+    Answer,
+    Client,
+    Pair,
+    Store,
+    agent,
+    assign,
+    bulk,
+    local,
+    until,
+)
 from tests.agent.test_migration import named
 from tests.agent.test_precopy import PART, fill
 
@@ -179,3 +191,37 @@ async def test_says_of_which_migration_it_speaks(two: Pair, client: Client) -> N
         answer = await client.answer()
         assert answer.flags == Flags.MOVING
         assert answer.header.migration == moving(answer)[1].migration == 3
+
+
+async def test_a_source_that_was_restarted_serves_its_copy(
+    running: list[Store], tmp_path: Path, client: Client
+) -> None:
+    """What it has given away is still frozen; and the migration goes on from there."""
+    for store in running[:2]:
+        store.client.flushall()
+    names = sorted(named("key", 3000), key=lambda n: group_of(n.encode()))
+    own, other = local(1), local(2)
+
+    async def double(name: str) -> Answer:
+        return await client.ask(own, Op.READ, "GET", name, flags=Flags.DOUBLE, migration=1)
+
+    async with agent(other, running[1], tmp_path / "2") as destination:
+        async with agent(own, running[0], tmp_path / "1", 60) as source:
+            assign([source, destination])
+            both = Pair([source, destination], running[:2], protocol=Protocol.FULVA)
+            await begin(both, names)
+            await client.ask(other, Op.WRITE, "SET", names[-1], "new")
+        async with agent(own, running[0], tmp_path / "1") as source:
+            for name in names[-2:]:
+                answer = await double(name)
+                assert (answer.flags, answer.payload) == (
+                    Flags.FROM_SOURCE | Flags.FOUND, bulk(b"0"),
+                )  # fmt: skip
+            left = source.table.those(State.EMIGRATING)
+            ranges = [range(each.first, each.last + 1) for each in ranges_of(left)]
+            mover = source.emigrate(1, other, ranges, 1, 0, Protocol.FULVA)
+            await until(lambda: mover.status is Status.DONE)
+            answer = await double(names[-1])
+            assert answer.flags == Flags.GONE
+            answer = await client.ask(own, Op.READ, "GET", names[-1])
+            assert (answer.flags & AUTH, answer.payload) == (AUTH, bulk(b"new"))
