@@ -32,12 +32,12 @@ from hosts.wire import GROUPS, MAX_BATCH, Flags, Op, is_batch
 
 log = logging.getLogger("netmigrate.agent")
 
+JOURNAL_BYTES: Final = 8 << 20
 _BATCHES: Final = 4
 _RECEIVE_BUFFER: Final = 8 << 20
 _REMEMBERED: Final = 64  # migrations that are over
 _IDLE_SECONDS: Final = 600
 _HOUSEKEEPING_SECONDS: Final = 60.0
-_JOURNAL_BYTES: Final = 32 << 20
 
 
 class StartError(Exception):
@@ -317,7 +317,7 @@ class Agent:
         """
         path = self.settings.state / "journal"
         try:
-            remembered = self.core.remember(str(path), _JOURNAL_BYTES)
+            remembered = self.core.remember(str(path), JOURNAL_BYTES)
         except (OSError, ValueError) as error:
             self._socket.close()
             help = ": remove --state and assign again" if isinstance(error, ValueError) else ""

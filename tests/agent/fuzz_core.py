@@ -2,7 +2,7 @@
 
     python fuzz_core.py CORE.so REDIS.sock SEED ROUNDS
 
-Feeds the core mutated datagrams, KEYS bodies, records and watermarks.
+Feeds the core mutated datagrams, KEYS bodies, records and watermarks, and journals.
 """
 
 import importlib.machinery
@@ -11,6 +11,8 @@ import random
 import socket
 import struct
 import sys
+import tempfile
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -73,6 +75,35 @@ def resp(words: list[bytes]) -> bytes:
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words)
 
 
+def check(entry: bytes) -> bytes:
+    """Return what an entry of a journal begins with (core/journal.c)."""
+    mask = (1 << 64) - 1
+    mixed = len(entry)
+    for at in range(0, len(entry) // 8 * 8 + 1, 8):
+        word = int.from_bytes(entry[at : at + 8].ljust(8, b"\0"), sys.byteorder)
+        mixed = (mixed ^ word) * 0x9E3779B97F4A7C15 & mask
+        mixed ^= mixed >> 29
+    return struct.pack("!I", mixed >> 32)
+
+
+def changed(chance: random.Random, journal: bytes) -> bytes:
+    """Return a journal with some entries changed, mostly with a check that fits."""
+    tail, at, out = int.from_bytes(journal[8:16], sys.byteorder), 16, b""
+    while at < tail:
+        length, kind = struct.unpack_from("!IB", journal, at + 4)
+        body = journal[at + 9 : at + 9 + length]
+        at += 9 + length
+        assert check(struct.pack("!IB", length, kind) + body) == journal[at - 9 - length :][:4]
+        if chance.random() < 0.2:
+            body = mutate(chance, body)
+        if chance.random() < 0.2:
+            kind = chance.randrange(10)
+        entry = struct.pack("!IB", len(body) + (chance.random() < 0.02), kind) + body
+        out += (chance.randbytes(4) if chance.random() < 0.02 else check(entry)) + entry
+    end = 16 + len(out) + (chance.random() < 0.1)
+    return journal[:8] + end.to_bytes(8, sys.byteorder) + out + bytes(chance.randrange(2) * 4096)
+
+
 def main() -> None:
     """Fuzz."""
     core_path, store_path, seed, rounds = sys.argv[1:]
@@ -92,6 +123,8 @@ def main() -> None:
     )
     store.check(core, store_path)
     core.service = 1
+    directory = tempfile.TemporaryDirectory()
+    core.remember(f"{directory.name}/journal", 4 << 20)
     group = group_of(b"k")
     for turn in range(int(rounds)):
         for _ in range(chance.randrange(1, 40)):
@@ -139,8 +172,24 @@ def main() -> None:
                 core.learn(mutate(chance, core.watermarks(0)[1]))
             except ValueError:
                 continue
+        core.cleared([chance.randrange(16384)], chance.randrange(3))
         if turn % 10 == 0:
             core.drop_records(group)
+        if turn % 25 == 0:
+            written = Path(directory.name, "journal").read_bytes()
+            states[:] = 3
+            for _ in range(4):
+                Path(directory.name, "changed").write_bytes(changed(chance, written))
+                other = module.Core(
+                    sock.fileno(), store_path, states.data, owners.data, former.data, moving.data
+                )
+                try:
+                    other.remember(f"{directory.name}/changed", 4 << 20)
+                except ValueError:
+                    continue
+            states[:] = 1
+        if turn % 100 == 0:
+            core.learn(bytes(3_000_000))  # the journal is full
         if turn % 50 == 0:
             core.call([[b"FLUSHALL"]])
             core.forget(0)

@@ -1,17 +1,21 @@
-"""Measures the agent alone, on loopback: `python -m tests.agent.measure steady|migrate`.
+"""Measures the agent alone, on loopback: `python -m tests.agent.measure steady|migrate|journal`.
 
 steady: GETs over UDP with 50 outstanding, against `redis-benchmark -c 50 -P 1` on the same store.
 migrate: an unthrottled migration of 64-byte records, against a loop of GETKEYSINSLOT and MIGRATE.
+journal: writes with and without the memory that survives `kill -9`.
 """
 
 import os
 import random
 import socket
+import statistics
+import struct
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -20,9 +24,11 @@ import typer
 
 from hosts.agent import agent_pb2 as pb
 from hosts.agent import agent_pb2_grpc
+from hosts.agent.agent import JOURNAL_BYTES
 from hosts.agent.channel import Server
-from hosts.wire import GROUPS, Header, Op, group_of
+from hosts.wire import GROUPS, Flags, Header, Op, group_of
 from tests.agent.harness import SERVICE, Process, Store, local, resp, stores
+from tests.agent.test_journal import Run
 
 app = typer.Typer(add_completion=False)
 
@@ -275,6 +281,72 @@ def latency(
             progress = stubs[0].GetMigration(pb.MigrationRef(migration=1)).progress
             print(f"{progress.groups_done} of {progress.groups_total} groups moved meanwhile")
             percentiles("after", open_loop(servers[0], staying, rate, 5.0))
+
+
+@dataclass(slots=True)
+class Spent:
+    """What batches of writes cost a core, in seconds: in all, of processor time, the slowest."""
+
+    total: float = 0.0
+    processor: float = 0.0
+    slowest: float = 0.0
+
+
+def write(one: Run, batches: int, batch: int, first: int) -> Spent:
+    """Let a core find so many SETs at once, so many times; return what they cost it."""
+    spent = Spent()
+    key = b"user%012d" % 1
+    group = group_of(key)
+    payload = resp("SET", key, b"x" * 64)
+    for number in range(first, first + batches * batch, batch):
+        for seq in range(number, number + batch):
+            # of each of 64 clients the last write but one has been acknowledged
+            client, count = seq % 64, seq // 64
+            acked = max(0, count - 1)
+            header = Header(Op.WRITE, Flags.NONE, SERVICE, group, 0, 1 + client, 1 + count, acked)
+            one.client.send(header.pack() + payload)
+        began, processor = time.perf_counter(), time.process_time()
+        one.core.receive()
+        took = time.perf_counter() - began
+        spent.processor += time.process_time() - processor
+        spent.total += took
+        spent.slowest = max(spent.slowest, took)
+        for _ in range(batch):
+            one.client.recv(2048)
+    return spent
+
+
+@app.command()
+def journal(
+    turns: Annotated[int, typer.Option(help="40 fill a file and begin another.")] = 100,
+    batch: Annotated[int, typer.Option(help="Writes that the agent finds at once.")] = 32,
+    sessions: Annotated[int, typer.Option(help="Idle client sessions to remember.")] = 10000,
+) -> None:
+    """What the journal costs: the same writes by two cores in turns, one of which has none."""
+    batches = 4000 // batch
+    with tempfile.TemporaryDirectory() as name, stores(Path(name), 1) as running:
+        path = Path(name) / "journal"
+        kept = Run.begin(running[0], path, least=JOURNAL_BYTES)
+        without = Run.begin(running[0], path, least=0)
+        for one in (kept, without):
+            one.core.learn(b"".join(struct.pack("!QI", 1000 + n, 7) for n in range(sessions)))
+        found: list[tuple[Spent, Spent]] = []
+        for turn in range(turns + 1):  # the first warms up
+            pair = {
+                one is kept: write(one, batches, batch, turn * batches * batch)
+                for one in random.sample((kept, without), 2)
+            }
+            found.append((pair[True], pair[False]))
+    del found[0]
+    print(f"{turns} turns of {batches * batch} writes, {batch} at once; with a journal")
+    for what, ratios in (
+        ("time", [one.total / other.total for one, other in found]),
+        ("processor time", [one.processor / other.processor for one, other in found]),
+    ):
+        low, median, high = statistics.quantiles(ratios)
+        print(f"  {what} is {median:.3f} of that without (quartiles {low:.3f} and {high:.3f})")
+    slowest, other = (max(one[side].slowest for one in found) for side in (0, 1))
+    print(f"  the slowest batch took {1000 * slowest:.1f} ms, without {1000 * other:.1f} ms")
 
 
 if __name__ == "__main__":

@@ -35,8 +35,13 @@ class Run:
     journal: Path
 
     @classmethod
-    def begin(cls, store: Store, journal: Path, table: Table | None = None) -> "Run":
-        """Begin, or begin again after `kill -9`: the earlier run is simply left alone."""
+    def begin(
+        cls, store: Store, journal: Path, table: Table | None = None, least: int = LEAST
+    ) -> "Run":
+        """Begin, or begin again after `kill -9`: the earlier run is simply left alone.
+
+        `least`: the bytes of its journal, 0: it has none.
+        """
         sock, client = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
         sock.bind(("127.0.0.1", 0))
         client.connect(sock.getsockname())
@@ -47,7 +52,8 @@ class Run:
         core = Core(sock.fileno(), str(store.path), *buffers)
         stores.check(core, str(store.path))
         core.service = 1
-        core.remember(str(journal), LEAST)
+        if least:
+            core.remember(str(journal), least)
         return cls(core, sock, client, table, journal)
 
     def ask(self, seq: int, *words: bytes | str | int, acked: int = 0, client: int = 1) -> bytes:

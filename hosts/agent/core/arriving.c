@@ -17,7 +17,8 @@ int arriving_set(Core *core, unsigned group, PyObject *here) {
     }
     Py_XSETREF(core->here[group], here == Py_None ? NULL : Py_NewRef(here));
     if (here == Py_True) journal_arrived(core, (uint16_t)group);
-    if (here == Py_None) journal_over(core, (uint16_t)group);
+    else if (here == Py_None || core->journal.newer[group] == Py_True)
+        journal_over(core, (uint16_t)group);
     return 0;
 }
 
