@@ -59,15 +59,17 @@ def run(wanted: Torture, grpc_port: int) -> dict[str, Any]:
         f"torture: {wanted.seconds:g} s, seed {wanted.seed}, {wanted.protocol}, faults: {faults}",
         soft_wrap=True,
     )
-    with system:
-        rack = Rack(system, settings, wanted.output, load)
-        try:
-            outcome = _torture(wanted, rack, console)
-        finally:
-            rack.keep_logs()
-            system.stop()
-            rack.close()
-    shutil.rmtree(settings.directory, ignore_errors=True)
+    try:
+        with system:
+            rack = Rack(system, settings, wanted.output, load)
+            try:
+                outcome = _torture(wanted, rack, console)
+            finally:
+                rack.keep_logs()
+                system.stop()
+                rack.close()
+    finally:
+        shutil.rmtree(settings.directory, ignore_errors=True)
     console.print("judging every key's history")
     calls = record.read(rack.records())
     result = histories.check(calls)
