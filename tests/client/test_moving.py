@@ -108,6 +108,17 @@ def test_asks_the_source_that_a_reply_names(net: Network) -> None:
     assert net.session.counts()["asked_source"] == 1
 
 
+def test_asks_it_at_once(net: Network) -> None:
+    """Whoever polls for what has come need not poll again for the copy to leave."""
+    asked = net.start()
+    told = net.moving()
+    header = replace(asked, op=Op.REPLY, flags=F.MOVING, migration=told.migration)
+    with socket.socket(fileno=os.dup(net.session.fd)) as sock:
+        net.service.sendto(header.pack() + told.pack(), sock.getsockname())
+    assert net.session.poll(0) == []
+    assert len(net.at_source()) == 1
+
+
 def test_then_asks_both_for_what_may_be_there(net: Network) -> None:
     net.reply(net.start(), F.AUTHORITATIVE | F.MOVING, text(b"v") + net.moving(100, 200).pack())
     for group in (100, 150, 200):
