@@ -32,7 +32,7 @@ from hosts.wire import GROUPS, MAX_BATCH, Flags, Op, is_batch
 
 log = logging.getLogger("netmigrate.agent")
 
-JOURNAL_BYTES: Final = 8 << 20
+JOURNAL_BYTES: Final = 16 << 20
 _BATCHES: Final = 4
 _RECEIVE_BUFFER: Final = 8 << 20
 _REMEMBERED: Final = 64  # migrations that are over

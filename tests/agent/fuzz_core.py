@@ -88,7 +88,9 @@ def check(entry: bytes) -> bytes:
 
 def changed(chance: random.Random, journal: bytes) -> bytes:
     """Return a journal with some entries changed, mostly with a check that fits."""
-    tail, at, out = int.from_bytes(journal[8:16], sys.byteorder), 16, b""
+    half = int.from_bytes(journal[8:16], sys.byteorder)
+    tail = int.from_bytes(journal[16 + 8 * half :][:8], sys.byteorder)
+    at, out = 32 + half * ((len(journal) - 32) // 2), b""
     while at < tail:
         length, kind = struct.unpack_from("!IB", journal, at + 4)
         body = journal[at + 9 : at + 9 + length]
@@ -100,8 +102,9 @@ def changed(chance: random.Random, journal: bytes) -> bytes:
             kind = chance.randrange(10)
         entry = struct.pack("!IB", len(body) + (chance.random() < 0.02), kind) + body
         out += (chance.randbytes(4) if chance.random() < 0.02 else check(entry)) + entry
-    end = 16 + len(out) + (chance.random() < 0.1)
-    return journal[:8] + end.to_bytes(8, sys.byteorder) + out + bytes(chance.randrange(2) * 4096)
+    end = 32 + len(out) + (chance.random() < 0.1)
+    head = struct.pack("=QQQ", chance.random() < 0.05, end, chance.randrange(1 << 64))
+    return journal[:8] + head + out + bytes(len(out) + chance.randrange(20))
 
 
 def main() -> None:

@@ -318,7 +318,7 @@ def write(one: Run, batches: int, batch: int, first: int) -> Spent:
 
 @app.command()
 def journal(
-    turns: Annotated[int, typer.Option(help="40 fill a file and begin another.")] = 100,
+    turns: Annotated[int, typer.Option(help="40 fill a half of the file.")] = 100,
     batch: Annotated[int, typer.Option(help="Writes that the agent finds at once.")] = 32,
     sessions: Annotated[int, typer.Option(help="Idle client sessions to remember.")] = 10000,
 ) -> None:

@@ -148,7 +148,8 @@ const char *sessions_learn(struct sessions *all, const uint8_t *p, size_t n, uin
 struct journal {
     int fd;       /* 0: none */
     uint8_t *map; /* NULL: nothing is written down */
-    size_t size, allocated, tail, least;
+    size_t size, half, tail, least;
+    size_t allocated; /* up to where the half in use has its place on the disk; 0: nowhere */
     char path[1024];
     /* of IMMIGRATING groups: the keys that clients have changed here, Py_True: every key is here */
     PyObject *newer[NM_GROUPS];

@@ -1,12 +1,13 @@
 /* What outlives `kill -9` (docs/consistency.md, "What is durable"): a log in a mapped file, so that
  * to remember costs a copy and no system call.
  *
- * The file: magic(8) tail(8, host order), then up to `tail` entries
+ * The file: magic(8), which of two halves counts(8), the tail of each (8, all in host order), then
+ * the halves. In one, up to its tail, are entries
  *     check(4) length(4) kind(1) body(length)
- * with the numbers of bodies big-endian. Invariants: what is before `tail` is whole, for `tail` is
- * stored after it; entries may be taken twice; no entry is added between the INTENT and the RECORDS
- * of a write but those of its batch. When the file is full, what is still true of it is written to
- * a new one, which takes its name. */
+ * with big-endian numbers. Invariants: what is before a tail is whole, for the tail is stored after
+ * it; entries may be taken twice; no entry is added between the INTENT and the RECORDS of a write but
+ * those of its batch. When a half is full, what is still true of it is written to the other one,
+ * which counts from then on; where that is too small, to a new file, which takes the name. */
 #include "core.h"
 
 #include <errno.h>
@@ -18,13 +19,15 @@
 #include <unistd.h>
 
 enum {
-    FILE_HEAD = 16,
+    COUNTS = 8, /* offsets */
+    TAILS = 16,
+    FILE_HEAD = 32,
     ENTRY_HEAD = 9,
     STEP = 1 << 21, /* bytes of the file that are allocated at once */
-    SPARE = 4,      /* a new file is this many times as long as what it begins with */
+    SPARE = 4,      /* a half is at least this many times as long as what it begins with */
     SMALL = 64,     /* an entry about a group, with its head */
 };
-static const char MAGIC[8] = "NMjrnl\0\1";
+static const char MAGIC[8] = "NMjrnl\0\2";
 
 enum kind {
     INTENT = 1, /* client(8) seq(4) acked(4) group(2): this write may be executed from here on */
@@ -58,6 +61,12 @@ static uint32_t check_of(const uint8_t *entry) {
 
 /* --- appending --------------------------------------------------------------------------------- */
 
+static size_t half_begin(const struct journal *j, size_t half) {
+    return FILE_HEAD + half * ((j->size - FILE_HEAD) / 2);
+}
+
+static size_t half_end(const struct journal *j, size_t half) { return half_begin(j, half + 1); }
+
 static void finish(uint8_t *entry) { nm_put32(entry, check_of(entry)); }
 
 static uint8_t *begin(uint8_t *entry, enum kind kind, size_t length) {
@@ -70,7 +79,7 @@ static uint8_t *begin(uint8_t *entry, enum kind kind, size_t length) {
 static void add(struct journal *j, enum kind kind, const uint8_t *head, size_t head_length,
                 const void *rest, size_t length) {
     if (!j->map) return;
-    if (j->tail + ENTRY_HEAD + head_length + length > j->size)
+    if (j->tail + ENTRY_HEAD + head_length + length > half_end(j, j->half))
         Py_FatalError("more was written to the journal than there was room for");
     uint8_t *entry = j->map + j->tail, *body = begin(entry, kind, head_length + length);
     memcpy(body, head, head_length);
@@ -81,7 +90,8 @@ static void add(struct journal *j, enum kind kind, const uint8_t *head, size_t h
 
 /* From here on all that was added survives. */
 static void publish(struct journal *j) {
-    if (j->map) __atomic_store_n((uint64_t *)(j->map + sizeof MAGIC), j->tail, __ATOMIC_RELEASE);
+    if (j->map)
+        __atomic_store_n((uint64_t *)(j->map + TAILS) + j->half, j->tail, __ATOMIC_RELEASE);
 }
 
 void journal_intents(Core *core, const struct item *items, size_t count) {
@@ -244,12 +254,15 @@ static void unanswered(struct replay *r) {
 /* Takes every entry; returns where one is damaged, -1: nowhere. */
 static Py_ssize_t replay(Core *core, const uint8_t *file, size_t size) {
     struct replay r = {.core = core, .now = now_seconds()};
-    uint64_t tail = 0;
-    size_t at = FILE_HEAD;
+    struct journal j = {.size = size};
+    uint64_t half, tail;
     Py_ssize_t damaged = -1;
-    if (size >= FILE_HEAD) memcpy(&tail, file + sizeof MAGIC, sizeof tail);
-    if (size < FILE_HEAD || memcmp(file, MAGIC, sizeof MAGIC) || tail < FILE_HEAD || tail > size)
-        return 0;
+    if (size < FILE_HEAD || memcmp(file, MAGIC, sizeof MAGIC)) return 0;
+    memcpy(&half, file + COUNTS, sizeof half);
+    if (half > 1) return COUNTS;
+    memcpy(&tail, file + TAILS + 8 * half, sizeof tail);
+    if (tail < half_begin(&j, half) || tail > half_end(&j, half)) return TAILS;
+    size_t at = half_begin(&j, half);
     while (damaged < 0 && at < tail) {
         const uint8_t *entry = file + at;
         size_t left = tail - at, length = left < ENTRY_HEAD ? left : nm_get32(entry + 4);
@@ -320,29 +333,35 @@ void journal_close(struct journal *j) {
     j->map = NULL, j->fd = 0;
 }
 
-/* Allocates the file up to `end` and some: a page without a place on the disk would end the agent. */
+/* Allocates the half in use up to `end` and some: a page without a place on the disk would end the
+ * agent. */
 static bool allocate(struct journal *j, size_t end) {
     if (end <= j->allocated) return true;
     size_t to = (end + STEP - 1) / STEP * STEP;
     if (to > j->size) to = j->size;
+    if (!j->allocated) j->allocated = half_begin(j, j->half);
     if ((errno = posix_fallocate(j->fd, (off_t)j->allocated, (off_t)(to - j->allocated))))
         return false;
     j->allocated = to;
     return true;
 }
 
-/* Makes a file that holds what is still true and has room for `room` bytes more; false: errno. */
-static bool renew(Core *core, size_t room) {
-    struct journal *j = &core->journal, fresh = {.least = j->least};
+/* Writes the beginning of the half in use, and lets it count. */
+static void begin_half(struct journal *j, const struct buffer *now) {
+    if (now->length) memcpy(j->map + half_begin(j, j->half), now->data, now->length);
+    j->tail = half_begin(j, j->half) + now->length;
+    publish(j);
+    __atomic_store_n((uint64_t *)(j->map + COUNTS), j->half, __ATOMIC_RELEASE);
+}
+
+/* Makes a file that begins with `now` and has room for `room` bytes more; false: errno. */
+static bool new_file(struct journal *j, const struct buffer *now, size_t room) {
+    struct journal fresh = {.size = FILE_HEAD + 2 * (SPARE * now->length + room)};
     char draft[sizeof j->path + 4];
-    struct buffer now = {0};
     snprintf(draft, sizeof draft, "%s.new", j->path);
-    bool ok = still_true(core, &now);
-    if (!ok) errno = ENOMEM;
-    fresh.tail = FILE_HEAD + now.length;
-    fresh.size = SPARE * fresh.tail + room;
     if (fresh.size < j->least) fresh.size = j->least;
-    ok = ok && (fresh.fd = open(draft, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)) > 0 &&
+    fresh.tail = FILE_HEAD + now->length;
+    bool ok = (fresh.fd = open(draft, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)) > 0 &&
          ftruncate(fresh.fd, (off_t)fresh.size) == 0 && allocate(&fresh, fresh.tail + room);
     if (ok) {
         void *map = mmap(NULL, fresh.size, PROT_READ | PROT_WRITE, MAP_SHARED, fresh.fd, 0);
@@ -350,17 +369,32 @@ static bool renew(Core *core, size_t room) {
     }
     if (ok) {
         memcpy(fresh.map, MAGIC, sizeof MAGIC);
-        if (now.length) memcpy(fresh.map + FILE_HEAD, now.data, now.length);
-        publish(&fresh);
+        begin_half(&fresh, now);
         ok = rename(draft, j->path) == 0;
     }
-    free(now.data);
     struct journal old = *j;
     int error = errno;
     if (ok) j->fd = fresh.fd, j->map = fresh.map, j->size = fresh.size, j->tail = fresh.tail,
-            j->allocated = fresh.allocated;
+            j->allocated = fresh.allocated, j->half = 0;
     journal_close(ok ? &old : &fresh);
     errno = error;
+    return ok;
+}
+
+/* Leaves behind what is not true any more, and has room for `room` bytes then; false: errno. */
+static bool renew(Core *core, size_t room) {
+    struct journal *j = &core->journal;
+    struct buffer now = {0};
+    bool ok = still_true(core, &now);
+    if (!ok) {
+        errno = ENOMEM;
+    } else if (!j->map || SPARE * now.length + room > (j->size - FILE_HEAD) / 2) {
+        ok = new_file(j, &now, room);
+    } else {
+        j->half = !j->half, j->allocated = 0;
+        if ((ok = allocate(j, half_begin(j, j->half) + now.length + room))) begin_half(j, &now);
+    }
+    free(now.data);
     return ok;
 }
 
@@ -369,7 +403,7 @@ static bool renew(Core *core, size_t room) {
 void journal_room(Core *core, size_t bytes) {
     struct journal *j = &core->journal;
     if (!j->map) return;
-    bool ok = j->tail + bytes <= j->size ? allocate(j, j->tail + bytes) : renew(core, bytes);
+    bool ok = j->tail + bytes <= half_end(j, j->half) ? allocate(j, j->tail + bytes) : renew(core, bytes);
     if (ok) return;
     PySys_WriteStderr("the journal %s: %s\n", j->path, strerror(errno));
     Py_FatalError("what must be remembered cannot be written down");
