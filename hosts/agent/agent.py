@@ -118,6 +118,9 @@ class Agent:
         for state in (State.EMIGRATING, State.IMMIGRATING):
             if stranded := self.table.those(state):
                 log.warning("%d groups were %s when this agent ended", len(stranded), state.name)
+        gone = self.table.former.astype(bool) & (self.table.states == State.ABSENT)
+        for group in np.flatnonzero(gone).tolist():
+            self._sweeper.add(group)  # an earlier process may not have come to it
         loop.add_reader(self._socket.fileno(), self._readable)
         self._housekeep()
         return self

@@ -311,6 +311,25 @@ async def test_a_source_that_ends_in_the_middle_of_a_batch(
             client.close()
 
 
+async def test_copies_go_after_a_restart(running: list[Store], tmp_path: Path) -> None:
+    """The source ended within the grace period: the next process deletes what was given away."""
+    for store in running[:2]:
+        store.client.flushall()
+    for name in (names := named("key", 200)):
+        running[0].client.set(name, "x")
+    running[0].client.set("stays", "x")
+    own, other = local(1), local(2)
+    async with agent(other, running[1], tmp_path / "2") as destination:
+        async with agent(own, running[0], tmp_path / "1", 60) as source:
+            assign([source, destination])
+            await Pair([source, destination], running[:2]).migrate(0, 1, [PART])
+        assert running[0].client.dbsize() == 201
+        async with agent(own, running[0], tmp_path / "1"):
+            await until(lambda: running[0].client.dbsize() == 1)
+    assert running[1].client.exists(*names[:1]) == 1
+    assert running[1].client.dbsize() == 200
+
+
 async def test_throttle(two: Pair) -> None:
     """Group data per second, changed while running."""
     for number in range(4000):
