@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,8 +23,9 @@ from hosts.agent import agent_pb2 as pb
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS: Final = 1.0
-_AT_SOURCE: Final = (1, 2)
-"""In an agent's GroupTable: OWNED, EMIGRATING."""
+_OWNED: Final = 1
+_EMIGRATING: Final = 2
+"""In an agent's GroupTable."""
 _FINAL: Final = (pb.STOPPED, pb.DONE, pb.FAILED)
 
 
@@ -128,12 +129,10 @@ class Follower:
         It has forgotten the migration, but not its groups. Its lanes count from 1 again, and groups
         that it had on the move are started once more. What is left may need smaller batches.
         """
-        table = await self._agents.groups(migration.source)
-        here = np.isin(np.frombuffer(table.states, np.uint8), _AT_SOURCE)
-        remaining = ranges_of(np.flatnonzero(here & mask_of(migration.groups)).tolist())
-        if not remaining and migration.state is State.STOPPING:
-            await self._take_back(migration, [migration.extent])
+        if migration.state is State.STOPPING:
+            await self._finish_in_flight(migration)
             return
+        remaining = await self._at_source(migration, _OWNED, _EMIGRATING)
         if not remaining:
             await self._finish(migration)
             return
@@ -145,6 +144,23 @@ class Follower:
         await self._agents.accept(migration)
         await self._agents.start(migration)
         await self._steer(migration)
+
+    async def _finish_in_flight(self, migration: Migration) -> None:
+        """Before what was moved can come back, let a restarted source finish what it had begun."""
+        begun = await self._at_source(migration, _EMIGRATING)
+        if not begun:
+            await self._take_back(migration)
+            return
+        self._store.set_groups(migration, begun)
+        migration = self._store.migration(self.number)
+        await self._agents.accept(migration)
+        await self._agents.start(migration)
+
+    async def _at_source(self, migration: Migration, *states: int) -> list[Range]:
+        """Return those of the partition's groups that are in such a state at the source."""
+        table = await self._agents.groups(migration.source)
+        here = np.isin(np.frombuffer(table.states, np.uint8), states)
+        return ranges_of(np.flatnonzero(here & mask_of([migration.extent])).tolist())
 
     async def _steer(self, migration: Migration) -> None:
         """Tell the source what has become of its migration while it knew nothing of it."""
@@ -198,23 +214,17 @@ class Follower:
         elif progress.state == pb.DONE and migration.state is not State.STOPPING:
             await self._finish(migration)
         else:
-            await self._take_back(migration, await self._moved(migration))
+            await self._take_back(migration)
 
     async def _finish(self, migration: Migration) -> None:
         self._store.finish(migration)
         log.info("migration %d: done", self.number)
         await self.settle()
 
-    async def _moved(self, migration: Migration) -> list[Range]:
-        """Return which groups of the partition are at the destination."""
-        truth = await self._agents.truth(migration)
-        arrived = np.frombuffer(truth.migrated, dtype=np.uint8) != 0
-        # A source that was restarted meanwhile only knows of what it has sent since.
-        arrived |= mask_of([migration.extent]) & ~mask_of(migration.groups)
-        return ranges_of(np.flatnonzero(arrived).tolist())
-
-    async def _take_back(self, migration: Migration, moved: Sequence[Range]) -> None:
+    async def _take_back(self, migration: Migration) -> None:
         """After an abort: begin the migration that moves back what was moved."""
+        stayed = mask_of(await self._at_source(migration, _OWNED))
+        moved = ranges_of(np.flatnonzero(mask_of([migration.extent]) & ~stayed).tolist())
         if moved:
             if migration.slice is not None:
                 await self._cleaner.wait_for_free(_RETRY_SECONDS)

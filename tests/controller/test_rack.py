@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -253,6 +254,28 @@ def test_abort_moves_back_what_was_moved(net: Rack) -> None:
     assert aborted["state"] == "aborted"
     assert last["moves_back"] == aborted["id"]
     assert 500 < last["groups_total"] == aborted["groups_done"] < 16384
+    assert _placement(net) == {"p0": "server1"}
+    _check_settled(net)
+    _read_some(net)
+
+
+def test_an_abort_whose_source_is_killed_leaves_no_group_on_the_way(net: Rack) -> None:
+    net.json("migrate", "p0", "--to", "server2", "--throttle", SLOW)
+    _wait("some groups", lambda: net.status()["migrations"][0]["groups_done"] > 500)
+    destination = net.children.children["server2-agent"].pid
+    os.kill(destination, signal.SIGSTOP)
+    try:
+        abort = threading.Thread(target=net.cli, args=("abort",))
+        abort.start()
+        _wait("stopping", lambda: net.status()["migrations"][0]["state"] == "stopping")
+        net.children.kill("server1-agent")
+        net.start_agent("server1")
+    finally:
+        os.kill(destination, signal.SIGCONT)
+    abort.join()
+    _wait("taken back", lambda: not net.status()["migrations"])
+    aborted, last = net.json("history")[-2:]
+    assert (aborted["state"], last["moves_back"]) == ("aborted", aborted["id"])
     assert _placement(net) == {"p0": "server1"}
     _check_settled(net)
     _read_some(net)
