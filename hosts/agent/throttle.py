@@ -4,7 +4,7 @@ from time import monotonic
 from typing import Final
 
 _BURST_SECONDS: Final = 0.03
-_CHUNK_SECONDS: Final = 0.01
+_CHUNK_SECONDS: Final = 0.003
 
 
 class Throttle:
