@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,13 @@ from topology.processes import Child, Children, StartError, leftovers
 from topology.settings import Network
 
 DEVICE_ID: Final = 1
+
+
+def free_port() -> int:
+    """Return a TCP port of this machine for a system that is to run beside others."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class System:

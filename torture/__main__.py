@@ -1,6 +1,5 @@
 """`python -m torture`: what `make torture` calls."""
 
-import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +26,7 @@ def torture(
 ) -> None:
     """Let faults strike while clients work and partitions move; judge every key's history."""
     from topology.processes import StartError
+    from topology.system import free_port
     from torture import job
 
     kinds = tuple(KINDS) if faults.upper() == "ALL" else tuple(filter(None, faults.split(",")))
@@ -39,7 +39,7 @@ def torture(
         )
         _fail(what)
     try:
-        found = job.run(job.Torture(seconds, seed, kinds, protocol, output), _free_port())
+        found = job.run(job.Torture(seconds, seed, kinds, protocol, output), free_port())
     except StartError as error:
         _fail(str(error))
     console = Console(highlight=False)
@@ -53,12 +53,6 @@ def torture(
 def _fail(message: str) -> None:
     Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {message}", highlight=False)
     raise typer.Exit(2)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """One migration after the other under load, all on the same system and data."""
 
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,10 +26,8 @@ from topology import stores
 from topology.load import Data, Generators
 from topology.settings import Network
 from topology.summary import Snapshot, errors
-from topology.system import System
+from topology.system import System, free_port
 
-GRPC_PORT: Final = 9660
-NETWORK: Final = Network(directory=Path("/run/netmigrate-protocols"), switch_name="protocols")
 _GRACE_SECONDS: Final = 120.0
 
 Tell = Callable[[str], None]
@@ -74,14 +74,21 @@ class Rack:
         """Start a system and load `keys` records of 64 bytes through the switch."""
         output.mkdir(parents=True, exist_ok=True)
         budgets = {} if budget >= 100 else {"server1": budget / 100}
-        network = replace(NETWORK, cpu_budgets=budgets)
-        with (
-            System(network, grpc_port=GRPC_PORT) as system,
-            Controller(system.config_path) as controller,
-        ):
-            rack = cls(system, network, controller, plan, output)
-            rack._load(keys)
-            yield rack
+        network = Network(  # may run beside others
+            directory=Path(f"/run/netmigrate-protocols-{os.getpid()}"),
+            switch_name=f"p{os.getpid() % 100000}",
+            cpu_budgets=budgets,
+        )
+        try:
+            with (
+                System(network, grpc_port=free_port()) as system,
+                Controller(system.config_path) as controller,
+            ):
+                rack = cls(system, network, controller, plan, output)
+                rack._load(keys)
+                yield rack
+        finally:
+            shutil.rmtree(network.directory, ignore_errors=True)
 
     def _load(self, keys: int) -> None:
         self.data = Data(keys)

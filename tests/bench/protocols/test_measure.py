@@ -15,14 +15,9 @@ pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(autouse=True)
-def _network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _root() -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root: it builds a network")
-    own = replace(
-        measure.NETWORK, directory=tmp_path / "net", switch_name=f"p{os.getpid() % 100000}"
-    )
-    monkeypatch.setattr(measure, "NETWORK", own)
-    monkeypatch.setattr(measure, "GRPC_PORT", 9670)
 
 
 def test_runs_have_every_figure(tmp_path: Path) -> None:
