@@ -13,6 +13,7 @@ from controller.model import Migration, Partition
 from controller.partitions import Range
 from hosts.agent import agent_pb2 as pb
 from hosts.agent.agent_pb2_grpc import AgentStub
+from hosts.credentials import Tls, handshake_trouble
 
 log = logging.getLogger(__name__)
 
@@ -33,15 +34,23 @@ class UnknownMigrationError(RefusedError):
 class Agents:
     """One channel to each server's agent; they connect when they are first needed."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, tls: Tls | None) -> None:
         self._config = config
-        self._channels = {
-            server.name: grpc.aio.insecure_channel(server.agent, options=_CHANNEL_OPTIONS)
-            for server in config.servers
-        }
+        self._tls = tls
+        self._channels = {server.name: self._channel(server) for server in config.servers}
         self._stubs: dict[str, Any] = {
             name: AgentStub(channel) for name, channel in self._channels.items()
         }
+
+    def _secure(self, server: Server) -> bool:
+        """Whether there is a network between us."""
+        return self._tls is not None and not server.agent.startswith("unix:")
+
+    def _channel(self, server: Server) -> grpc.aio.Channel:
+        if self._tls is None or not self._secure(server):
+            return grpc.aio.insecure_channel(server.agent, options=_CHANNEL_OPTIONS)
+        credentials = grpc.ssl_channel_credentials(self._tls.ca, self._tls.key, self._tls.chain)
+        return grpc.aio.secure_channel(server.agent, credentials, options=_CHANNEL_OPTIONS)
 
     async def close(self) -> None:
         """Close all channels."""
@@ -55,7 +64,9 @@ class Agents:
         details = error.details() or error.code().name
         # An agent that does answer is UNAVAILABLE only because its store is.
         if error.code() in _SILENT and "store" not in details:
-            return UnreachableError(f"{agent} does not answer: is netmigrate-agent running there?")
+            secure = self._secure(self._config.server_named(server))
+            why = handshake_trouble(details, secure=secure) or "is netmigrate-agent running there?"
+            return UnreachableError(f"{agent} does not answer: {why}")
         kind = UnknownMigrationError if error.code() == grpc.StatusCode.NOT_FOUND else RefusedError
         return kind(f"{agent}: {details}")
 

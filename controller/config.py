@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 from controller.errors import InvalidError, UnknownNameError
 from controller.partitions import Range
+from hosts.credentials import TlsFiles
 
 _MAC: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}", re.ASCII | re.IGNORECASE)
 _MAX_16: Final = (1 << 16) - 1
@@ -55,14 +56,28 @@ class Fields:
         """Return an integer in `low`…`high`, or None where the field is absent."""
         return None if self._values.get(name) is None else self.integer(name, low, high)
 
-    def optional_file(self, name: str) -> Path | None:
-        """Return the path of a file that exists, or None where the field is absent."""
-        if self._values.get(name) is None:
-            return None
+    def file(self, name: str) -> Path:
+        """Return the path of a file that exists."""
         path = Path(self.text(name))
         if not path.is_file():
             raise InvalidError(f"{self.path(name)}: no file {path}")
         return path
+
+    def optional_file(self, name: str) -> Path | None:
+        """Return the path of a file that exists, or None where the field is absent."""
+        return None if self._values.get(name) is None else self.file(name)
+
+    def optional_tls(self, name: str) -> TlsFiles | None:
+        """Return where certificate, key and CA are, or None where the field is absent."""
+        if self._values.get(name) is None:
+            return None
+        fields = self.nested(name)
+        return TlsFiles(
+            fields.file("cert"),
+            fields.file("key"),
+            fields.file("ca"),
+            options=(fields.path("cert"), fields.path("key"), fields.path("ca")),
+        )
 
     def optional_endpoint(self, name: str) -> str | None:
         """Return HOST:PORT, or None where the field is absent."""
@@ -120,6 +135,8 @@ class Device:
     p4_device_config: Path | None
     thrift: str | None
     """Where BMv2 serves Thrift: its registers cannot be reached over P4Runtime."""
+    tls: TlsFiles | None
+    """What the controller shows to P4Runtime, and the CA of the switch."""
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
@@ -139,6 +156,7 @@ class Device:
             p4info,
             blob,
             fields.optional_endpoint("thrift"),
+            fields.optional_tls("tls"),
         )
 
 
@@ -252,6 +270,8 @@ class Config:
     service: Service
     store: Path
     listen: str
+    tls: TlsFiles | None
+    """What the controller shows to agents that it reaches by TCP, and their CA."""
 
     @classmethod
     def parse(cls, value: object) -> Self:
@@ -269,6 +289,7 @@ class Config:
             services[0],
             Path(fields.text("store")),
             fields.text("listen"),
+            fields.optional_tls("tls"),
         )
         config._check()
         return config

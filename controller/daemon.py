@@ -15,7 +15,7 @@ from controller.agents import Agents, place
 from controller.config import Config
 from controller.controller_pb2_grpc import add_ControllerServicer_to_server
 from controller.entries import Entity, entries
-from controller.errors import ControllerError
+from controller.errors import ControllerError, InvalidError
 from controller.follow import Parts
 from controller.migrations import Migrations
 from controller.recovery import Recovery
@@ -23,6 +23,7 @@ from controller.service import Service
 from controller.slices import SLICES, Cleaner
 from controller.store import Store
 from controller.switch import Switch
+from hosts.credentials import CredentialsError, Tls, TlsFiles, private
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +54,11 @@ class Controller:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        agents_tls, device_tls = _load(config.tls), _load(config.device.tls)
         self.store = Store(config.store)
         self.store.place(config.service, SLICES)
-        self.agents = Agents(config)
-        self.switch = Switch(config.device, self._desired)
+        self.agents = Agents(config, agents_tls)
+        self.switch = Switch(config.device, self._desired, device_tls)
         self.parts = Parts(
             self.store,
             self.agents,
@@ -122,7 +124,8 @@ class Controller:
         try:
             if listen.startswith("unix:"):
                 _make_way(Path(listen.removeprefix("unix:")))
-            server.add_insecure_port(listen)
+            with private():
+                server.add_insecure_port(listen)
             await server.start()
         except (RuntimeError, OSError) as error:
             raise ControllerError(f"cannot listen on {listen}: {error}") from None
@@ -145,6 +148,13 @@ class Controller:
                     complaints[name] = str(error)
             await asyncio.sleep(_RETRY_SECONDS if waiting else 0)
         self._placed.set()
+
+
+def _load(files: TlsFiles | None) -> Tls | None:
+    try:
+        return files.load() if files else None
+    except CredentialsError as error:
+        raise InvalidError(str(error)) from None
 
 
 def _make_way(path: Path) -> None:

@@ -6,6 +6,8 @@ from typing import TypeVar, cast
 import finsy as fy
 from finsy.proto import p4r
 
+from hosts.credentials import handshake_trouble
+
 E = TypeVar("E")
 
 
@@ -17,11 +19,11 @@ def read(connection: fy.Switch, wanted: Iterable[object], kind: type[E]) -> Asyn
     return cast(AsyncIterator[E], connection.read(cast(list[p4r.Entity], list(wanted))))
 
 
-def reason(error: Exception) -> str:
-    """Return what went wrong in one line."""
+def reason(error: Exception, *, secure: bool = False) -> str:
+    """Return what went wrong in one line; `secure`: over a connection with TLS."""
     if not isinstance(error, fy.P4ClientError):
         return str(error)
     if error.code == fy.GRPCStatusCode.UNAVAILABLE:
-        return "nobody answers there"
+        return handshake_trouble(error.message, secure=secure) or "nobody answers there"
     details = dict.fromkeys(detail.message for detail in error.details.values())
     return "; ".join(details) or error.message

@@ -18,6 +18,7 @@ from controller.entries import Entity, Stage, flood_by_default, stage_of
 from controller.errors import ControllerError, RefusedError, UnknownNameError, UnreachableError
 from controller.p4runtime import read, reason
 from controller.registers import P4RuntimeRegisters, Registers, ThriftRegisters
+from hosts.credentials import Tls
 
 log = logging.getLogger(__name__)
 
@@ -125,8 +126,11 @@ class Session:
 class Switch:
     """The switch of the configuration, connected again whenever the connection is lost."""
 
-    def __init__(self, device: Device, desired: Callable[[], Sequence[Entity]]) -> None:
+    def __init__(
+        self, device: Device, desired: Callable[[], Sequence[Entity]], tls: Tls | None
+    ) -> None:
         self.device = device
+        self._tls = tls
         self._desired = desired
         self._session: Session | None = None
         self._updating = asyncio.Lock()
@@ -144,7 +148,7 @@ class Switch:
             try:
                 await self._run_once(take_over)
             except (fy.P4ClientError, ControllerError, RuntimeError) as error:
-                self._set_error(reason(error))
+                self._set_error(reason(error, secure=self._tls is not None))
             except Exception:
                 log.exception("%s: trying again", self.name)
             finally:
@@ -159,6 +163,7 @@ class Switch:
             p4blob=self.device.p4_device_config,
             device_id=self.device.device_id,
             initial_election_id=int(time.time()),
+            channel_credentials=_credentials(self._tls),
         )
         async with fy.Switch(self.device.name, self.device.address, options) as connection:
             if not connection.p4info.exists:
@@ -304,6 +309,12 @@ class Switch:
                     assert entry.index is not None
                     cells[entry.index] = (entry.packet_count, entry.byte_count)
         return found
+
+
+def _credentials(tls: Tls | None) -> fy.GRPCCredentialsTLS | None:
+    if tls is None:
+        return None
+    return fy.GRPCCredentialsTLS(cacert=tls.ca, cert=tls.chain, private_key=tls.key)
 
 
 def _text(value: object, bits: int) -> str:

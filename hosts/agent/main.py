@@ -13,9 +13,10 @@ import typer
 from hosts.agent.agent import Agent, Settings, StartError
 from hosts.agent.channel import Server
 from hosts.agent.store import Login, UnfitStore
+from hosts.credentials import CredentialsError, Tls, TlsFiles
 
 
-async def _run(settings: Settings, where: str) -> None:
+async def _run(settings: Settings, where: str, tls: Tls | None) -> None:
     # read when grpc is imported; what it would print comes as an exception too
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from hosts.agent import rpc
@@ -23,7 +24,7 @@ async def _run(settings: Settings, where: str) -> None:
     agent = Agent(settings)
     await agent.start()
     try:
-        server = await rpc.serve(agent, where)
+        server = await rpc.serve(agent, where, tls)
     except RuntimeError as error:
         await agent.stop()
         raise StartError(f"--grpc {where}: {str(error).partition(';')[0]}") from None
@@ -52,6 +53,13 @@ def agent(
     grpc: Annotated[str, typer.Option(help="Where to listen for the controller.")],
     redis_user: Annotated[str, typer.Option(help="The store's ACL user.")] = "",
     redis_password_file: Annotated[Path | None, typer.Option(help="Holds its password.")] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Serve --grpc over TLS with this certificate.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key.")] = None,
+    tls_ca: Annotated[
+        Path | None, typer.Option(help="Admit only who has a certificate of this CA.")
+    ] = None,
     udp_port: Annotated[int, typer.Option(help="Queries.", min=1, max=65535)] = 4701,
     channel_port: Annotated[int, typer.Option(help="Other agents.", min=1, max=65535)] = 4701,
     grace: Annotated[float, typer.Option(help="Seconds that copies are kept.", min=0)] = 2.0,
@@ -61,8 +69,10 @@ def agent(
     own = Server(index, name, ip, udp_port, channel_port)
     try:
         login = Login.read(redis_user, redis_password_file)
-        asyncio.run(_run(Settings(own, redis, state, grace, login), grpc))
-    except (StartError, UnfitStore) as error:
+        files = TlsFiles.named(tls_cert, tls_key, tls_ca)
+        settings = Settings(own, redis, state, grace, login)
+        asyncio.run(_run(settings, grpc, files.load() if files else None))
+    except (StartError, UnfitStore, CredentialsError) as error:
         print(f"netmigrate-agent: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
 

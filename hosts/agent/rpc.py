@@ -13,6 +13,7 @@ from hosts.agent.agent import Agent, NotReadyError
 from hosts.agent.channel import Server
 from hosts.agent.mover import FINAL, Mover, Protocol, Status
 from hosts.agent.store import fields_of
+from hosts.credentials import Tls, private
 from hosts.wire import GROUPS
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -253,10 +254,20 @@ def _resident() -> int:
         return int(statm.read().split()[1]) * 4096
 
 
-async def serve(agent: Agent, where: str) -> grpc.aio.Server:
-    """Serve the agent at `where` (unix:/path or ip:port)."""
+async def serve(agent: Agent, where: str, tls: Tls | None = None) -> grpc.aio.Server:
+    """Serve the agent at `where`: unix:/path, for this user alone, or ip:port, for whoever has a
+    certificate of the CA (without `tls`: for everybody)."""
     server = grpc.aio.server()
     agent_pb2_grpc.add_AgentServicer_to_server(AgentService(agent), server)
-    server.add_insecure_port(where)
+    if tls is None or where.startswith("unix:"):
+        with private():
+            server.add_insecure_port(where)
+    else:
+        server.add_secure_port(
+            where,
+            grpc.ssl_server_credentials(
+                [(tls.key, tls.chain)], root_certificates=tls.ca, require_client_auth=True
+            ),
+        )
     await server.start()
     return server

@@ -9,6 +9,7 @@ from typing import Final, Self
 
 from hosts.agent._core import Core, StoreError
 from hosts.agent.commands import rows
+from hosts.credentials import CredentialsError, read_secret
 
 ACL_RULES: Final = (
     "~* +@all -@admin -@dangerous +restore +sort +info "
@@ -41,12 +42,13 @@ class Login:
         """Return the user with the password that `file` holds; None: no login."""
         if file is None:
             if user:
-                raise UnfitStore(f"--redis-user {user}: --redis-password-file is missing")
+                raise CredentialsError(f"--redis-user {user}: --redis-password-file is missing")
             return None
+        content = read_secret("--redis-password-file", file)
         try:
-            return cls(user or "default", file.read_text().removesuffix("\n"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise UnfitStore(f"--redis-password-file {file}: {error}") from None
+            return cls(user or "default", content.decode().removesuffix("\n"))
+        except UnicodeDecodeError as error:
+            raise CredentialsError(f"--redis-password-file: {file}: {error}") from None
 
 
 class UnfitStore(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import stat
 from pathlib import Path
 
 import grpc
@@ -23,6 +24,8 @@ def credentials(
     chain, secret = _content("--tls-cert", certificate), _content("--tls-key", key)
     authority = _content("--tls-ca", ca) if ca else None
     _check(certificate, key, ca)
+    if key.stat().st_mode & stat.S_IRWXO:
+        raise TlsError(f"--tls-key: everybody may use {key}: chmod o= {key}")
     return grpc.ssl_server_credentials(
         [(secret, chain)], root_certificates=authority, require_client_auth=ca is not None
     )

@@ -9,7 +9,8 @@ import pytest_asyncio
 
 from hosts.agent.agent import Agent, Settings, StartError
 from hosts.agent.channel import Server
-from hosts.agent.store import ACL_RULES, Login, UnfitStore
+from hosts.agent.store import ACL_RULES, Login
+from hosts.credentials import CredentialsError
 from hosts.wire import Flags, Op
 from tests.agent.harness import Client, Store, agent, assign, local
 
@@ -65,10 +66,11 @@ async def test_without_the_right_password_it_says_so(guarded: Store, tmp_path: P
 def test_what_the_options_say(tmp_path: Path) -> None:
     file = tmp_path / "password"
     assert Login.read("", None) is None
-    with pytest.raises(UnfitStore, match="--redis-password-file is missing"):
+    with pytest.raises(CredentialsError, match="--redis-password-file is missing"):
         Login.read("ada", None)
-    with pytest.raises(UnfitStore, match=f"--redis-password-file {file}: "):
+    with pytest.raises(CredentialsError, match=f"--redis-password-file: cannot read {file}: "):
         Login.read("ada", file)
+    file.touch(0o600)
     file.write_text("secret\n")
     assert Login.read("ada", file) == Login("ada", "secret")
     assert Login.read("", file) == Login("default", "secret")

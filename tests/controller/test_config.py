@@ -45,6 +45,8 @@ def _set(path: str, value: Any) -> Callable[[Any], None]:
         (_set("device.p4info", "/nowhere"), "device.p4info: no file /nowhere"),
         (_set("device.p4info", __file__), "device.p4info and device.p4_device_config: one without"),
         (_set("device.thrift", "9090"), "device.thrift: expected HOST:PORT, found '9090'"),
+        (_set("tls", {"cert": __file__, "key": "/no"}), "tls.key: no file /no"),
+        (_set("device.tls", {"cert": __file__}), "device.tls.key: missing"),
         (_set("device", 3), "device: expected an object, found 3"),
         (_set("servers.1.port", "2"), r"servers\[1\].port: expected an integer from 1 to 509"),
         (_set("servers.1.port", True), r"servers\[1\].port: expected an integer"),

@@ -72,6 +72,7 @@ async def test_finsy_over_mutual_tls(pki: Path) -> None:
         ("server.pem", "names", None, "--tls-key: {}/names is no unencrypted private key"),
         ("server.pem", "locked.key", None, "--tls-key: {}/locked.key is no unencrypted"),
         ("server.pem", "client.key", None, "--tls-key: {0}/client.key is not the key of {0}"),
+        ("server.pem", "open.key", None, "--tls-key: everybody may use {0}/open.key: chmod o= {0}"),
         ("server.pem", "server.key", "names", "--tls-ca: {}/names holds no certificates"),
     ],
 )
@@ -81,6 +82,9 @@ def test_bad_certificates(
     locked = pki / "locked.key"
     if key == locked.name:
         openssl("ec", "-in", pki / "server.key", "-aes128", "-passout", "pass:x", "-out", locked)
+    if key == "open.key":
+        (pki / key).write_bytes((pki / "server.key").read_bytes())
+        (pki / key).chmod(0o644)
     given = (("--tls-cert", cert), ("--tls-key", key), ("--tls-ca", ca))
     arguments = [each for option, name in given if name for each in (option, pki / name)]
     failed = p4switch("run", "--grpc", "127.0.0.1:0", *arguments)

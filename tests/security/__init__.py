@@ -1,0 +1,1 @@
+"""What docs/security.md promises: each attack is tried, on the real parts."""
