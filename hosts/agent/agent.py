@@ -37,6 +37,7 @@ _BATCHES: Final = 4
 _RECEIVE_BUFFER: Final = 8 << 20
 _REMEMBERED: Final = 64  # migrations that are over
 _IDLE_SECONDS: Final = 600
+_STRANDED_MICROSECONDS: Final = 100_000
 _HOUSEKEEPING_SECONDS: Final = 60.0
 
 
@@ -195,9 +196,8 @@ class Agent:
             if emigration.status not in FINAL and emigration.moves(query.group):
                 emigration.query(query)
                 return
-        self.core.refuse(
-            query, f"group {query.group} was leaving when this agent was restarted; move it again"
-        )
+        # It was leaving when this agent was restarted: the controller lets it go on.
+        self.core.retry([(query, _STRANDED_MICROSECONDS)])
 
     def _control(self, packets: Iterable[Packet]) -> None:
         acks: dict[int, list[tuple[int, int, int, int, int]]] = {}

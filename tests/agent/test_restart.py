@@ -251,3 +251,16 @@ async def test_connections_of_a_killed_agent_end(runs: Runs, store: Store) -> No
                 assert earlier.recv(100) == b""
             other.sendall(resp("EXISTS", "k"))
             assert other.recv(100) == b":0\r\n"
+
+
+async def test_a_source_whose_migration_is_not_known_yet(runs: Runs, client: Client) -> None:
+    """Its clients ask again until the controller has told it to go on."""
+    async with runs.run() as one:
+        assign([one])
+        set_state(one, GROUP, State.EMIGRATING, 2)
+    async with runs.run():
+        for op, *words in ((Op.READ, "GET", "k"), (Op.WRITE, "SET", "k", "v")):
+            client.send(runs.server, op, *words)
+            answer = await client.answer()
+            assert answer.flags == Flags.RETRY
+            assert 10_000 <= int.from_bytes(answer.payload) <= 1_000_000
