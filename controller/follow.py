@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -136,7 +136,7 @@ class Follower:
         if not remaining:
             await self._finish(migration)
             return
-        self._store.set_groups(migration, remaining)
+        self._begin_with(remaining, migration.group_count - _count(remaining))
         migration = self._store.migration(self.number)
         with self._switch.reporting():
             await slices.fill(self._switch.registers, migration, None)
@@ -151,10 +151,15 @@ class Follower:
         if not begun:
             await self._take_back(migration)
             return
-        self._store.set_groups(migration, begun)
+        left = await self._at_source(migration, _OWNED)
+        self._begin_with(begun, migration.group_count - _count([*begun, *left]))
         migration = self._store.migration(self.number)
         await self._agents.accept(migration)
         await self._agents.start(migration)
+
+    def _begin_with(self, remaining: Sequence[Range], arrived: int) -> None:
+        self._store.set_groups(self._store.migration(self.number), remaining, arrived)
+        self.progress = None
 
     async def _at_source(self, migration: Migration, *states: int) -> list[Range]:
         """Return those of the partition's groups that are in such a state at the source."""
@@ -191,7 +196,7 @@ class Follower:
             self._save(migration, progress)
             migration = self._store.migration(self.number)
             if progress.state in _FINAL:
-                self._store.set_totals(migration, _totals(progress))
+                self._store.set_totals(migration, migration.before + totals(progress))
                 await self._end(migration, progress)
                 return
             paused_by_nobody = (
@@ -205,7 +210,7 @@ class Follower:
 
     def _save(self, migration: Migration, progress: pb.MigrationProgress) -> None:
         if time.monotonic() - self._saved >= 1.0:
-            self._store.set_totals(migration, _totals(progress))
+            self._store.set_totals(migration, migration.before + totals(progress))
             self._saved = time.monotonic()
 
     async def _end(self, migration: Migration, progress: pb.MigrationProgress) -> None:
@@ -235,7 +240,12 @@ class Follower:
             await self.settle()
 
 
-def _totals(progress: pb.MigrationProgress) -> Totals:
+def _count(groups: Sequence[Range]) -> int:
+    return sum(len(each) for each in groups)
+
+
+def totals(progress: pb.MigrationProgress) -> Totals:
+    """Return what a source has done since it was told to start."""
     return Totals(
         groups=progress.groups_done,
         keys=progress.keys_sent,

@@ -1,6 +1,7 @@
 """What the store keeps and the rest of the controller works with."""
 
-from dataclasses import dataclass
+import operator
+from dataclasses import astuple, dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -88,6 +89,10 @@ class Totals:
     rounds: int = 0
     downtime: float = 0.0
 
+    def __add__(self, more: "Totals") -> "Totals":
+        """Return what both have done."""
+        return Totals(*map(operator.add, astuple(self), astuple(more)))
+
 
 @dataclass(frozen=True, slots=True)
 class Migration:
@@ -104,6 +109,8 @@ class Migration:
     state: State
     settings: Settings
     totals: Totals
+    before: Totals
+    """What of `totals` was done when the source began anew, with the `groups` that were left."""
     created: float
     ended: float | None
     error: str
@@ -128,5 +135,5 @@ class Migration:
 
     @property
     def group_count(self) -> int:
-        """How many groups are to move."""
-        return sum(len(each) for each in self.groups)
+        """How many groups were to move when it began."""
+        return self.before.groups + sum(len(each) for each in self.groups)

@@ -15,9 +15,9 @@ from controller.config import Config, Server
 from controller.controller_pb2_grpc import ControllerServicer
 from controller.counters import name_of
 from controller.errors import ControllerError, InvalidError, UnknownNameError
-from controller.follow import Parts
+from controller.follow import Parts, totals
 from controller.migrations import Migrations
-from controller.model import Migration
+from controller.model import Migration, Totals
 from controller.slices import SLICES, slice_cells
 from hosts.agent import agent_pb2
 
@@ -129,7 +129,6 @@ class Service(ControllerServicer):
 
     def _migration(self, migration: Migration) -> pb.Migration:
         progress, note = self._migrations.progress(migration.id)
-        totals = migration.totals
         found = pb.Migration(
             id=migration.id,
             partition=migration.partition,
@@ -144,21 +143,16 @@ class Service(ControllerServicer):
             group_batch=migration.batch,
             throttle=migration.settings.throttle,
             groups_total=migration.group_count,
-            groups_done=totals.groups,
-            share=totals.groups / max(1, migration.group_count),
-            keys=totals.keys,
-            bytes=totals.bytes,
-            seconds=totals.seconds,
-            rounds=totals.rounds,
-            downtime=totals.downtime,
+            share=migration.totals.groups / max(1, migration.group_count),
             seconds_left=0.0 if migration.ended else -1.0,
             created=migration.created,
             ended=migration.ended or 0.0,
             error=migration.error or note,
             moves_back=migration.moves_back or 0,
         )
+        _set_totals(found, migration.totals)
         if progress is not None and migration.state.is_active:
-            _add_progress(found, progress)
+            _add_progress(found, migration.before, progress)
         return found
 
     # Migrations
@@ -309,15 +303,23 @@ class Service(ControllerServicer):
         )
 
 
-def _add_progress(found: pb.Migration, progress: agent_pb2.MigrationProgress) -> None:
+def _set_totals(found: pb.Migration, done: Totals) -> None:
+    found.groups_done = done.groups
+    found.keys = done.keys
+    found.bytes = done.bytes
+    found.seconds = done.seconds
+    found.rounds = done.rounds
+    found.downtime = done.downtime
+
+
+def _add_progress(
+    found: pb.Migration, before: Totals, progress: agent_pb2.MigrationProgress
+) -> None:
     """Put what the source last said over what the store last kept."""
-    found.groups_done = progress.groups_done
+    _set_totals(found, before + totals(progress))
     found.groups_ongoing = progress.groups_ongoing
-    found.keys = progress.keys_sent
-    found.bytes = progress.bytes_sent
-    found.seconds = progress.seconds
-    found.rounds = progress.rounds
-    found.downtime = progress.downtime
-    found.share = progress.share
+    if found.groups_total:
+        left = found.groups_total - before.groups
+        found.share = (before.groups + left * progress.share) / found.groups_total
     if progress.share and not progress.rounds:  # what a later round takes says little
         found.seconds_left = (1 - progress.share) * progress.seconds / progress.share

@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +51,7 @@ _LATER: Final = (
     ("migrations", "stop_bytes", "INTEGER NOT NULL DEFAULT 0"),
     ("migrations", "rounds", "INTEGER NOT NULL DEFAULT 0"),
     ("migrations", "downtime", "REAL NOT NULL DEFAULT 0"),
+    ("migrations", "before", "TEXT NOT NULL DEFAULT '[]'"),
     ("slices", "batch", "INTEGER NOT NULL DEFAULT 1"),
 )
 """Columns that a store of an earlier version does not have; it moved groups one by one."""
@@ -293,17 +295,18 @@ class Store:
         with self._transaction() as db:
             db.execute("UPDATE migrations SET throttle = ? WHERE id = ?", (throttle, migration.id))
 
-    def set_groups(self, migration: Migration, remaining: Sequence[Range]) -> None:
-        """Record that only `remaining` is still to move: the rest of the partition has arrived.
+    def set_groups(self, migration: Migration, remaining: Sequence[Range], arrived: int) -> None:
+        """Record that only `remaining` is still to move, after `arrived` groups.
 
         It may fit smaller batches only: theirs are all the cells that the slice has had so far.
         """
+        before = json.dumps(astuple(replace(migration.totals, groups=arrived)))
         groups = json.dumps([[each.first, each.last] for each in remaining])
         batch = batch_within(remaining, migration.batch)
         with self._transaction() as db:
             db.execute(
-                "UPDATE migrations SET groups = ?, group_batch = ? WHERE id = ?",
-                (groups, batch, migration.id),
+                "UPDATE migrations SET groups = ?, group_batch = ?, before = ? WHERE id = ?",
+                (groups, batch, before, migration.id),
             )
             db.execute("UPDATE slices SET batch = ? WHERE number = ?", (batch, migration.slice))
 
@@ -330,6 +333,10 @@ class Store:
             db.execute(
                 "UPDATE partitions SET server = ? WHERE name = ?",
                 (migration.destination, migration.partition),
+            )
+            db.execute(
+                "UPDATE migrations SET done_groups = ? WHERE id = ?",
+                (migration.group_count, migration.id),
             )
             self._end(db, migration, State.DONE)
 
@@ -430,6 +437,7 @@ def _migration(row: sqlite3.Row) -> Migration:
             rounds=row["rounds"],
             downtime=row["downtime"],
         ),
+        before=Totals(*json.loads(row["before"])),
         created=row["created"],
         ended=row["ended"],
         error=row["error"],

@@ -22,6 +22,7 @@ MIGRATION = Migration(
     state=State.RUNNING,
     settings=Settings(2, 0),
     totals=Totals(),
+    before=Totals(),
     created=0.0,
     ended=None,
     error="",

@@ -146,20 +146,27 @@ def test_an_abort_begins_the_way_back(store: Store) -> None:
 def test_a_migration_may_have_less_left_to_move(store: Store) -> None:
     begun = store.begin(store.partition("p0"), WHOLE, "server2", SETTINGS)
     assert begun.can_be_undone
-    store.set_groups(begun, [Range(5, 5), Range(100, 16383)])
+    store.set_totals(begun, Totals(groups=90, keys=7, bytes=8, seconds=2.0))
+    store.set_groups(store.migration(begun.id), [Range(5, 5), Range(100, 16383)], 99)
     left = store.migration(begun.id)
     assert (left.extent, left.groups) == (WHOLE, (Range(5, 5), Range(100, 16383)))
     assert not left.can_be_undone
+    assert left.group_count == 16384
+    assert left.before == Totals(groups=99, keys=7, bytes=8, seconds=2.0)
+    store.set_totals(left, left.before + Totals(groups=1, keys=2, bytes=3, seconds=0.5))
+    assert store.migration(begun.id).totals == Totals(groups=100, keys=9, bytes=11, seconds=2.5)
+    store.finish(store.migration(begun.id))
+    assert store.migration(begun.id).totals.groups == 16384
 
 
 def test_a_batch_never_reaches_beyond_what_is_to_move(store: Store) -> None:
     begun = store.begin(store.partition("p0"), WHOLE, "server2", SETTINGS)
     assert begun.batch == 16
     left = [Range(64, 67), Range(128, 8191)]
-    store.set_groups(begun, left)
+    store.set_groups(begun, left, 0)
     assert store.migration(begun.id).batch == 4
     # Once smaller, it stays so: the slice has had cells of such batches.
-    store.set_groups(store.migration(begun.id), [Range(4096, 8191)])
+    store.set_groups(store.migration(begun.id), [Range(4096, 8191)], 4100)
     smaller = store.migration(begun.id)
     assert smaller.batch == 4
     back = store.begin_moving_back(smaller, [Range(0, 63), Range(66, 67)])
