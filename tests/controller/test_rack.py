@@ -368,18 +368,23 @@ def test_a_source_that_was_restarted_goes_on(net: Rack) -> None:
     first = net.json("migrate", partition, "--to", "server2", "--throttle", "300kbps")
     _wait("begun", lambda: net.status()["migrations"][0]["groups_done"] > 300)
     net.children.kill("server1-agent")
+    moved = net.status()["migrations"][0]["groups_done"]
     net.start_agent("server1")
-    left = first["groups_total"] - 300
-    _wait("noticed", lambda: net.status()["migrations"][0]["groups_total"] < left)
+    _wait("goes on", lambda: net.status()["migrations"][0]["groups_done"] > moved + 30)
     _read_some(net)
     paused = net.json("pause")
     assert (paused["id"], paused["state"]) == (first["id"], "paused")
     _wait("drained", lambda: net.status()["migrations"][0]["groups_ongoing"] == 0)
+    standing = net.status()["migrations"][0]
+    assert moved < standing["groups_done"] < standing["groups_total"] == first["groups_total"]
     comparison = net.json("groups")
     assert comparison["match"], [view for view in comparison["views"] if not view["match"]]
     net.json("resume")
     net.json("throttle", "0")
     _wait("done", lambda: not net.status()["migrations"])
+    ended = net.json("history")[-1]
+    assert ended["groups_done"] == ended["groups_total"] == first["groups_total"]
+    assert ended["keys"] > standing["keys"] > 0
     assert _placement(net)[partition] == "server2"
     _read_some(net)
 
