@@ -1,10 +1,12 @@
 """The compiled part of the agent (hosts/agent/core/*.c)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from typing_extensions import Buffer
 
 BATCH: int
+SHORT: int  # bytes of a reply that fits a datagram
+LONGEST: int  # bytes of a request or reply by TCP
 
 class StoreError(Exception): ...
 
@@ -46,6 +48,7 @@ class Query:
 
 class Core:
     service: int
+    room: int  # bytes that TCP clients may still take; replies longer than SHORT are taken from it
     def __init__(
         self,
         fd: int,
@@ -69,6 +72,11 @@ class Core:
         self, datagrams: list[tuple[int, int, int, bytes]]
     ) -> tuple[list[Query], list[tuple[int, int, int, int, int, int, int, int]]]: ...
     def execute(self, queries: list[Query], flags: int) -> bytes: ...
+    # where replies to queries that came by TCP go: the server whose agent has the client, header,
+    # RESP reply. It must not call the core. And where TCP clients find this agent
+    def streams(
+        self, answered: Callable[[int, bytes, bytes], object], address: int, port: int
+    ) -> None: ...
     def retry(self, queries: list[tuple[Query, int]]) -> None: ...  # after how many microseconds
     def refuse(self, query: Query, message: str) -> None: ...
     def call(self, commands: list[list[bytes]]) -> list[object]: ...

@@ -22,7 +22,8 @@ CORE: Final = (
     "sent",
     "send_failed",
     "store_lost",
-    "too_long_replies",
+    "too_long_replies",  # for a datagram: the client was sent to TCP, or refused
+    "streamed",  # answers to queries that came by TCP
     "malformed",
     "refused_service",
     "refused_payload",

@@ -19,7 +19,7 @@ _HELLO: Final = struct.Struct("!4sH")
 _MIGRATION: Final = struct.Struct("!H")
 _NUMBER: Final = struct.Struct("!Q")
 _GROUP_RECORDS: Final = struct.Struct("!HI")
-_HANDED: Final = struct.Struct("!IHBH")
+_HANDED: Final = struct.Struct("!IHBI")
 _KEY: Final = struct.Struct("!I")
 
 

@@ -43,7 +43,7 @@ CONTROL_OPS: Final = frozenset({Op.GROUP_START, Op.GROUP_COMPLETE, Op.GROUP_ACK}
 class Flags(IntFlag):
     """The switch sets the first two; agents set the others in replies, and echo the first two.
 
-    Clients set RETRY and MOVING in requests, and DOUBLE in the copy that they send to a source.
+    Clients set RETRY, MOVING and LONG in requests, and DOUBLE in copies that they send to a source.
     """
 
     NONE = 0
@@ -57,6 +57,7 @@ class Flags(IntFlag):
     FORWARDED = 1 << 7
     RETRY = 1 << 8
     MOVING = 1 << 9
+    LONG = 1 << 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 enum { NM_MAGIC = 0x4e4d, NM_VERSION = 1, NM_HEADER_LENGTH = 28, NM_CONTROL_LENGTH = 6 };
-enum { NM_MOVING_LENGTH = 12, NM_GROUPS = 16384 };
+enum { NM_MOVING_LENGTH = 12, NM_STREAM_LENGTH = 6, NM_GROUPS = 16384 };
 
 enum nm_op {
     NM_READ = 1,
@@ -34,6 +34,9 @@ enum nm_flag {
     NM_RETRY = 1 << 8,
     /* of a reply: struct nm_moving follows the payload; of a request: it is wanted */
     NM_MOVING = 1 << 9,
+    /* the payload is an agent's struct nm_stream, at which what fits no datagram is to be had; of a
+     * READ without a payload: it is wanted */
+    NM_LONG = 1 << 10,
 };
 
 struct nm_header {
@@ -93,6 +96,12 @@ struct nm_moving {
     uint16_t migration;
     uint32_t address;
     uint16_t port, first, last;
+};
+
+/* Where an agent takes requests by TCP. */
+struct nm_stream {
+    uint32_t address;
+    uint16_t port;
 };
 
 /* Parses the NM_MOVING_LENGTH bytes at the end of a reply. False: they name no range of groups. */

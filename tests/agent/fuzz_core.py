@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+LONG_REPLY = b"return {redis.call('GET', KEYS[1]), string.rep('x', ARGV[1])}"
+
 
 def load(path: str) -> ModuleType:
     """Load the sanitized core instead of the installed one."""
@@ -126,6 +128,7 @@ def main() -> None:
     )
     store.check(core, store_path)
     core.service = 1
+    core.streams(lambda server, header, reply: None, 1, 2)
     directory = tempfile.TemporaryDirectory()
     core.remember(f"{directory.name}/journal", 4 << 20)
     group = group_of(b"k")
@@ -159,8 +162,14 @@ def main() -> None:
         for query in slow[:3]:
             core.refuse(query, "x" * 3000)
             core.retry([(query, 1)])
-        datagrams = [(1, 9, chance.randrange(9), mutate(chance, query.datagram)) for query in slow]
-        core.given(datagrams[:256])
+        core.room = chance.choice((-1, 0, 5000, 1 << 30))
+        given = [
+            (1, chance.choice((0, 9)), chance.randrange(9), mutate(chance, query.datagram))
+            for query in slow
+        ]
+        core.given(given[:256])
+        long = head + resp([b"EVAL", LONG_REPLY, b"1", b"k", b"%d" % chance.randrange(9000)])
+        core.given([(1, chance.choice((0, 9)), 0, long)])
         body = core.dump([(group, [b"k", b"{k}2", b"missing"], chance.random() < 0.5)])
         here: dict[int, set[bytes]] = {group: set()}
         core.restore(body, here)

@@ -45,7 +45,7 @@ def control(op: Op, lane: int = 3, sequence: int = 1, number: int = NUMBER) -> b
 
 def record(client: int, seq: int, reply: bytes, flags: Flags = AUTH) -> bytes:
     """Return a completion record as PREPARE carries it."""
-    return struct.pack("!QIHH", client, seq, flags, len(reply)) + reply
+    return struct.pack("!QIHI", client, seq, flags, len(reply)) + reply
 
 
 async def prepare(peer: Peer, records: bytes = b"", marks: bytes = b"") -> None:

@@ -195,7 +195,7 @@ def test_replayed_is_what_was_there(
             case "learn", client, acked:
                 run.core.learn(struct.pack("!QI", client, acked))
             case "load", client, seq:
-                run.core.add_records(group, struct.pack("!QIHH", client, seq, 4, 2) + b"+x")
+                run.core.add_records(group, struct.pack("!QIHI", client, seq, 4, 2) + b"+x")
             case ("drop",):
                 run.core.drop_records(group)
             case _:
@@ -211,9 +211,9 @@ def records(core: Core, group: int) -> dict[tuple[int, int], tuple[int, bytes]]:
     """Return flags and reply of each record."""
     data, found = core.records(group), {}
     while data:
-        client, seq, flags, length = struct.unpack_from("!QIHH", data)
-        found[client, seq] = flags, data[16 : 16 + length]
-        data = data[16 + length :]
+        client, seq, flags, length = struct.unpack_from("!QIHI", data)
+        found[client, seq] = flags, data[18 : 18 + length]
+        data = data[18 + length :]
     return found
 
 

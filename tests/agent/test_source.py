@@ -128,7 +128,7 @@ async def test_records_and_watermarks_go_with_prepare(
     ((group, records),) = await prepared(peer)
     flags = AUTH | Flags.FOUND
     assert group == GROUP
-    assert records == struct.pack("!QIHH", client.client, 3, flags, 4) + b":3\r\n"
+    assert records == struct.pack("!QIHI", client.client, 3, flags, 4) + b":3\r\n"
 
 
 async def test_control_packets_are_resent_until_acknowledged(source: Agent, peer: Peer) -> None:

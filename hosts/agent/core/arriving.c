@@ -27,15 +27,13 @@ PyObject *keys_of_item(const struct item *item) {
     if (item->keys) return Py_NewRef(item->keys);
     const uint8_t *p = item->datagram + NM_HEADER_LENGTH;
     struct request r;
-    struct slice slices[ARGUMENTS];
     request_parse(&r, p, item->length - NM_HEADER_LENGTH);
-    int count = command_keys(item->command, &r, slices);
-    PyObject *keys = PyList_New(count);
-    for (int i = 0; keys && i < count; i++) {
-        PyObject *key = PyBytes_FromStringAndSize((const char *)p + slices[i].offset,
-                                                  slices[i].length);
-        if (!key) Py_CLEAR(keys);
-        else PyList_SET_ITEM(keys, i, key);
+    PyObject *keys = PyList_New(0);
+    for (int i = 0; keys && (i = next_key(item->command, &r, i));) {
+        PyObject *key = PyBytes_FromStringAndSize((const char *)p + r.arguments[i].offset,
+                                                  r.arguments[i].length);
+        if (!key || PyList_Append(keys, key) < 0) Py_CLEAR(keys);
+        Py_XDECREF(key);
     }
     return keys;
 }

@@ -1,33 +1,7 @@
 /* Checks of a query that do not depend on its group's state, and the errors they end in. */
 #include "core.h"
 
-#include <stdarg.h>
 #include <string.h>
-
-/* Where the RESP reply of an item goes; the header has its room before it. */
-uint8_t *reply_of(Core *core, struct item *item) {
-    return core->replies + (size_t)(item - core->items) * DATAGRAM + NM_HEADER_LENGTH;
-}
-
-void answer(struct item *item, uint16_t flags, uint32_t length) {
-    item->reply_flags = flags, item->reply_length = length, item->send = true;
-}
-
-/* Answers with an error of the agent's own. It names what was wrong, in RESP. */
-void refuse(Core *core, struct item *item, enum counter reason, const char *format, ...) {
-    char *text = (char *)reply_of(core, item);
-    int n = snprintf(text, REPLY_ROOM - 2, "-ERR netmigrate: ");
-    va_list arguments;
-    va_start(arguments, format);
-    int more = vsnprintf(text + n, (size_t)(REPLY_ROOM - 2 - n), format, arguments);
-    va_end(arguments);
-    n = more < REPLY_ROOM - 2 - n ? n + more : REPLY_ROOM - 3;
-    for (int i = 0; i < n; i++)
-        if (text[i] == '\r' || text[i] == '\n') text[i] = ' ';
-    memcpy(text + n, "\r\n", 2);
-    core->counters[reason]++;
-    answer(item, NM_ERROR, (uint32_t)n + 2);
-}
 
 /* A printable piece of a client's bytes for an error message. */
 static const char *shown(char *to, size_t room, const uint8_t *p, size_t length) {
@@ -98,6 +72,15 @@ static bool check_key(Core *core, struct item *item, const uint8_t *key, size_t 
     return false;
 }
 
+bool check_service(Core *core, struct item *item) {
+    if (item->h.service == core->service && core->service) return true;
+    refuse(core, item, C_REFUSED_SERVICE,
+           core->service ? "service %u is not served here, service %u is"
+                         : "service %u is not served here: no groups assigned yet",
+           item->h.service, core->service);
+    return false;
+}
+
 /* Checks everything about a READ or WRITE that does not depend on the group's state. True: go on.
  * False: answered with an error. */
 bool check(Core *core, struct item *item) {
@@ -105,16 +88,11 @@ bool check(Core *core, struct item *item) {
     size_t length = item->length - NM_HEADER_LENGTH;
     struct request r;
     char text[64];
-    if (item->h.service != core->service || !core->service) {
-        refuse(core, item, C_REFUSED_SERVICE,
-               core->service ? "service %u is not served here, service %u is"
-                             : "service %u is not served here: no groups assigned yet",
-               item->h.service, core->service);
-        return false;
-    }
-    if (item->truncated || item->length > DATAGRAM) {
+    if (!check_service(core, item)) return false;
+    if (item->truncated || (!by_stream(item) && item->length > DATAGRAM)) {
         refuse(core, item, C_REFUSED_PAYLOAD,
-               "the request is longer than %d bytes (header included), the limit of a datagram",
+               "the request is longer than %d bytes (header included), the limit of a datagram: "
+               "send it by TCP",
                DATAGRAM);
         return false;
     }
@@ -163,15 +141,12 @@ bool check(Core *core, struct item *item) {
         }
         return true;
     }
-    struct slice keys[ARGUMENTS];
-    int count = command_keys(c, &r, keys);
-    if (!count) {
-        refuse(core, item, C_REFUSED_COMMAND, "command '%s' is refused: it has no key", text);
-        return false;
-    }
-    for (int i = 0; i < count; i++)
-        if (!check_key(core, item, p + keys[i].offset, keys[i].length, i)) return false;
-    return true;
+    int first = next_key(c, &r, 0);
+    if (!first) refuse(core, item, C_REFUSED_COMMAND, "command '%s' is refused: it has no key", text);
+    bool good = first;
+    for (int i = first; i && good; i = next_key(c, &r, i))
+        good = check_key(core, item, p + r.arguments[i].offset, r.arguments[i].length, i - first);
+    return good;
 }
 
 /* Whether the outcome of a command does not depend on what its keys hold. */

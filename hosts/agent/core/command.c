@@ -52,11 +52,11 @@ int commands_load(Core *core, PyObject *rows) {
     return 0;
 }
 
-/* The keys at fixed positions (COMMAND's first, last, step). Returns how many, 0: none. */
-int command_keys(const struct command *c, const struct request *r, struct slice *keys) {
+/* Which argument is the next key behind `after` (0: the first one), of those at fixed positions
+ * (COMMAND's first, last, step). 0: there is none. */
+int next_key(const struct command *c, const struct request *r, int after) {
     int last = c->last < 0 ? r->count + c->last : c->last;
-    int count = 0;
     if (c->first <= 0 || c->step <= 0) return 0;
-    for (int i = c->first; i <= last && i < r->count; i += c->step) keys[count++] = r->arguments[i];
-    return count;
+    int i = after ? after + c->step : c->first;
+    return i <= last && i < r->count ? i : 0;
 }

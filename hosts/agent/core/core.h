@@ -23,6 +23,7 @@ enum {
     REPLY_ROOM = DATAGRAM - NM_HEADER_LENGTH,
     RECEIVE = 2048,         /* room per received datagram: enough to see that it is too long */
     ARGUMENTS = 256,        /* more do not fit a datagram: the shortest takes 6 bytes */
+    LONGEST = (1 << 30) - (1 << 16), /* bytes of a request or reply by TCP: what a frame takes */
     COMMANDS = 2048,        /* slots of the command table, a power of two */
     LOGIN = 1024,           /* room for an AUTH command */
     NAME = 48,              /* longest command name with its subcommand */
@@ -37,7 +38,7 @@ enum group_state { ABSENT, OWNED, EMIGRATING, IMMIGRATING };
 /* Counted by the core; the names are in hosts/agent/counters.py, in this order. */
 enum counter {
     C_RECEIVED, C_READS, C_WRITES, C_DUPLICATES, C_LATE, C_DOUBLE_READS, C_NOT_HERE_YET, C_GONE,
-    C_IMMIGRATING, C_DOUBLE_AUTHORITATIVE, C_RETRIES, C_SENT_TO_SOURCE, C_SLOW, C_SENT, C_SEND_FAILED, C_STORE_LOST, C_TOO_LONG_REPLIES,
+    C_IMMIGRATING, C_DOUBLE_AUTHORITATIVE, C_RETRIES, C_SENT_TO_SOURCE, C_SLOW, C_SENT, C_SEND_FAILED, C_STORE_LOST, C_TOO_LONG_REPLIES, C_STREAMED,
     C_MALFORMED, C_REFUSED_SERVICE, C_REFUSED_PAYLOAD, C_REFUSED_COMMAND, C_REFUSED_GROUP,
     C_REFUSED_OP, C_REFUSED_UNASSIGNED, C_REFUSED_SESSIONS, C_REFUSED_STORE, C_REFUSED_OTHER,
     C_COUNT,
@@ -64,11 +65,12 @@ struct command {
 
 struct slice { uint32_t offset, length; };
 
-/* A parsed request: where its arguments are in the payload. */
+/* A parsed request: where its arguments are in the payload. The arguments are those of the request
+ * that was parsed last: there is one thread, and it looks at one request at a time. */
 struct request {
     int count;
     uint32_t body; /* offset of the first argument, behind the array's own line */
-    struct slice arguments[ARGUMENTS];
+    const struct slice *arguments;
 };
 
 /* A growing byte string. */
@@ -94,8 +96,10 @@ struct store {
 };
 struct capture {
     uint8_t *data;
-    size_t room;   /* bytes kept at most */
-    size_t length; /* bytes of the whole reply */
+    size_t room;          /* bytes that `data` has room for */
+    size_t most;          /* bytes kept at most; beyond `room` in `grown` */
+    size_t length;        /* bytes of the whole reply */
+    struct buffer grown;  /* with room for a header before the reply; to be freed */
     bool nil, error;
 };
 bool store_connect(struct store *s);
@@ -112,8 +116,8 @@ struct session;
 struct record {
     struct record *next, **link; /* the group's records */
     uint64_t client;
-    uint32_t seq;
-    uint16_t group, flags, length;
+    uint32_t seq, length;
+    uint16_t group, flags;
     uint8_t reply[];
 };
 struct sessions {
@@ -123,7 +127,7 @@ struct sessions {
     struct session *newest; /* by the time their watermark moved */
     struct record *groups[NM_GROUPS];
 };
-enum { RECORD_HEAD = 16 }; /* bytes of a record before its reply, where records are listed */
+enum { RECORD_HEAD = 18 }; /* bytes of a record before its reply, where records are listed */
 enum admission { ADMIT, LATE, REPEATED, RUNNING, FULL };
 int sessions_init(struct sessions *all);
 void sessions_free(struct sessions *all);
@@ -136,8 +140,10 @@ void sessions_withdraw(struct sessions *all, uint64_t client, uint32_t seq);
 bool sessions_complete(struct sessions *all, const struct nm_header *h, uint16_t flags,
                        const uint8_t *reply, size_t length);
 size_t sessions_forget(struct sessions *all, uint32_t before);
-void record_head(uint8_t *to, uint64_t client, uint32_t seq, uint16_t flags, uint16_t length);
-bool sessions_dump(struct sessions *all, uint16_t group, struct buffer *to);
+enum { NOT_KEPT = 160 }; /* room for what stands for a long reply */
+int not_kept(char *to, size_t length, const char *why);
+void record_head(uint8_t *to, uint64_t client, uint32_t seq, uint16_t flags, uint32_t length);
+bool sessions_dump(struct sessions *all, uint16_t group, bool whole, struct buffer *to);
 const char *sessions_load(struct sessions *all, uint16_t group, const uint8_t *p, size_t n,
                           uint32_t now);
 void sessions_drop(struct sessions *all, uint16_t group);
@@ -168,11 +174,14 @@ typedef struct {
 } Query;
 extern PyTypeObject QueryType;
 
-/* One datagram of a batch, on its way through. */
+/* One query of a batch, on its way through: a datagram, or the same without its limit of length that
+ * came by TCP. Then the port that it is from is 0, and the address is the index of the server whose
+ * agent has the client's connection. */
 struct item {
     struct sockaddr_in from;
     struct nm_header h;
     const uint8_t *datagram;
+    PyObject *object; /* that holds the datagram, NULL: our own memory; borrowed */
     uint32_t length;
     uint8_t hops;
     bool truncated, send, run;
@@ -184,6 +193,7 @@ struct item {
     bool tell;      /* the answer ends with which groups are on the move */
     uint16_t reply_flags;
     uint32_t reply_length; /* of the RESP reply, behind the header */
+    uint8_t *grown;        /* the same with the header's room, where it is longer than a datagram */
 };
 enum outcome { O_DONE, O_ERROR, O_NOT_RUN, O_UNKNOWN };
 
@@ -203,6 +213,9 @@ typedef struct {
     struct journal journal;
     PyObject *here[NM_GROUPS];    /* of IMMIGRATING groups (arriving.c); NULL: Python knows */
     PyObject *moving_told[NM_GROUPS]; /* ends of replies (moving.c); NULL: nothing is on the move */
+    PyObject *answered;     /* takes (server, header, reply) of queries that came by TCP */
+    Py_ssize_t stream_room; /* bytes that replies to TCP clients may still take */
+    struct nm_stream stream; /* where TCP clients find this agent; no port: nowhere */
     PyObject *written[NM_GROUPS]; /* where the keys written in a group are noted; NULL: nowhere */
     uint64_t counters[C_COUNT];
     struct item *items;
@@ -215,13 +228,19 @@ uint32_t now_seconds(void);
 /* command.c */
 int commands_load(Core *core, PyObject *rows);
 const struct command *command_find(const Core *core, const char *name, size_t length);
-int command_keys(const struct command *c, const struct request *r, struct slice *keys);
+int next_key(const struct command *c, const struct request *r, int after);
 
-/* check.c */
+/* answer.c */
 uint8_t *reply_of(Core *core, struct item *item);
+bool by_stream(const struct item *item);
 void answer(struct item *item, uint16_t flags, uint32_t length);
+void answer_long(Core *core, struct item *item, uint16_t flags, size_t length);
 __attribute__((format(printf, 4, 5))) void refuse(Core *core, struct item *item,
                                                   enum counter reason, const char *format, ...);
+void answers_send(Core *core, struct item *items, size_t count);
+
+/* check.c */
+bool check_service(Core *core, struct item *item);
 bool check(Core *core, struct item *item);
 bool is_blind(const struct command *c, const uint8_t *p, const struct request *r);
 
@@ -247,9 +266,10 @@ enum { /* what one batch may add */
 int journal_open(Core *core, const char *path, size_t least);
 void journal_close(struct journal *j);
 void journal_room(Core *core, size_t bytes);
+void journal_room_for(Core *core, const struct item *items, size_t count);
 void journal_intents(Core *core, const struct item *items, size_t count);
 void journal_done(Core *core, const struct item *item, const uint8_t *reply);
-void journal_records(Core *core, uint16_t group, const uint8_t *records, size_t length);
+void journal_records(Core *core, uint16_t group);
 void journal_marks(Core *core, const uint8_t *marks, size_t length);
 void journal_drop(Core *core, uint16_t group);
 void journal_arrived(Core *core, uint16_t group);

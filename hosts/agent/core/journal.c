@@ -27,7 +27,7 @@ enum {
     SPARE = 4,      /* a half is at least this many times as long as what it begins with */
     SMALL = 64,     /* an entry about a group, with its head */
 };
-static const char MAGIC[8] = "NMjrnl\0\2";
+static const char MAGIC[8] = "NMjrnl\0\3";
 
 enum kind {
     INTENT = 1, /* client(8) seq(4) acked(4) group(2): this write may be executed from here on */
@@ -133,21 +133,32 @@ static void newer_keys(Core *core, const struct item *item) {
 /* A write has its answer: its newer keys and its record, at once. */
 void journal_done(Core *core, const struct item *item, const uint8_t *reply) {
     uint8_t head[2 + RECORD_HEAD];
+    char text[NOT_KEPT];
+    uint16_t flags = item->reply_flags;
+    size_t length = item->reply_length;
+    if (length > REPLY_ROOM) {
+        length = (size_t)not_kept(text, length, "is gone: the agent was restarted");
+        reply = (const uint8_t *)text, flags = NM_ERROR;
+    }
     nm_put16(head, item->h.group);
-    record_head(head + 2, item->h.client, item->h.seq, item->reply_flags,
-                (uint16_t)item->reply_length);
+    record_head(head + 2, item->h.client, item->h.seq, flags, (uint32_t)length);
     newer_keys(core, item);
-    add(&core->journal, RECORDS, head, sizeof head, reply, item->reply_length);
+    add(&core->journal, RECORDS, head, sizeof head, reply, length);
     publish(&core->journal);
 }
 
-void journal_records(Core *core, uint16_t group, const uint8_t *records, size_t length) {
+/* All records of a group, again. */
+void journal_records(Core *core, uint16_t group) {
+    struct buffer records = {0};
     uint8_t head[2];
     nm_put16(head, group);
-    if (!length) return;
-    journal_room(core, length + SMALL);
-    add(&core->journal, RECORDS, head, sizeof head, records, length);
+    if (!core->journal.map || !core->sessions.groups[group]) return;
+    if (!sessions_dump(&core->sessions, group, false, &records))
+        Py_FatalError("no memory to write records down");
+    journal_room(core, records.length + SMALL);
+    add(&core->journal, RECORDS, head, sizeof head, records.data, records.length);
     publish(&core->journal);
+    free(records.data);
 }
 
 void journal_marks(Core *core, const uint8_t *marks, size_t length) {
@@ -315,7 +326,7 @@ static bool still_true(Core *core, struct buffer *to) {
         if (core->sessions.groups[group]) {
             body.length = 0;
             ok = buffer_add(&body, head, 2) == 0 &&
-                 sessions_dump(&core->sessions, (uint16_t)group, &body) &&
+                 sessions_dump(&core->sessions, (uint16_t)group, false, &body) &&
                  put(to, RECORDS, body.data, body.length);
         }
         ok = ok && put_newer(to, &body, head, core->journal.newer[group]);
@@ -407,6 +418,23 @@ void journal_room(Core *core, size_t bytes) {
     if (ok) return;
     PySys_WriteStderr("the journal %s: %s\n", j->path, strerror(errno));
     Py_FatalError("what must be remembered cannot be written down");
+}
+
+/* The same for what a batch adds. The keys of a datagram are within JOURNAL_BATCH. */
+void journal_room_for(Core *core, const struct item *items, size_t count) {
+    size_t bytes = JOURNAL_BATCH;
+    for (size_t i = 0; core->journal.map && i < count; i++) {
+        const struct item *item = &items[i];
+        if (!item->run || !by_stream(item) || item->h.op != NM_WRITE) continue;
+        PyObject *here = core->here[item->h.group];
+        if (!here || here == Py_True) continue;
+        PyObject *keys = keys_of_item(item);
+        if (!keys) Py_FatalError("no memory to remember a newer key");
+        for (Py_ssize_t k = 0; k < PyList_GET_SIZE(keys); k++)
+            bytes += SMALL + (size_t)PyBytes_GET_SIZE(PyList_GET_ITEM(keys, k));
+        Py_DECREF(keys);
+    }
+    journal_room(core, bytes);
 }
 
 /* What the table contradicts was true of an earlier migration. */

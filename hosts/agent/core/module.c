@@ -59,6 +59,7 @@ static void core_dealloc(Core *core) {
         Py_CLEAR(core->journal.newer[group]);
         Py_CLEAR(core->moving_told[group]);
     }
+    Py_CLEAR(core->answered);
     PyBuffer_Release(&core->states_view);
     PyBuffer_Release(&core->owners_view);
     PyBuffer_Release(&core->former_view);
@@ -158,6 +159,16 @@ static PyObject *core_retry(Core *core, PyObject *retries) {
     Py_RETURN_NONE;
 }
 
+static PyObject *core_streams(Core *core, PyObject *arguments) {
+    PyObject *answered;
+    unsigned int address;
+    unsigned short port;
+    if (!PyArg_ParseTuple(arguments, "OIH", &answered, &address, &port)) return NULL;
+    Py_XSETREF(core->answered, Py_NewRef(answered));
+    core->stream = (struct nm_stream){address, port};
+    Py_RETURN_NONE;
+}
+
 static PyObject *core_call(Core *core, PyObject *commands) {
     if (!PyList_Check(commands)) return PyErr_Format(PyExc_TypeError, "expected a list");
     return transfer_call(core, commands);
@@ -221,7 +232,7 @@ static PyObject *core_records(Core *core, PyObject *arguments) {
     unsigned short group;
     struct buffer b = {0};
     if (!group_in(arguments, "H", &group, NULL)) return NULL;
-    return taken(&b, sessions_dump(&core->sessions, group, &b));
+    return taken(&b, sessions_dump(&core->sessions, group, true, &b));
 }
 
 static PyObject *core_add_records(Core *core, PyObject *arguments) {
@@ -230,7 +241,7 @@ static PyObject *core_add_records(Core *core, PyObject *arguments) {
     if (!group_in(arguments, "Hy*", &group, &data)) return NULL;
     const char *wrong =
         sessions_load(&core->sessions, group, data.buf, (size_t)data.len, now_seconds());
-    if (!wrong) journal_records(core, group, data.buf, (size_t)data.len);
+    if (!wrong) journal_records(core, group);
     PyBuffer_Release(&data);
     return accepted(wrong);
 }
@@ -373,6 +384,7 @@ static PyMethodDef core_methods[] = {
     {"execute", (PyCFunction)core_execute, METH_VARARGS, "Execute queries and answer them."},
     {"retry", (PyCFunction)core_retry, METH_O, "Tell clients to ask again later."},
     {"refuse", (PyCFunction)core_refuse, METH_VARARGS, "Answer a query with an error."},
+    {"streams", (PyCFunction)core_streams, METH_VARARGS, "Answer queries that came by TCP."},
     {"call", (PyCFunction)core_call, METH_O, "Run commands in one round trip."},
     {"dump", (PyCFunction)core_dump, METH_O, "Dump keys into the body of a KEYS frame."},
     {"restore", (PyCFunction)core_restore, METH_VARARGS, "Apply the body of a KEYS frame."},
@@ -395,6 +407,7 @@ static PyMethodDef core_methods[] = {
 
 static PyMemberDef core_members[] = {
     {"service", T_USHORT, offsetof(Core, service), 0, "the service served, 0: none yet"},
+    {"room", T_PYSSIZET, offsetof(Core, stream_room), 0, "bytes that TCP clients may still take"},
     {0},
 };
 
@@ -420,6 +433,8 @@ PyMODINIT_FUNC PyInit__core(void) {
     StoreError = PyErr_NewException("hosts.agent._core.StoreError", NULL, NULL);
     if (!m || !StoreError || PyModule_AddType(m, &CoreType) < 0 ||
         PyModule_AddType(m, &QueryType) < 0 || PyModule_AddIntConstant(m, "BATCH", BATCH) < 0 ||
+        PyModule_AddIntConstant(m, "SHORT", REPLY_ROOM) < 0 ||
+        PyModule_AddIntConstant(m, "LONGEST", LONGEST) < 0 ||
         PyModule_AddObjectRef(m, "StoreError", StoreError) < 0)
         return NULL;
     return m;

@@ -4,6 +4,8 @@
 #include <ctype.h>
 #include <string.h>
 
+enum { BULK_MOST = 512 << 20, ARGUMENT_LEAST = 6 /* bytes that the shortest takes */ };
+
 int buffer_reserve(struct buffer *b, size_t more) {
     if (b->capacity - b->length >= more) return 0;
     size_t capacity = b->capacity ? b->capacity * 2 : 4096;
@@ -32,18 +34,28 @@ int buffer_bulk(struct buffer *b, const void *data, size_t length) {
     return buffer_add(b, data, length) < 0 || buffer_add(b, "\r\n", 2) < 0 ? -1 : 0;
 }
 
-/* Reads "<type><digits>\r\n" at *at. Strict: no sign, no leading zero, at most four digits, which
- * is more than a datagram holds. */
+/* Reads "<type><digits>\r\n" at *at. Strict: no sign, no leading zero, at most nine digits, which
+ * is as much as Redis takes (proto-max-bulk-len). */
 static bool count_at(const uint8_t *p, size_t length, size_t *at, char type, uint32_t *value) {
     size_t i = *at;
     if (i >= length || p[i++] != (uint8_t)type) return false;
     size_t first = i;
     uint32_t n = 0;
-    while (i < length && i - first < 4 && isdigit(p[i])) n = n * 10 + (p[i++] - (uint32_t)'0');
+    while (i < length && i - first < 9 && isdigit(p[i])) n = n * 10 + (p[i++] - (uint32_t)'0');
     if (i == first || (p[first] == '0' && i - first > 1)) return false;
     if (length - i < 2 || p[i] != '\r' || p[i + 1] != '\n') return false;
     *at = i + 2, *value = n;
     return true;
+}
+
+static struct slice *slices_for(uint32_t count) {
+    static struct slice *slices;
+    static uint32_t room;
+    if (count <= room) return slices;
+    struct slice *more = realloc(slices, count * sizeof *slices);
+    if (!more) return NULL;
+    room = count;
+    return slices = more;
 }
 
 /* Parses a payload that must be exactly one RESP array of bulk strings. Invariant on success:
@@ -54,20 +66,24 @@ const char *request_parse(struct request *r, const uint8_t *payload, size_t leng
     if (!count_at(payload, length, &at, '*', &count))
         return "the payload is not a RESP array (*<count>\\r\\n…)";
     if (count == 0) return "the command is empty";
-    if (count > ARGUMENTS) return "the RESP array claims more arguments than a datagram holds";
+    uint32_t fit = (uint32_t)((length - at) / ARGUMENT_LEAST) + 1; /* whatever it claims */
+    struct slice *arguments = slices_for(count < fit ? count : fit);
+    if (!arguments) return "there is no memory for so many arguments";
+    r->arguments = arguments;
     r->count = (int)count;
     r->body = (uint32_t)at;
     for (uint32_t i = 0; i < count; i++) {
         if (!count_at(payload, length, &at, '$', &size))
             return "an argument is not a RESP bulk string ($<length>\\r\\n…)";
+        if (size > BULK_MOST) return "an argument is longer than 512 MB, Redis's own limit";
         if (length - at < (size_t)size + 2) return "the RESP array is cut short";
-        r->arguments[i] = (struct slice){(uint32_t)at, size};
+        arguments[i] = (struct slice){(uint32_t)at, size};
         at += size;
         if (payload[at] != '\r' || payload[at + 1] != '\n')
             return "an argument is longer than its RESP length says";
         at += 2;
     }
-    return at == length ? NULL : "bytes follow the RESP array: one datagram is one command";
+    return at == length ? NULL : "bytes follow the RESP array: one request is one command";
 }
 
 bool same_word(const uint8_t *p, size_t length, const char *word) {

@@ -14,8 +14,18 @@ uint32_t now_seconds(void) {
 }
 
 static void repeat(Core *core, struct item *item, const struct record *record) {
-    memcpy(reply_of(core, item), record->reply, record->length);
     core->counters[C_DUPLICATES]++;
+    if (record->length > REPLY_ROOM && !by_stream(item)) {
+        answer_long(core, item, record->flags, record->length);
+        return;
+    }
+    if (record->length > REPLY_ROOM) {
+        if ((Py_ssize_t)record->length <= core->stream_room)
+            item->grown = malloc(NM_HEADER_LENGTH + (size_t)record->length);
+        if (!item->grown) return; /* lost: the client resends */
+        core->stream_room -= (Py_ssize_t)record->length;
+    }
+    memcpy(reply_of(core, item), record->reply, record->length);
     answer(item, record->flags, record->length);
 }
 
@@ -50,7 +60,8 @@ static Query *query_of(struct item *item) {
     struct request r;
     const uint8_t *p = item->datagram + NM_HEADER_LENGTH;
     request_parse(&r, p, item->length - NM_HEADER_LENGTH);
-    q->datagram = PyBytes_FromStringAndSize((const char *)item->datagram, item->length);
+    q->datagram = item->object ? Py_NewRef(item->object)
+                               : PyBytes_FromStringAndSize((const char *)item->datagram, item->length);
     q->keys = keys_of_item(item);
     q->client = item->h.client, q->seq = item->h.seq, q->acked = item->h.acked;
     q->op = item->h.op, q->flags = item->h.flags, q->service = item->h.service;
@@ -156,6 +167,34 @@ static void lost(Core *core, struct item *item, bool started) {
     complete(core, item);
 }
 
+/* How many bytes of the reply are kept: by TCP what there is room for, and as much of a write's, for
+ * its client will come by TCP to fetch it. */
+static size_t most_of(const Core *core, const struct item *item) {
+    if (!by_stream(item) && item->h.op != NM_WRITE) return REPLY_ROOM;
+    Py_ssize_t room = core->stream_room < LONGEST ? core->stream_room : LONGEST;
+    return room > REPLY_ROOM ? (size_t)room : REPLY_ROOM;
+}
+
+/* Answers with what the store has answered. */
+static void done(Core *core, struct item *item, struct capture *c) {
+    bool write = item->h.op == NM_WRITE, kept = c->length <= REPLY_ROOM || c->grown.data;
+    uint16_t flags = (uint16_t)(item->reply_flags | (c->nil || c->error ? 0 : NM_FOUND));
+    item->outcome = c->error ? O_ERROR : O_DONE;
+    item->grown = c->grown.data;
+    if (kept)
+        answer(item, flags, (uint32_t)c->length);
+    else if (write || by_stream(item))
+        refuse(core, item, C_TOO_LONG_REPLIES,
+               "the reply of %zu bytes is longer than %zu, which TCP clients may still take%s",
+               c->length, most_of(core, item), write ? "; the write was executed" : "");
+    else
+        answer_long(core, item, flags, c->length);
+    if (write) complete(core, item);
+    if (!item->grown) return;
+    if (by_stream(item)) core->stream_room -= (Py_ssize_t)c->length;
+    else answer_long(core, item, flags, c->length);
+}
+
 /* One round trip for all items with `run`, and the records of the writes among them. */
 static void run(Core *core, struct item *items, size_t count) {
     struct iovec parts[BATCH];
@@ -165,7 +204,7 @@ static void run(Core *core, struct item *items, size_t count) {
             parts[running++] = (struct iovec){(void *)(items[i].datagram + NM_HEADER_LENGTH),
                                               items[i].length - NM_HEADER_LENGTH};
     if (!running) return;
-    journal_room(core, JOURNAL_BATCH);
+    journal_room_for(core, items, count);
     bool alive = store_connect(&core->store), started = alive;
     if (started) journal_intents(core, items, count);
     for (size_t at = 0; alive && at < running;) {
@@ -186,61 +225,19 @@ static void run(Core *core, struct item *items, size_t count) {
     for (size_t i = 0; i < count; i++) {
         struct item *item = &items[i];
         if (!item->run) continue;
-        struct capture c = {.data = reply_of(core, item), .room = REPLY_ROOM};
+        struct capture c = {.data = reply_of(core, item), .room = REPLY_ROOM,
+                            .most = most_of(core, item)};
         bool write = item->h.op == NM_WRITE;
         if (write && started) written_note(core, item);
         if (!alive || !(alive = store_skip(&core->store, &c))) {
+            free(c.grown.data);
             lost(core, item, started);
             continue;
         }
-        item->outcome = c.error ? O_ERROR : O_DONE;
         if (item->newer && !c.error) arriving_newer(core, item);
         if (!write && item->h.flags & NM_DOUBLE && item->reply_flags & NM_AUTHORITATIVE)
             core->counters[C_DOUBLE_AUTHORITATIVE]++;
-        if (c.length > REPLY_ROOM)
-            refuse(core, item, C_TOO_LONG_REPLIES,
-                   "the reply of %zu bytes is longer than %d, the limit of a datagram%s", c.length,
-                   REPLY_ROOM, write ? "; the write was executed" : "");
-        else
-            answer(item, (uint16_t)(item->reply_flags | (c.nil || c.error ? 0 : NM_FOUND)),
-                   (uint32_t)c.length);
-        if (write) complete(core, item);
-    }
-}
-
-/* Sends the answers of a batch. A reply that cannot be sent is lost like one on the wire: the
- * client resends. */
-static void send_all(Core *core, struct item *items, size_t count) {
-    struct mmsghdr messages[BATCH];
-    struct iovec parts[BATCH];
-    unsigned ready = 0, sent = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct item *item = &items[i];
-        if (!item->send) continue;
-        if (item->tell) moving_add(core, item);
-        uint8_t *datagram = reply_of(core, item) - NM_HEADER_LENGTH;
-        struct nm_header h = item->h;
-        h.op = NM_REPLY;
-        h.flags = (uint16_t)((item->h.flags & (NM_DOUBLE | NM_ONGOING)) | item->reply_flags |
-                             (item->hops ? NM_FORWARDED : 0));
-        nm_header_put(datagram, &h);
-        parts[ready] = (struct iovec){datagram, NM_HEADER_LENGTH + item->reply_length};
-        messages[ready] = (struct mmsghdr){.msg_hdr = {.msg_name = &item->from,
-                                                       .msg_namelen = sizeof item->from,
-                                                       .msg_iov = &parts[ready],
-                                                       .msg_iovlen = 1}};
-        ready++;
-    }
-    while (sent < ready) {
-        int n = sendmmsg(core->fd, messages + sent, ready - sent, 0);
-        if (n < 0 && errno == EINTR) continue;
-        if (n > 0) {
-            core->counters[C_SENT] += (uint64_t)n;
-            sent += (unsigned)n;
-        } else { /* the first one cannot go: skip it */
-            core->counters[C_SEND_FAILED]++;
-            sent++;
-        }
+        done(core, item, &c);
     }
 }
 
@@ -253,12 +250,21 @@ static PyObject *control_of(const struct item *item) {
 }
 
 static void release(struct item *items, size_t count) {
-    for (size_t i = 0; i < count; i++) Py_CLEAR(items[i].keys);
+    for (size_t i = 0; i < count; i++) {
+        Py_CLEAR(items[i].keys);
+        free(items[i].grown);
+        items[i].grown = NULL;
+    }
 }
 
 /* Whether the client asks which groups are on the move. */
 static bool wants_told(const struct nm_header *h) {
     return h->op == NM_READ && h->flags & NM_MOVING;
+}
+
+/* Whether the client asks for an agent that takes requests by TCP. */
+static bool wants_stream(const struct item *item) {
+    return item->h.op == NM_READ && item->h.flags & NM_LONG && item->length == NM_HEADER_LENGTH;
 }
 
 /* Takes `count` datagrams through everything. Returns (slow queries, control packets). */
@@ -271,13 +277,16 @@ static PyObject *serve(Core *core, struct item *items, size_t count) {
     for (; judged < count && !failed; judged++) {
         struct item *item = &items[judged];
         item->send = item->run = item->whole = item->newer = item->tell = false;
-        item->keys = NULL;
+        item->keys = NULL, item->grown = NULL;
         if (nm_header_get(&item->h, item->datagram, item->length) || item->h.op == NM_REPLY) {
             core->counters[C_MALFORMED]++;
+        } else if (wants_stream(item)) {
+            if (check_service(core, item)) answer_long(core, item, 0, 0);
         } else if (item->h.op == NM_READ || item->h.op == NM_WRITE) {
             item->tell = wants_told(&item->h);
             failed = check(core, item) && judge(core, item, now, slow) < 0;
-        } else if (item->length != NM_HEADER_LENGTH + NM_CONTROL_LENGTH || item->hops) {
+        } else if (item->length != NM_HEADER_LENGTH + NM_CONTROL_LENGTH || item->hops ||
+                   by_stream(item)) {
             core->counters[C_MALFORMED]++;
         } else {
             PyObject *packet = control_of(item);
@@ -286,7 +295,7 @@ static PyObject *serve(Core *core, struct item *items, size_t count) {
         }
     }
     run(core, items, judged);
-    send_all(core, items, judged);
+    answers_send(core, items, judged);
     release(items, judged);
     if (!failed) return Py_BuildValue("(NN)", slow, control);
     Py_XDECREF(slow);
@@ -310,14 +319,17 @@ PyObject *serve_received(Core *core) {
     for (int i = 0; i < count; i++) {
         struct item *item = &core->items[i];
         item->datagram = core->received + (size_t)i * RECEIVE;
-        item->length = messages[i].msg_len;
+        /* port 0 is forged: nothing can be sent there, and to us it means TCP */
+        item->length = item->from.sin_port ? messages[i].msg_len : 0;
         item->truncated = messages[i].msg_hdr.msg_flags & MSG_TRUNC;
         item->hops = 0;
+        item->object = NULL;
     }
     return serve(core, core->items, (size_t)count);
 }
 
-/* The same for datagrams that another agent handed over: (ip, port, hops, datagram) each. */
+/* The same for queries that another agent handed over, or that came by TCP: (ip, port, hops,
+ * datagram) each. */
 PyObject *serve_given(Core *core, PyObject *datagrams) {
     Py_ssize_t count = PyList_GET_SIZE(datagrams);
     if (count > BATCH) {
@@ -326,16 +338,19 @@ PyObject *serve_given(Core *core, PyObject *datagrams) {
     }
     for (Py_ssize_t i = 0; i < count; i++) {
         struct item *item = &core->items[i];
-        const char *data;
-        Py_ssize_t length;
         unsigned int ip;
         unsigned short port;
-        if (!PyArg_ParseTuple(PyList_GET_ITEM(datagrams, i), "IHby#", &ip, &port, &item->hops,
-                              &data, &length))
+        if (!PyArg_ParseTuple(PyList_GET_ITEM(datagrams, i), "IHbO!", &ip, &port, &item->hops,
+                              &PyBytes_Type, &item->object))
             return NULL;
+        Py_ssize_t length = PyBytes_GET_SIZE(item->object);
+        if (length > NM_HEADER_LENGTH + LONGEST) {
+            PyErr_SetString(PyExc_ValueError, "a request longer than any can be");
+            return NULL;
+        }
         item->from = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port),
                                           .sin_addr.s_addr = htonl(ip)};
-        item->datagram = (const uint8_t *)data;
+        item->datagram = (const uint8_t *)PyBytes_AS_STRING(item->object);
         item->length = (uint32_t)length;
         item->truncated = false;
     }
@@ -382,7 +397,7 @@ PyObject *serve_queries(Core *core, PyObject *queries, int flags) {
             item->run = item->h.op != NM_WRITE || admit(core, item, now);
         }
         run(core, core->items, (size_t)count);
-        send_all(core, core->items, (size_t)count);
+        answers_send(core, core->items, (size_t)count);
         release(core->items, (size_t)count);
         for (Py_ssize_t i = 0; i < count; i++)
             PyBytes_AS_STRING(outcomes)[first + i] = (char)core->items[i].outcome;
@@ -409,7 +424,7 @@ int serve_retries(Core *core, PyObject *retries) {
             answer(item, NM_RETRY, 4);
         }
         core->counters[C_RETRIES] += (uint64_t)count;
-        send_all(core, core->items, (size_t)count);
+        answers_send(core, core->items, (size_t)count);
         release(core->items, (size_t)count);
     }
     return 0;
@@ -418,7 +433,7 @@ int serve_retries(Core *core, PyObject *retries) {
 int serve_refuse(Core *core, Query *query, const char *message) {
     item_of(core->items, query);
     refuse(core, core->items, C_REFUSED_OTHER, "%s", message);
-    send_all(core, core->items, 1);
+    answers_send(core, core->items, 1);
     release(core->items, 1);
     return 0;
 }

@@ -8,7 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RECORD_BYTES = 1 << 28, WATERMARK = 12 };
+enum {
+    RECORD_BYTES = 1 << 28,
+    LONG_BYTES = RECORD_BYTES / 2, /* of which long replies leave some to short ones */
+    WATERMARK = 12,
+};
 
 struct entry { uint32_t seq; struct record *record; };
 
@@ -170,11 +174,16 @@ void sessions_withdraw(struct sessions *all, uint64_t client, uint32_t seq) {
 
 static bool attach(struct sessions *all, struct session *s, struct entry *e, uint16_t group,
                    uint16_t flags, const uint8_t *reply, size_t length) {
+    char text[NOT_KEPT];
+    if (length > REPLY_ROOM && all->bytes + length > LONG_BYTES) {
+        length = (size_t)not_kept(text, length, "was too much to be kept");
+        reply = (const uint8_t *)text, flags = NM_ERROR;
+    }
     struct record *r = malloc(sizeof *r + length);
     if (!r) return false;
     *r = (struct record){.next = all->groups[group], .link = &all->groups[group],
                          .client = s->client, .seq = e->seq, .group = group, .flags = flags,
-                         .length = (uint16_t)length};
+                         .length = (uint32_t)length};
     if (length) memcpy(r->reply, reply, length);
     if (r->next) r->next->link = &r->next;
     all->groups[group] = r;
@@ -197,19 +206,35 @@ bool sessions_complete(struct sessions *all, const struct nm_header *h, uint16_t
     return attach(all, s, e, h->group, flags, reply, length);
 }
 
-void record_head(uint8_t *to, uint64_t client, uint32_t seq, uint16_t flags, uint16_t length) {
+/* Writes what a resend is answered instead of a long reply. Returns its length. */
+int not_kept(char *to, size_t length, const char *why) {
+    return snprintf(to, NOT_KEPT,
+                    "-ERR netmigrate: the write was executed; its reply of %zu bytes %s\r\n", length,
+                    why);
+}
+
+void record_head(uint8_t *to, uint64_t client, uint32_t seq, uint16_t flags, uint32_t length) {
     nm_put64(to, client);
     nm_put32(to + 8, seq);
     nm_put16(to + 12, flags);
-    nm_put16(to + 14, length);
+    nm_put32(to + 14, length);
 }
 
-/* Appends the group's records: client, seq, flags, length, reply each. */
-bool sessions_dump(struct sessions *all, uint16_t group, struct buffer *to) {
+/* Appends the group's records: client, seq, flags, length, reply each. Long replies only if `whole`:
+ * they are not for the journal. */
+bool sessions_dump(struct sessions *all, uint16_t group, bool whole, struct buffer *to) {
     for (struct record *r = all->groups[group]; r; r = r->next) {
         uint8_t head[RECORD_HEAD];
-        record_head(head, r->client, r->seq, r->flags, r->length);
-        if (buffer_add(to, head, sizeof head) < 0 || buffer_add(to, r->reply, r->length) < 0)
+        char text[NOT_KEPT];
+        const void *reply = r->reply;
+        uint32_t length = r->length;
+        uint16_t flags = r->flags;
+        if (length > REPLY_ROOM && !whole) {
+            length = (uint32_t)not_kept(text, length, "is gone: the agent was restarted");
+            reply = text, flags = NM_ERROR;
+        }
+        record_head(head, r->client, r->seq, flags, length);
+        if (buffer_add(to, head, sizeof head) < 0 || buffer_add(to, reply, length) < 0)
             return false;
     }
     return true;
@@ -222,10 +247,10 @@ const char *sessions_load(struct sessions *all, uint16_t group, const uint8_t *p
         if (n < RECORD_HEAD) return "a completion record is cut short";
         uint64_t client = nm_get64(p);
         uint32_t seq = nm_get32(p + 8);
-        uint16_t flags = nm_get16(p + 12), length = nm_get16(p + 14);
+        uint16_t flags = nm_get16(p + 12);
+        uint32_t length = nm_get32(p + 14);
         p += RECORD_HEAD, n -= RECORD_HEAD;
-        if (length > n || length > DATAGRAM - NM_HEADER_LENGTH)
-            return "a completion record's reply is cut short";
+        if (length > n) return "a completion record's reply is cut short";
         struct session *s = find_or_add(all, client, now);
         struct entry *e = s ? entry_of(s, seq) : NULL;
         if (s && !e && seq > s->acked) e = entry_add(s, seq);

@@ -133,12 +133,23 @@ bool store_bytes(struct store *s, uint8_t *to, size_t length) {
     return true;
 }
 
+/* A reply that outgrows `data` goes on in `grown`, as far as that is allowed and there is memory. */
 static void keep(struct capture *c, const uint8_t *p, size_t length) {
-    if (c->length < c->room) {
-        size_t room = c->room - c->length;
-        memcpy(c->data + c->length, p, length < room ? length : room);
-    }
+    size_t before = c->length;
     c->length += length;
+    if (c->length <= c->room) {
+        memcpy(c->data + before, p, length);
+        return;
+    }
+    bool fits = c->length <= c->most;
+    if (fits && before <= c->room)
+        fits = buffer_reserve(&c->grown, NM_HEADER_LENGTH + c->length) == 0 &&
+               buffer_add(&c->grown, c->data - NM_HEADER_LENGTH, NM_HEADER_LENGTH + before) == 0;
+    if (!fits || buffer_add(&c->grown, p, length) < 0) {
+        free(c->grown.data);
+        c->grown = (struct buffer){0};
+        c->most = 0;
+    }
 }
 
 /* Reads one reply whatever its size, keeping what fits. Invariant: `open` counts the values that
