@@ -120,8 +120,7 @@ class Agent:
             if stranded := self.table.those(state):
                 log.warning("%d groups were %s when this agent ended", len(stranded), state.name)
         gone = self.table.former.astype(bool) & (self.table.states == State.ABSENT)
-        for group in np.flatnonzero(gone).tolist():
-            self._sweeper.add(group)  # an earlier process may not have come to it
+        self._sweeper.add(np.flatnonzero(gone).tolist())  # an earlier process may have left them
         loop.add_reader(self._socket.fileno(), self._readable)
         self._housekeep()
         return self

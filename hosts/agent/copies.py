@@ -3,7 +3,7 @@
 The source owns every group until TAKE; until then what is here may be replaced or deleted freely.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from hosts.agent import frames
@@ -37,28 +37,22 @@ class Copies:
         else:
             self._take(migration, body)
 
-    def _to_come(self, migration: Immigration, groups: Sequence[int]) -> Iterator[int]:
-        """Yield the groups that are to come, and tell the source of those that cannot."""
+    def _to_come(self, migration: Immigration, groups: list[int]) -> list[int]:
+        """Return the groups that are to come, and tell the source of those that cannot."""
         mine: list[int] = []
-        for group in groups:
-            state = State(self._node.table.states[group])
-            if group in migration.done and state is not State.ABSENT:
+        coming: list[int] = []
+        absent = self._node.table.are(groups, State.ABSENT)
+        for group, free, own in zip(groups, absent, migration.covers(groups), strict=True):
+            if group in migration.done and not free:
                 mine.append(group)
-            elif (
-                group not in migration.done  # come and gone: whoever has it now is its owner
-                and migration.covers(group)
-                and state is State.ABSENT
-            ):
-                yield group
-            else:
-                self._immigrations.complain(
-                    migration,
-                    f"group {group} is {state.name} at {self._node.own.name}, "
-                    "or not in the migration",
-                )
+            elif group not in migration.done and own and free:
+                coming.append(group)
+            else:  # come and gone, for one: whoever has it now is its owner
+                self._immigrations.cannot_come(migration, group)
         self._immigrations.acknowledge(migration, Kind.TAKEN, mine)
+        return coming
 
-    def _clear(self, migration: Immigration, groups: Sequence[int]) -> None:
+    def _clear(self, migration: Immigration, groups: list[int]) -> None:
         """Delete what an earlier migration left here of groups that will be copied."""
         purger = self._immigrations.purger
         those = [group for group in self._to_come(migration, groups) if not purger.busy(group)]
@@ -92,17 +86,18 @@ class Copies:
 
     def _take(self, migration: Immigration, body: memoryview) -> None:
         """Become the owner. The source has stopped, and every copy has been answered for."""
-        records = dict(frames.read_group_records(body))
+        groups, records = frames.read_groups_with_records(body)
         taken: list[int] = []
-        for group in self._to_come(migration, list(records)):
-            if group not in migration.cleared:
+        for group in self._to_come(migration, groups):
+            if group in migration.cleared:
+                taken.append(group)
+            else:
                 self._immigrations.complain(migration, f"group {group} was not cleared")
-                continue
-            self._node.core.add_records(group, records[group])
-            self._node.table.set(group, State.OWNED, self._node.own.index)
-            migration.done.add(group)
-            del migration.cleared[group]
-            taken.append(group)
+        self._immigrations.remember(taken, records)
+        self._node.table.set(taken, State.OWNED, self._node.own.index)
+        migration.done.update(taken)
+        for group in taken:
+            migration.cleared.pop(group, None)
         self._node.core.cleared(taken, 0)
         self._node.counters.add("groups_received", len(taken))
         self._immigrations.acknowledge(migration, Kind.TAKEN, taken)

@@ -72,7 +72,7 @@ class Emigration(Mover):
         lanes: int,
         throttle: int,
         batch: int,
-        emigrated: Callable[[int], None],
+        emigrated: Callable[[Sequence[int]], None],
     ) -> None:
         super().__init__(
             node, number=number, destination=destination, ranges=ranges, throttle=throttle
@@ -199,15 +199,14 @@ class Emigration(Mover):
             chosen += groups
         self._prepare(link, chosen)
 
-    def _prepare(self, link: Link, groups: Sequence[int]) -> None:
+    def _prepare(self, link: Link, groups: list[int]) -> None:
         if not groups:
             return
-        core = self._node.core
-        clock, marks = core.watermarks(self._told)
+        clock, marks = self._node.core.watermarks(self._told)
         size = link.send(Kind.WATERMARKS, marks) if marks else 0
         self._told = clock
-        bodies = [frames.group_records(group, core.records(group)) for group in groups]
-        size += link.send(Kind.PREPARE, frames.migration(self.number), *bodies)
+        body = self._node.with_records(groups)
+        size += link.send(Kind.PREPARE, frames.migration(self.number), body)
         self._node.counters.add("channel_other_bytes", size)
 
     def _prepared(self, groups: Iterable[int]) -> None:
@@ -273,9 +272,8 @@ class Emigration(Mover):
         self._node.table.set(groups, State.ABSENT, self.destination.index, former=True)
         self.done.update(groups)
         self._node.counters.add("groups_sent", len(groups))
-        for group in groups:
-            self._node.core.drop_records(group)
-            self._emigrated(group)
+        self._node.core.drop_records(groups)
+        self._emigrated(groups)
         del self._moving[groups[0]]
         self._idle.append(lane)
 

@@ -6,18 +6,19 @@ connection broke sends it again. Bodies of KEYS are made and read by the core (c
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Final, TypeAlias
 
 from hosts.wire import GROUPS
 
-MAGIC: Final = b"NMC1"
+MAGIC: Final = b"NMC2"
 LONGEST: Final = 1 << 30
 HEAD: Final = struct.Struct("!IB")
 _HELLO: Final = struct.Struct("!4sH")
 _MIGRATION: Final = struct.Struct("!H")
 _NUMBER: Final = struct.Struct("!Q")
+_COUNT: Final = struct.Struct("!H")
 _GROUP_RECORDS: Final = struct.Struct("!HI")
 _HANDED: Final = struct.Struct("!IHBI")
 _KEY: Final = struct.Struct("!I")
@@ -28,7 +29,7 @@ class Kind(IntEnum):
 
     HELLO = 1
     WATERMARKS = 2  # (client, acked)*: what is known finished; goes before PREPARE
-    PREPARE = 3  # migration, (group, completion records)*
+    PREPARE = 3  # migration, groups, completion records of those that have any
     PREPARED = 4  # migration, group*: the destination is the owner of these now
     KEYS = 5  # migration, body (core/transfer.c)
     ARRIVED = 6  # migration, group*: every key of these has been applied
@@ -41,7 +42,7 @@ class Kind(IntEnum):
     CLEARED = 12  # migration, group*
     COPY = 13  # migration, number, body as of KEYS: replaces what the copy held
     COPIED = 14  # migration, number
-    TAKE = 15  # migration, number, (group, completion records)*: every key of these is with you
+    TAKE = 15  # migration, number, as PREPARE: every key of these groups is with you
     TAKEN = 16  # migration, group*: the destination is the owner of these now
 
 
@@ -98,12 +99,12 @@ def read_number(body: memoryview) -> tuple[int, memoryview]:
     return _NUMBER.unpack_from(body)[0], body[_NUMBER.size :]
 
 
-def group_list(those: Iterable[int]) -> bytes:
+def group_list(those: Sequence[int]) -> bytes:
     """Return a list of groups."""
-    return b"".join(map(_MIGRATION.pack, those))
+    return struct.pack(f"!{len(those)}H", *those)
 
 
-def groups(number: int, those: Iterable[int]) -> bytes:
+def groups(number: int, those: Sequence[int]) -> bytes:
     """Return the body of PREPARED, ARRIVED, CLEARED and TAKEN."""
     return _MIGRATION.pack(number) + group_list(those)
 
@@ -112,28 +113,38 @@ def read_groups(body: memoryview) -> list[int]:
     """Return a list of groups."""
     if len(body) % 2:
         raise FrameError("a list of groups is cut short")
-    those = [group for (group,) in _MIGRATION.iter_unpack(body)]
-    if any(group >= GROUPS for group in those):
+    those = list(struct.unpack(f"!{len(body) // 2}H", body))
+    if max(those, default=0) >= GROUPS:
         raise FrameError(f"group {max(those)}: 0 to {GROUPS - 1} exist")
     return those
 
 
-def group_records(group: int, records: bytes) -> bytes:
-    """Return a group with its completion records, for PREPARE and TAKE."""
-    return _GROUP_RECORDS.pack(group, len(records)) + records
+def groups_with_records(those: Sequence[int], records: Mapping[int, bytes]) -> bytes:
+    """Return groups and the completion records of some of them, for PREPARE and TAKE."""
+    each = (_GROUP_RECORDS.pack(group, len(data)) + data for group, data in records.items())
+    return _COUNT.pack(len(those)) + group_list(those) + b"".join(each)
 
 
-def read_group_records(body: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Return the groups and completion records of PREPARE and TAKE."""
-    while body:
-        if len(body) < _GROUP_RECORDS.size:
+def read_groups_with_records(body: memoryview) -> tuple[list[int], dict[int, memoryview]]:
+    """Return the groups of PREPARE and TAKE, and the completion records of some of them."""
+    if len(body) < _COUNT.size:
+        raise FrameError("PREPARE is cut short")
+    (count,) = _COUNT.unpack_from(body)
+    at = _COUNT.size + _MIGRATION.size * count
+    those = read_groups(body[_COUNT.size : at])
+    if len(those) != count:
+        raise FrameError("PREPARE is cut short")
+    records: dict[int, memoryview] = {}
+    while at < len(body):
+        if len(body) - at < _GROUP_RECORDS.size:
             raise FrameError("PREPARE is cut short")
-        group, length = _GROUP_RECORDS.unpack_from(body)
-        body = body[_GROUP_RECORDS.size :]
-        if group >= GROUPS or length > len(body):
-            raise FrameError("PREPARE is cut short or names a group that does not exist")
-        yield group, body[:length]
-        body = body[length:]
+        group, length = _GROUP_RECORDS.unpack_from(body, at)
+        at += _GROUP_RECORDS.size
+        if length > len(body) - at:
+            raise FrameError("PREPARE is cut short")
+        records[group] = body[at : at + length]
+        at += length
+    return those, records
 
 
 def handed(items: Iterable[Handed]) -> bytes:

@@ -35,7 +35,7 @@ class Handoff(Mover):
         destination: Server,
         ranges: Sequence[range],
         throttle: int,
-        emigrated: Callable[[int], None],
+        emigrated: Callable[[Sequence[int]], None],
     ) -> None:
         super().__init__(
             node, number=number, destination=destination, ranges=ranges, throttle=throttle
@@ -98,17 +98,13 @@ class Handoff(Mover):
         self._prepare(link, groups)
         self._kick()
 
-    def _prepare(self, link: Link, groups: Sequence[int]) -> None:
+    def _prepare(self, link: Link, groups: list[int]) -> None:
         """Ask the destination to own these; it says of what has arrived that it has."""
-        core = self._node.core
-        clock, marks = core.watermarks(self._told)
+        clock, marks = self._node.core.watermarks(self._told)
         size = link.send(Kind.WATERMARKS, marks) if marks else 0
         for first in range(0, len(groups), _AT_ONCE):
-            bodies = [
-                frames.group_records(group, core.records(group))
-                for group in groups[first : first + _AT_ONCE]
-            ]
-            size += link.send(Kind.PREPARE, frames.migration(self.number), *bodies)
+            body = self._node.with_records(groups[first : first + _AT_ONCE])
+            size += link.send(Kind.PREPARE, frames.migration(self.number), body)
         self._told = clock
         self._node.counters.add("channel_other_bytes", size)
 
@@ -144,15 +140,14 @@ class Handoff(Mover):
         self._node.hand(self.destination.index, self._held.release(groups), "handed_over")
         self._kick()
 
-    def _arrived(self, groups: Sequence[int]) -> None:
+    def _arrived(self, groups: list[int]) -> None:
         """The destination has every key of these."""
         self._left.difference_update(groups)
         self._unprepared.difference_update(groups)
         self.done.update(groups)
-        self._node.table.set(list(groups), State.ABSENT, self.destination.index, former=True)
-        for group in groups:
-            self._node.core.drop_records(group)
-            self._emigrated(group)
+        self._node.table.set(groups, State.ABSENT, self.destination.index, former=True)
+        self._node.core.drop_records(groups)
+        self._emigrated(groups)
         self._node.counters.add("groups_sent", len(groups))
         self._node.hand(self.destination.index, self._held.release(groups), "handed_over")
         if not self._left and self.status not in FINAL:

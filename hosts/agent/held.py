@@ -27,4 +27,5 @@ class Held:
 
     def release(self, groups: Iterable[int]) -> list[Query]:
         """Return what waited for these groups, in the order it came."""
-        return [query for group in groups for query in self._queries.pop(group, {}).values()]
+        held = [group for group in groups if group in self._queries]
+        return [query for group in held for query in self._queries.pop(group).values()]

@@ -76,9 +76,12 @@ class Immigration:
     cleared: dict[int, None] = field(default_factory=dict)  # groups whose copies may be written
     copied: int = 0  # the number of the last CLEAR, COPY or TAKE
 
-    def covers(self, group: int) -> bool:
-        """Whether the group is one of its own."""
-        return any(group in groups for groups in self.ranges)
+    def covers(self, groups: Sequence[int]) -> list[bool]:
+        """Return for each group whether it is one of its own."""
+        numbers = np.asarray(groups)
+        inside = [(numbers >= own.start) & (numbers < own.stop) for own in self.ranges]
+        found: list[bool] = np.any(inside, axis=0).tolist()
+        return found
 
     def covers_all(self, groups: range) -> bool:
         """Whether all of `groups` are in one of its ranges."""
@@ -214,6 +217,17 @@ class Immigrations:
         link = self._node.link(migration.source.index)
         link.send(Kind.FAILED, frames.migration(migration.number), why.encode())
 
+    def cannot_come(self, migration: Immigration, group: int) -> None:
+        """Tell the source of a group that it must not send here."""
+        state = State(self._node.table.states[group]).name
+        why = f"group {group} is {state} at {self._node.own.name}, or not in the migration"
+        self.complain(migration, why)
+
+    def remember(self, groups: Iterable[int], records: Mapping[int, memoryview]) -> None:
+        """Take over what the source remembers of the writes to groups that come (invariant 5)."""
+        for group in records.keys() & set(groups):
+            self._node.core.add_records(group, records[group])
+
     def acknowledge(self, migration: Immigration, kind: Kind, groups: Sequence[int]) -> None:
         """Answer the source for some groups."""
         if groups:
@@ -227,36 +241,30 @@ class Immigrations:
 
     def _prepare(self, migration: Immigration, body: memoryview) -> None:
         """Step 2: become the owner. Left-over copies of the group must be gone first."""
-        table = self._node.table
         again: list[int] = []
         new: list[int] = []
         arrived: list[int] = []
-        named = list(frames.read_group_records(body))
-        absent = (table.states[[group for group, _ in named]] == State.ABSENT).tolist()
-        for (group, records), free in zip(named, absent, strict=True):
+        groups, records = frames.read_groups_with_records(body)
+        absent = self._node.table.are(groups, State.ABSENT)
+        for group, free, own in zip(groups, absent, migration.covers(groups), strict=True):
             mine = self._groups.get(group)
             owned = group in migration.done and not free
             if owned and migration.protocol is not Protocol.NETMIGRATE:
                 arrived.append(group)
             elif owned or (mine is not None and mine.migration is migration):
                 again.append(group)
-            elif (
-                group in migration.done  # come and gone: this is late, from an earlier connection
-                or not migration.covers(group)
-                or not free
-            ):
-                state = State(table.states[group]).name
-                why = f"group {group} is {state} at {self._node.own.name}, or not in the migration"
-                self.complain(migration, why)
+            elif group in migration.done or not own or not free:
+                # come and gone, for one: this is late, from an earlier connection
+                self.cannot_come(migration, group)
             elif not self.purger.busy(group):
-                self._node.core.add_records(group, records)
                 new.append(group)
+        self.remember(new, records)
         self.acknowledge(migration, Kind.PREPARED, again)
         self.acknowledge(migration, Kind.ARRIVED, arrived)
-        own = partial(self._own, migration)
+        become_owner = partial(self._own, migration)
         failed = partial(self.store_failed, migration)
         try:
-            own(self.purger.purge(new, own, failed))
+            become_owner(self.purger.purge(new, become_owner, failed))
         except (StoreError, ConnectionError) as error:
             failed(error)
 

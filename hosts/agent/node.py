@@ -47,6 +47,11 @@ class Node:
         """Return the link to a server; KeyError if its address is not known."""
         return self.links[server]
 
+    def with_records(self, groups: list[int]) -> bytes:
+        """Return groups and their completion records, as PREPARE and TAKE carry them."""
+        records = {group: self.core.records(group) for group in self.core.recorded(groups)}
+        return frames.groups_with_records(groups, records)
+
     def hand(self, server: int, queries: Iterable[Query], counter: str) -> None:
         """Hand queries to another server's agent, which answers the client itself."""
         items: list[frames.Handed] = []

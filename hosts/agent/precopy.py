@@ -22,7 +22,7 @@ from hosts.agent.throttle import Throttle
 from hosts.wire import Flags
 
 _CLEARED_AHEAD: Final = 64
-_TAKEN_AT_ONCE: Final = 512
+_TAKEN_AT_ONCE: Final = 2048
 _UNANSWERED: Final = 64
 
 # When to stop and hand over: the rest is small, does not shrink any more, or there were enough.
@@ -44,7 +44,7 @@ class Precopy(Mover):
         destination: Server,
         ranges: Sequence[range],
         throttle: int,
-        emigrated: Callable[[int], None],
+        emigrated: Callable[[Sequence[int]], None],
         stop_bytes: int = SMALL_BYTES,
     ) -> None:
         super().__init__(
@@ -67,15 +67,15 @@ class Precopy(Mover):
         Started anew, or failed while handing over, the source cannot know what it has still. The
         destination's answers to CLEAR say so: TAKEN, or CLEARED, and then it takes no earlier TAKE.
         """
-        states = self._node.table.states
-        self._serving = all(states[group] == State.OWNED for group in self._left)
+        groups = sorted(self._left)
+        self._serving = all(self._node.table.are(groups, State.OWNED))
         self._asking = not self._serving
         self._taking = False  # TAKE was sent: the destination may be the owner
         self._take_sent = False  # on this connection
         self.rounds = 0
         self._dirty = 0  # keys that the round before had to copy
         self._round_groups, self._round_sent = len(self._left), 0
-        self._to_clear = deque(sorted(self._left))
+        self._to_clear = deque(groups)
         self._clearing: set[int] = set()
         self._stream = Stream(self._node, self.throttle)
         self._unanswered: dict[int, list[Section]] = {}
@@ -238,18 +238,14 @@ class Precopy(Mover):
     def _hand_over(self, link: Link) -> None:
         """Every key is at the destination, as it is here."""
         self._taking = self._take_sent = True
-        core = self._node.core
-        _, marks = core.watermarks(0)
+        _, marks = self._node.core.watermarks(0)
         size = link.send(Kind.WATERMARKS, marks) if marks else 0
         groups = sorted(self._left)
         for first in range(0, len(groups), _TAKEN_AT_ONCE):
             self._number += 1
-            bodies = [
-                frames.group_records(group, core.records(group))
-                for group in groups[first : first + _TAKEN_AT_ONCE]
-            ]
             head = frames.migration(self.number) + frames.number(self._number)
-            size += link.send(Kind.TAKE, head, *bodies)
+            body = self._node.with_records(groups[first : first + _TAKEN_AT_ONCE])
+            size += link.send(Kind.TAKE, head, body)
         self._node.counters.add("channel_other_bytes", size)
 
     # --- answers ----------------------------------------------------------------------------------
@@ -269,12 +265,11 @@ class Precopy(Mover):
             raise FrameError(f"{kind.name} is not expected here")
         self._kick()
 
-    def _taken(self, groups: Sequence[int]) -> None:
+    def _taken(self, groups: list[int]) -> None:
         """The groups are the destination's: what was held for them, too."""
-        self._node.table.set(list(groups), State.ABSENT, self.destination.index, former=True)
-        for group in groups:
-            self._node.core.drop_records(group)
-            self._emigrated(group)
+        self._node.table.set(groups, State.ABSENT, self.destination.index, former=True)
+        self._node.core.drop_records(groups)
+        self._emigrated(groups)
         self._left.difference_update(groups)
         self._clearing.difference_update(groups)
         self.done.update(groups)

@@ -32,10 +32,11 @@ class Sweeper:
         self._due: dict[int, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, group: int) -> None:
-        """The group has gone."""
-        self._due[group] = monotonic() + self._node.grace
-        self._queue.append((self._due[group], group))
+    def add(self, groups: Iterable[int]) -> None:
+        """The groups have gone."""
+        due = monotonic() + self._node.grace
+        self._due.update((group, due) for group in groups)
+        self._queue.extend((due, group) for group in groups)
         self._schedule()
 
     def keep(self, ranges: Iterable[range]) -> None:

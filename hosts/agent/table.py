@@ -4,7 +4,7 @@ It lives in a memory-mapped file that the compiled core reads too, and so surviv
 """
 
 import mmap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import Self
@@ -55,9 +55,15 @@ class Table:
     ) -> None:
         """Move a group, or several as one, to a state: the last thing that is written, so that
         after `kill -9` the rest is right for it."""
-        self.owners[groups] = owner
-        self.former[groups] = former
-        self.states[groups] = state
+        where = np.asarray(groups, np.intp)
+        self.owners[where] = owner
+        self.former[where] = former
+        self.states[where] = state
+
+    def are(self, groups: Sequence[int], state: State) -> list[bool]:
+        """Return for each group whether it is in a state."""
+        found: list[bool] = (self.states[np.asarray(groups, np.intp)] == state).tolist()
+        return found
 
     def those(self, state: State) -> list[int]:
         """Return the groups in a state."""

@@ -186,7 +186,7 @@ def main() -> None:
                 continue
         core.cleared([chance.randrange(16384)], chance.randrange(3))
         if turn % 10 == 0:
-            core.drop_records(group)
+            core.drop_records([group])
         if turn % 25 == 0:
             written = Path(directory.name, "journal").read_bytes()
             states[:] = 3

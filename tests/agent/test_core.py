@@ -172,7 +172,7 @@ def test_exactly_once_across_handovers(
                 source.states[GROUP] = 0
                 destination.core.learn(source.core.watermarks(0)[1])
                 destination.core.add_records(GROUP, source.core.records(GROUP))
-                source.core.drop_records(GROUP)
+                source.core.drop_records([GROUP])
                 destination.states[GROUP] = 1
                 owner = 1 - owner
                 continue

@@ -52,7 +52,11 @@ async def prepare(peer: Peer, records: bytes = b"", marks: bytes = b"") -> None:
     """Send PREPARE and wait for its acknowledgement."""
     if marks:
         peer.send(Kind.WATERMARKS, marks)
-    peer.send(Kind.PREPARE, frames.migration(NUMBER), frames.group_records(GROUP, records))
+    peer.send(
+        Kind.PREPARE,
+        frames.migration(NUMBER),
+        frames.groups_with_records([GROUP], {GROUP: records}),
+    )
     number, body = frames.read_migration(await peer.frame(Kind.PREPARED))
     assert (number, frames.read_groups(body)) == (NUMBER, [GROUP])
 
@@ -117,9 +121,9 @@ async def test_prepare_purges_what_is_left_over(
 async def test_prepare_is_refused_without_accept(destination: Agent, peer: Peer) -> None:
     """By migration, by group, and for a group that is owned here."""
     own = destination.settings.own.name
-    peer.send(Kind.PREPARE, frames.migration(99), frames.group_records(GROUP, b""))
+    peer.send(Kind.PREPARE, frames.migration(99), frames.groups_with_records([GROUP], {}))
     assert f"{own} has not accepted".encode() in bytes(await peer.frame(Kind.FAILED))
-    peer.send(Kind.PREPARE, frames.migration(NUMBER), frames.group_records(GROUP + 1, b""))
+    peer.send(Kind.PREPARE, frames.migration(NUMBER), frames.groups_with_records([GROUP + 1], {}))
     assert b"OWNED" in bytes(await peer.frame(Kind.FAILED))
     assert destination.table.states[GROUP + 1] == State.OWNED
 
@@ -135,7 +139,7 @@ async def test_late_prepare_of_a_group_that_has_left_is_refused(
     await peer.datagram()
     assert destination.table.states[GROUP] == State.OWNED
     set_state(destination, GROUP, State.ABSENT, 2, former=True)
-    peer.send(Kind.PREPARE, frames.migration(NUMBER), frames.group_records(GROUP, b""))
+    peer.send(Kind.PREPARE, frames.migration(NUMBER), frames.groups_with_records([GROUP], {}))
     assert b"ABSENT" in bytes(await peer.frame(Kind.FAILED))
     assert destination.table.states[GROUP] == State.ABSENT
 

@@ -31,8 +31,7 @@ async def destination(alone: Agent, peer: Peer) -> Agent:
 
 async def prepare(peer: Peer, groups: list[int]) -> None:
     """Send PREPARE and wait for its acknowledgement."""
-    bodies = [frames.group_records(group, b"") for group in groups]
-    peer.send(Kind.PREPARE, frames.migration(NUMBER), *bodies)
+    peer.send(Kind.PREPARE, frames.migration(NUMBER), frames.groups_with_records(groups, {}))
     _, body = frames.read_migration(await peer.frame(Kind.PREPARED))
     assert frames.read_groups(body) == groups
 

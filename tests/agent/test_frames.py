@@ -35,12 +35,12 @@ def test_splitter_gives_back_what_was_framed(
     assert found == items
 
 
-@given(st.lists(st.tuples(GROUP, BODIES)))
-def test_prepare(items: list[tuple[int, bytes]]) -> None:
+@given(st.lists(GROUP), st.dictionaries(GROUP, BODIES))
+def test_prepare(groups: list[int], records: dict[int, bytes]) -> None:
     """Groups and records."""
-    body = b"".join(frames.group_records(group, records) for group, records in items)
-    found = [(group, bytes(records)) for group, records in frames.read_group_records(body_of(body))]
-    assert found == items
+    body = frames.groups_with_records(groups, records)
+    found, data = frames.read_groups_with_records(body_of(body))
+    assert (found, {group: bytes(each) for group, each in data.items()}) == (groups, records)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**32 - 1), U16, st.integers(1, 255), BODIES)))
@@ -76,7 +76,7 @@ def test_random_bodies_are_refused_or_read(data: bytes) -> None:
         frames.read_hello,
         frames.read_migration,
         frames.read_groups,
-        lambda body: list(frames.read_group_records(body)),
+        frames.read_groups_with_records,
         frames.read_handed,
         frames.read_pull,
     ):

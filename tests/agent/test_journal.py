@@ -197,7 +197,7 @@ def test_replayed_is_what_was_there(
             case "load", client, seq:
                 run.core.add_records(group, struct.pack("!QIHI", client, seq, 4, 2) + b"+x")
             case ("drop",):
-                run.core.drop_records(group)
+                run.core.drop_records([group])
             case _:
                 before, marks = records(run.core, group), watermarks(run.core)
                 run = run.again(store)

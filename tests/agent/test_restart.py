@@ -222,7 +222,7 @@ async def test_precopy_goes_on(runs: Runs, peer: Peer, client: Client, store: St
     async with runs.run() as one:
         peer.send(Kind.COPY, *numbered(102, section(), key(b"{k}2", old), END))
         await peer.frame(Kind.COPIED)
-        taking = frames.group_records(GROUP, record(client.client, 1, b"+OK\r\n"))
+        taking = frames.groups_with_records([GROUP], {GROUP: record(client.client, 1, b"+OK\r\n")})
         peer.send(Kind.TAKE, *numbered(103, taking))
         await peer.frame(Kind.TAKEN)
         assert one.table.states[GROUP] == State.OWNED

@@ -45,7 +45,8 @@ async def prepared(peer: Peer, wait: bool = True) -> list[tuple[int, bytes]]:
     """Take PREPARE and acknowledge it; return its groups and records."""
     number, body = frames.read_migration(await peer.frame(Kind.PREPARE))
     assert number == NUMBER
-    found = [(group, bytes(records)) for group, records in frames.read_group_records(body)]
+    groups, records = frames.read_groups_with_records(body)
+    found = [(group, bytes(records.get(group, b""))) for group in groups]
     if wait:
         peer.send(Kind.PREPARED, frames.groups(NUMBER, [group for group, _ in found]))
     return found

@@ -80,7 +80,7 @@ def test_a_long_reply_is_recorded_whole(bench: Bench) -> None:
     assert bench.ask(2, "GETDEL", "k") == first
     records = bench.core.records(GROUP)
     assert HEAD.pack(1, 2, first[0].flags, len(first[1])) + first[1] in records
-    bench.core.drop_records(GROUP)
+    bench.core.drop_records([GROUP])
     bench.core.add_records(GROUP, records)
     assert bench.ask(2, "GETDEL", "k") == first
 

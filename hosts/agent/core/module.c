@@ -246,11 +246,37 @@ static PyObject *core_add_records(Core *core, PyObject *arguments) {
     return accepted(wrong);
 }
 
-static PyObject *core_drop_records(Core *core, PyObject *arguments) {
-    unsigned short group;
-    if (!group_in(arguments, "H", &group, NULL)) return NULL;
-    sessions_drop(&core->sessions, group);
-    journal_drop(core, group);
+/* The group that is item `i` of a list; false: it is none, and a Python error is set. */
+static bool group_at(PyObject *groups, Py_ssize_t i, uint16_t *group) {
+    unsigned long number = PyLong_AsUnsignedLong(PyList_GET_ITEM(groups, i));
+    if (number < NM_GROUPS) {
+        *group = (uint16_t)number;
+        return true;
+    }
+    if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "groups are 0 to 16383");
+    return false;
+}
+
+/* Those of some groups that have records. */
+static PyObject *core_recorded(Core *core, PyObject *groups) {
+    uint16_t group;
+    if (!PyList_Check(groups)) return PyErr_Format(PyExc_TypeError, "expected a list");
+    PyObject *found = PyList_New(0);
+    for (Py_ssize_t i = 0; found && i < PyList_GET_SIZE(groups); i++)
+        if (!group_at(groups, i, &group) ||
+            (core->sessions.groups[group] && PyList_Append(found, PyList_GET_ITEM(groups, i)) < 0))
+            Py_CLEAR(found);
+    return found;
+}
+
+static PyObject *core_drop_records(Core *core, PyObject *groups) {
+    uint16_t group;
+    if (!PyList_Check(groups)) return PyErr_Format(PyExc_TypeError, "expected a list");
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(groups); i++) {
+        if (!group_at(groups, i, &group)) return NULL;
+        sessions_drop(&core->sessions, group);
+        journal_drop(core, group);
+    }
     Py_RETURN_NONE;
 }
 
@@ -306,14 +332,11 @@ static PyObject *core_remember(Core *core, PyObject *arguments) {
 static PyObject *core_cleared(Core *core, PyObject *arguments) {
     PyObject *groups;
     unsigned short migration;
+    uint16_t group;
     if (!PyArg_ParseTuple(arguments, "O!H", &PyList_Type, &groups, &migration)) return NULL;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(groups); i++) {
-        unsigned long group = PyLong_AsUnsignedLong(PyList_GET_ITEM(groups, i));
-        if (group >= NM_GROUPS) {
-            if (PyErr_Occurred()) return NULL;
-            return PyErr_Format(PyExc_ValueError, "groups are 0 to 16383");
-        }
-        journal_cleared(core, (uint16_t)group, migration);
+        if (!group_at(groups, i, &group)) return NULL;
+        journal_cleared(core, group, migration);
     }
     Py_RETURN_NONE;
 }
@@ -391,7 +414,8 @@ static PyMethodDef core_methods[] = {
     {"send", (PyCFunction)core_send, METH_VARARGS, "Send datagrams from the agent's port."},
     {"records", (PyCFunction)core_records, METH_VARARGS, "A group's completion records."},
     {"add_records", (PyCFunction)core_add_records, METH_VARARGS, "Take over such records."},
-    {"drop_records", (PyCFunction)core_drop_records, METH_VARARGS, "Drop a group's records."},
+    {"recorded", (PyCFunction)core_recorded, METH_O, "Which groups have records."},
+    {"drop_records", (PyCFunction)core_drop_records, METH_O, "Drop the groups' records."},
     {"arriving", (PyCFunction)core_arriving, METH_VARARGS, "What an arriving group has here."},
     {"remember", (PyCFunction)core_remember, METH_VARARGS, "Begin or go on with a journal."},
     {"cleared", (PyCFunction)core_cleared, METH_VARARGS, "Copies may be written of these."},
