@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "../../wire/outgoing.h"
+
 /* Where the RESP reply of an item goes; the header has its room before it. */
 uint8_t *reply_of(Core *core, struct item *item) {
     uint8_t *datagram = item->grown ? item->grown : core->replies + (size_t)(item - core->items) * DATAGRAM;
@@ -79,9 +81,10 @@ static void hand_back(Core *core, struct item *item) {
 /* Sends the answers of a batch. A reply that cannot be sent is lost like one on the wire: the
  * client resends. */
 void answers_send(Core *core, struct item *items, size_t count) {
-    struct mmsghdr messages[BATCH];
+    struct nm_outgoing out;
+    struct sockaddr_in *to[BATCH];
     struct iovec parts[BATCH];
-    unsigned ready = 0, sent = 0;
+    size_t ready = 0, sent = 0;
     for (size_t i = 0; i < count; i++) {
         struct item *item = &items[i];
         if (!item->send) continue;
@@ -93,19 +96,17 @@ void answers_send(Core *core, struct item *items, size_t count) {
         }
         uint8_t *datagram = reply_of(core, item) - NM_HEADER_LENGTH;
         parts[ready] = (struct iovec){datagram, NM_HEADER_LENGTH + item->reply_length};
-        messages[ready] = (struct mmsghdr){.msg_hdr = {.msg_name = &item->from,
-                                                       .msg_namelen = sizeof item->from,
-                                                       .msg_iov = &parts[ready],
-                                                       .msg_iovlen = 1}};
-        ready++;
+        to[ready++] = &item->from;
     }
     while (sent < ready) {
-        int n = sendmmsg(core->fd, messages + sent, ready - sent, 0);
-        if (n < 0 && errno == EINTR) continue;
-        if (n > 0) {
+        out.count = 0;
+        for (size_t i = sent; i < ready; i++)
+            nm_outgoing_add(&out, to[i], &parts[i], 1, core->runs);
+        int n = nm_outgoing_send(&out, core->fd, &core->runs);
+        if (n >= 0) {
             core->counters[C_SENT] += (uint64_t)n;
-            sent += (unsigned)n;
-        } else { /* the first one cannot go: skip it */
+            sent += (size_t)n;
+        } else if (errno != EINTR) { /* the first one cannot go: skip it */
             core->counters[C_SEND_FAILED]++;
             sent++;
         }

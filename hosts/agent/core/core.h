@@ -200,6 +200,7 @@ enum outcome { O_DONE, O_ERROR, O_NOT_RUN, O_UNKNOWN };
 typedef struct {
     PyObject_HEAD
     int fd;
+    bool runs; /* the kernel takes runs of datagrams (outgoing.h) */
     uint16_t service;
     Py_buffer states_view, owners_view, former_view, moving_view;
     const uint8_t *states;  /* group_state of each group */

@@ -76,6 +76,7 @@ static int core_init(Core *core, PyObject *arguments, PyObject *keywords) {
         return -1;
     }
     core->store.fd = -1;
+    core->runs = true;
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "is#y*y*y*y*", names, &core->fd, &path,
                                      &path_length, &core->states_view, &core->owners_view,
                                      &core->former_view, &core->moving_view))

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "../../wire/outgoing.h"
+
 /* Invariant: the queue has room for every outstanding request once its gaps are closed, so that
  * a resend cannot fail. */
 bool nm_outbox_has_room(struct nm_session *s) {
@@ -43,36 +45,40 @@ struct departure {
     enum nm_copy copy;
     struct sockaddr_in to;
     uint8_t header[NM_HEADER_LENGTH];
-    struct iovec pieces[2];
 };
 
-static void depart(struct departure *d, struct msghdr *message, struct nm_request *r,
-                   enum nm_copy copy) {
-    d->request = r;
-    d->copy = copy;
-    d->pieces[0] = (struct iovec){r->datagram, r->length};
-    *message = (struct msghdr){.msg_iov = d->pieces, .msg_iovlen = 1};
-    if (copy == NM_TO_SERVICE) return;
+/* Adds one to what is to be sent, from `pieces` on. Returns how many pieces it takes. */
+static size_t depart(struct departure *d, struct nm_outgoing *out, struct iovec *pieces,
+                     bool runs) {
+    struct nm_request *r = d->request;
+    pieces[0] = (struct iovec){r->datagram, r->length};
+    if (d->copy == NM_TO_SERVICE) {
+        nm_outgoing_add(out, NULL, pieces, 1, runs);
+        return 1;
+    }
     /* Straight to the agent: what the switch writes into a double read, we write. */
     memcpy(d->header, r->datagram, NM_HEADER_LENGTH);
     nm_put16(d->header + 4, NM_DOUBLE);
     nm_put16(d->header + 10, r->source.migration);
-    d->pieces[0] = (struct iovec){d->header, NM_HEADER_LENGTH};
-    d->pieces[1] = (struct iovec){nm_payload(r), r->length - NM_HEADER_LENGTH};
+    pieces[0] = (struct iovec){d->header, NM_HEADER_LENGTH};
+    pieces[1] = (struct iovec){nm_payload(r), r->length - NM_HEADER_LENGTH};
     d->to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(r->source.port)};
     d->to.sin_addr.s_addr = htonl(r->source.address);
-    message->msg_name = &d->to, message->msg_namelen = sizeof d->to;
-    message->msg_iovlen = 2;
+    nm_outgoing_add(out, &d->to, pieces, 2, runs);
+    return 2;
 }
 
 bool nm_flush(struct nm_session *s, int64_t now) {
-    struct mmsghdr messages[NM_BATCH];
+    struct nm_outgoing out;
     struct departure batch[NM_BATCH];
+    struct iovec pieces[2 * NM_BATCH];
     uint32_t next = 0;
     bool writable = true;
     while (writable && next < s->queue_length) {
         unsigned count = 0;
+        struct iovec *piece = pieces;
         uint32_t from = next;
+        out.count = 0;
         for (; next < s->queue_length && count + 2 <= NM_BATCH; next++) {
             struct nm_request *r = s->queue[next];
             if (!r) continue;
@@ -80,12 +86,12 @@ bool nm_flush(struct nm_session *s, int64_t now) {
             nm_put32(r->datagram + 24, s->acked);
             for (int copy = NM_TO_SERVICE; copy <= NM_TO_SOURCE; copy <<= 1)
                 if (r->copies & copy) {
-                    depart(&batch[count], &messages[count].msg_hdr, r, (enum nm_copy)copy);
-                    count++;
+                    batch[count].request = r, batch[count].copy = (enum nm_copy)copy;
+                    piece += depart(&batch[count++], &out, piece, s->runs);
                 }
         }
         if (!count) break;
-        int sent = sendmmsg(s->fd, messages, count, 0);
+        int sent = nm_outgoing_send(&out, s->fd, &s->runs);
         unsigned done = sent > 0 ? (unsigned)sent : 0;
         for (unsigned i = 0; i < done; i++) {
             bool again = batch[i].copy == NM_TO_SERVICE && batch[i].request->tries > 1;
@@ -94,7 +100,7 @@ bool nm_flush(struct nm_session *s, int64_t now) {
             s->counts.asked_source += batch[i].copy == NM_TO_SOURCE;
         }
         if (done < count && sent >= 0) {
-            /* The datagram after the last sent one stopped the batch: the next call says why. */
+            /* What came after the last sent one stopped the batch: the next call says why. */
         } else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)) {
             writable = false;
         } else if (sent < 0 && errno == EMSGSIZE && batch[0].copy == NM_TO_SERVICE) {

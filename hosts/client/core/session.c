@@ -35,6 +35,7 @@ const char *nm_session_open(struct nm_session *s, uint32_t address, uint16_t por
                             void *context) {
     *s = (struct nm_session){
         .fd = -1,
+        .runs = true,
         .service = service,
         .timeout = timeout,
         .resend_after = resend_after,

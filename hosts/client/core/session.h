@@ -89,6 +89,7 @@ struct nm_counts {
 
 struct nm_session {
     int fd;
+    bool runs; /* the kernel takes runs of datagrams (outgoing.h) */
     uint16_t service;
     uint64_t client;
     int64_t timeout, resend_after;
