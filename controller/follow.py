@@ -192,7 +192,7 @@ class Follower:
         """Follow the source's progress to its end, or until the source ends the stream."""
         async for progress in self._agents.watch(migration):
             self.progress = progress
-            self._set_note("")
+            self._set_note(progress.error)
             self._save(migration, progress)
             migration = self._store.migration(self.number)
             if progress.state in _FINAL:

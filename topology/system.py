@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import socket
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from hosts.credentials import private
 from hosts.wire import GROUPS
 from topology import network, stores, switches
 from topology.processes import Child, Children, StartError, leftovers
@@ -45,6 +47,9 @@ class System:
                 f"({', '.join(name for name, _ in running)}): leave it, or `make clean`"
             )
         self._forget_old_state()
+        self._channel_secret = self.directory / "channel.secret"
+        with private():
+            self._channel_secret.write_text(secrets.token_hex(32))
         self.children = Children(self.directory)
         self.sockets: dict[str, Path] = {}
         self.net: Any = None
@@ -124,6 +129,7 @@ class System:
         argv += ["--grpc", self._agent_address(name), "--redis", f"unix:{self.sockets[name]}"]
         argv += ["--redis-user", stores.AGENT_USER]
         argv += ["--redis-password-file", str(stores.password_file(directory))]
+        argv += ["--channel-secret-file", str(self._channel_secret)]
         argv += ["--state", str(directory / "agent")]
         return self.children.start(
             f"{name}-agent", argv, namespace=self.net[name].pid, cgroup=self._cgroup(name)

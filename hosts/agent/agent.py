@@ -10,19 +10,20 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, Self
-from weakref import WeakSet
 
 import numpy as np
 
 from hosts.agent import frames, store
 from hosts.agent._core import BATCH, Core, Query, StoreError
-from hosts.agent.channel import Incoming, Server
+from hosts.agent.channel import Server
 from hosts.agent.copies import Copies
 from hosts.agent.counters import Counters
 from hosts.agent.emigration import MAX_LANES, Emigration
 from hosts.agent.frames import Kind
 from hosts.agent.handoff import Handoff
+from hosts.agent.handshake import Secret
 from hosts.agent.immigration import Immigrations, Packet
+from hosts.agent.incoming import Door
 from hosts.agent.mover import FINAL, Mover, Protocol
 from hosts.agent.node import Node, address
 from hosts.agent.precopy import SMALL_BYTES, Precopy
@@ -58,6 +59,7 @@ class Settings:
     state: Path
     grace: float = 2.0
     login: store.Login | None = None
+    secret: Secret | None = None
 
 
 class Agent:
@@ -97,12 +99,19 @@ class Agent:
             settings.grace,
             self._link_up,
             self._writable,
+            secret=settings.secret,
         )
         self.immigrations = Immigrations(self.node, settings.state / "accepted.json")
         self.copies = Copies(self.node, self.immigrations)
         self._sweeper = Sweeper(self.node)
         self._server: asyncio.Server | None = None
-        self._incoming: WeakSet[Incoming] = WeakSet()
+        self._door = Door(
+            own.index,
+            settings.secret,
+            trusted=self._link_up,
+            handle=self._frame,
+            malformed=partial(self.counters.add, "channel_malformed"),
+        )
         self._housekeeping: asyncio.TimerHandle | None = None
         self._restore(*remembered)
 
@@ -111,7 +120,7 @@ class Agent:
         own = self.settings.own
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(self._accept, own.ip, own.channel_port)
+            self._server = await loop.create_server(self._door.enter, own.ip, own.channel_port)
         except OSError as error:
             self._socket.close()
             reason = os.strerror(error.errno) if error.errno else str(error)
@@ -124,12 +133,6 @@ class Agent:
         loop.add_reader(self._socket.fileno(), self._readable)
         self._housekeep()
         return self
-
-    def _accept(self) -> Incoming:
-        malformed = partial(self.counters.add, "channel_malformed")
-        incoming = Incoming(self._link_up, self._frame, malformed)
-        self._incoming.add(incoming)
-        return incoming
 
     def _housekeep(self) -> None:
         self.core.forget(_IDLE_SECONDS)
@@ -149,8 +152,7 @@ class Agent:
             link.close()
         if self._server is not None:
             self._server.close()
-        for incoming in self._incoming:
-            incoming.close()
+        self._door.close()
         self._socket.close()
 
     # --- queries ----------------------------------------------------------------------------------

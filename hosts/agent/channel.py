@@ -1,22 +1,20 @@
-"""The TCP connections between agents: one outgoing link a peer, any number of incoming ones."""
+"""The connection that an agent opens to each of the others; incoming.py has the other end."""
 
 import asyncio
 import logging
+import os
 import socket
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import monotonic
 from typing import Final, cast
 
-from hosts.agent import frames
+from hosts.agent import frames, handshake
 from hosts.agent.frames import FrameError, Kind
+from hosts.agent.handshake import Connecting, Secret
 
 log = logging.getLogger("netmigrate.agent")
 
 HIGH_WATER: Final = 1 << 20
-_QUEUE: Final = 1 << 20
-_SLICE_SECONDS: Final = 0.001
 _RETRY: Final = (0.02, 1.0)
 
 
@@ -49,13 +47,25 @@ class Link(asyncio.Protocol):
     sends again when `up` is called."""
 
     def __init__(
-        self, own: int, peer: Server, up: Callable[[int], None], writable: Callable[[int], None]
+        self,
+        own: int,
+        peer: Server,
+        secret: Secret | None,
+        up: Callable[[int], None],
+        writable: Callable[[int], None],
     ) -> None:
         self.peer = peer
+        self.complaint = ""
+        """Why there is no connection, as far as that is known."""
         self._own = own
+        self._secret = secret
         self._up = up
         self._writable = writable
         self._transport: asyncio.Transport | None = None
+        self._handshake = Connecting(own, peer.index, secret)
+        self._splitter = frames.Splitter(handshake.LONGEST)
+        self._patience: asyncio.TimerHandle | None = None
+        self._refused = False
         self._lost = asyncio.Event()
         self._out: list[bytes] = []
         self._full = False
@@ -66,28 +76,73 @@ class Link(asyncio.Protocol):
         delay = _RETRY[0]
         while True:
             self._lost.clear()
+            self._refused = False
             try:
                 await loop.create_connection(lambda: self, self.peer.ip, self.peer.channel_port)
-            except OSError:
-                await asyncio.sleep(delay)
-                delay = min(2 * delay, _RETRY[1])
-                continue
-            await self._lost.wait()
-            delay = _RETRY[0]
+                await self._lost.wait()
+            except OSError as error:
+                self._refused = True
+                # it may just be starting, so this is not logged
+                self.complaint = os.strerror(error.errno) if error.errno else str(error)
+            delay = min(2 * delay, _RETRY[1]) if self._refused else _RETRY[0]
             await asyncio.sleep(delay)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Say HELLO, and let those who wait for answers send again."""
+        """Say HELLO."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(HIGH_WATER)
         notice_death(self._transport)
-        self._transport.write(frames.hello(self._own))
+        self._handshake = Connecting(self._own, self.peer.index, self._secret)
+        self._splitter = frames.Splitter(handshake.LONGEST)
         self._full = False
-        self._up(self.peer.index)
+        self._transport.write(self._handshake.hello())
+        if self.connected:
+            self._up(self.peer.index)
+        loop = asyncio.get_running_loop()
+        self._patience = loop.call_later(handshake.SECONDS, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        """By now we must trust each other; without a secret: it would have refused us by now."""
+        if self.connected:
+            self.complaint = ""
+        else:
+            self._end("it does not show who it is: is that an agent?")
+
+    def data_received(self, data: bytes) -> None:
+        """The peer answers HELLO, or refuses us. Nothing else comes on this connection."""
+        trusted = self._handshake.trusted
+        try:
+            for kind, body in self._splitter.feed(data):
+                answer = self._handshake.take(kind, body)
+                if self._transport is not None:
+                    self._transport.write(answer)
+        except FrameError as error:
+            self._end(str(error))
+            return
+        if self.connected and not trusted:
+            self.complaint = ""
+            self._up(self.peer.index)
+
+    def _end(self, why: str) -> None:
+        self._refused = True
+        self._complain(why)
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _complain(self, why: str) -> None:
+        if why != self.complaint:
+            name, ip, port = self.peer.name, self.peer.ip, self.peer.channel_port
+            log.warning("no channel to %s (%s:%d): %s", name, ip, port, why)
+        self.complaint = why
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Connect again."""
+        if not self.connected and not self._refused:
+            self._refused = True
+            self._complain("it closes the connection before it has shown who it is")
         self._transport = None
+        if self._patience is not None:
+            self._patience.cancel()
         self._out.clear()
         self._lost.set()
 
@@ -103,16 +158,16 @@ class Link(asyncio.Protocol):
     @property
     def connected(self) -> bool:
         """Whether a frame sent now has a chance."""
-        return self._transport is not None
+        return self._transport is not None and self._handshake.trusted
 
     @property
     def ready(self) -> bool:
         """Whether bulk data may be sent now."""
-        return self._transport is not None and not self._full
+        return self.connected and not self._full
 
     def send(self, kind: Kind, *parts: bytes) -> int:
         """Send one frame; return its length, 0 without a connection."""
-        if self._transport is None:
+        if not self.connected:
             return 0
         if not self._out:
             asyncio.get_running_loop().call_soon(self._flush)
@@ -128,91 +183,8 @@ class Link(asyncio.Protocol):
     def close(self) -> None:
         """Stop for good."""
         self._task.cancel()
+        if self._patience is not None:
+            self._patience.cancel()
         self._flush()
         if self._transport is not None:
             self._transport.close()
-
-
-class Incoming(asyncio.Protocol):
-    """Frames from one peer. They are handled in order, a millisecond's worth at a time, so that
-    queries are not kept waiting."""
-
-    def __init__(
-        self,
-        hello: Callable[[int], None],
-        handle: Callable[[int, Kind, memoryview], None],
-        malformed: Callable[[], None],
-    ) -> None:
-        self._hello = hello
-        self._handle = handle
-        self._malformed = malformed
-        self._peer = 0
-        self._splitter = frames.Splitter()
-        self._queue: deque[tuple[Kind, bytes]] = deque()
-        self._queued = 0
-        self._scheduled = False
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for HELLO."""
-        self._transport = cast(asyncio.Transport, transport)
-        notice_death(self._transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """What has arrived is still handled; the peer sends again what was not answered."""
-        self._transport = None
-
-    def data_received(self, data: bytes) -> None:
-        """Queue the frames that are complete."""
-        try:
-            for kind, body in self._splitter.feed(data):
-                self._queue.append((kind, body))
-                self._queued += len(body)
-        except FrameError as error:
-            self._refuse(error)
-        if self._transport is not None and self._queued > _QUEUE:
-            self._transport.pause_reading()
-        if self._queue and not self._scheduled:
-            self._scheduled = True
-            self._run()
-
-    def _run(self) -> None:
-        self._scheduled = False
-        end = monotonic() + _SLICE_SECONDS
-        while self._queue:
-            kind, body = self._queue.popleft()
-            self._queued -= len(body)
-            try:
-                self._take(kind, memoryview(body))
-            except ValueError as error:
-                self._refuse(error)
-                return
-            if monotonic() >= end:
-                break
-        if self._queue:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._run)
-        if self._transport is not None and self._queued <= _QUEUE:
-            self._transport.resume_reading()
-
-    def _take(self, kind: Kind, body: memoryview) -> None:
-        if kind is Kind.HELLO:
-            self._peer = frames.read_hello(body)
-            self._hello(self._peer)
-        elif not self._peer:
-            raise FrameError("the first frame is not HELLO")
-        else:
-            self._handle(self._peer, kind, body)
-
-    def _refuse(self, error: ValueError) -> None:
-        address = self._transport and self._transport.get_extra_info("peername")
-        log.warning("channel from %s (server %d) closed: %s", address, self._peer, error)
-        self._malformed()
-        self.close()
-
-    def close(self) -> None:
-        """Take nothing more."""
-        self._queue.clear()
-        self._queued = 0
-        if self._transport is not None:
-            self._transport.abort()

@@ -1,8 +1,9 @@
 """Frames of the TCP channel between agents: u32 length of what follows, u8 kind, body.
 
-A channel's two directions are two connections: each agent connects to its peer and says who it
-is with HELLO. Frames are idempotent; whoever sent something that was not answered when a
-connection broke sends it again. Bodies of KEYS are made and read by the core (core/transfer.c).
+A channel's two directions are two connections: each agent connects to its peer, says who it is
+with HELLO and proves it (handshake.py). Frames are idempotent; whoever sent something that was not
+answered when a connection broke sends it again. Bodies of KEYS are made and read by the core
+(core/transfer.c).
 """
 
 import struct
@@ -44,6 +45,10 @@ class Kind(IntEnum):
     COPIED = 14  # migration, number
     TAKE = 15  # migration, number, as PREPARE: every key of these groups is with you
     TAKEN = 16  # migration, group*: the destination is the owner of these now
+    # of the handshake
+    CHALLENGE = 32  # nonce, proof of the end that was connected to
+    PROOF = 33  # proof of the end that connects
+    REFUSED = 34  # why, in ASCII; the connection ends
 
 
 class FrameError(ValueError):
@@ -60,19 +65,19 @@ def frame(kind: Kind, *parts: bytes) -> bytes:
     return HEAD.pack(len(body) + 1, kind) + body
 
 
-def hello(server: int) -> bytes:
+def hello(server: int, nonce: bytes = b"") -> bytes:
     """Return the HELLO of a server."""
-    return frame(Kind.HELLO, _HELLO.pack(MAGIC, server))
+    return frame(Kind.HELLO, _HELLO.pack(MAGIC, server), nonce)
 
 
-def read_hello(body: memoryview) -> int:
-    """Return the server that says HELLO."""
-    if len(body) != _HELLO.size:
+def read_hello(body: memoryview) -> tuple[int, bytes]:
+    """Return the server that says HELLO, and its nonce."""
+    if len(body) < _HELLO.size:
         raise FrameError(f"HELLO of {len(body)} bytes")
-    magic, server = _HELLO.unpack(body)
+    magic, server = _HELLO.unpack_from(body)
     if magic != MAGIC:
         raise FrameError(f"HELLO of another protocol: {magic!r}")
-    return int(server)
+    return int(server), bytes(body[_HELLO.size :])
 
 
 def migration(number: int) -> bytes:
@@ -194,9 +199,10 @@ def read_pull(body: memoryview) -> tuple[int, list[bytes]]:
 
 
 class Splitter:
-    """Cuts a byte stream into frames."""
+    """Cuts a byte stream into frames. `longest` may change between two of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int = LONGEST) -> None:
+        self.longest = longest
         self._left = bytearray()
 
     def feed(self, data: bytes) -> Iterator[tuple[Kind, bytes]]:
@@ -206,7 +212,7 @@ class Splitter:
         try:
             while len(self._left) - at >= HEAD.size:
                 length, kind = HEAD.unpack_from(self._left, at)
-                if not 1 <= length <= LONGEST:
+                if not 1 <= length <= self.longest:
                     raise FrameError(f"a frame of {length} bytes")
                 end = at + HEAD.size - 1 + length
                 if len(self._left) < end:

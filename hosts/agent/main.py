@@ -12,6 +12,7 @@ import typer
 
 from hosts.agent.agent import Agent, Settings, StartError
 from hosts.agent.channel import Server
+from hosts.agent.handshake import Secret
 from hosts.agent.store import Login, UnfitStore
 from hosts.credentials import CredentialsError, Tls, TlsFiles
 
@@ -53,6 +54,9 @@ def agent(
     grpc: Annotated[str, typer.Option(help="Where to listen for the controller.")],
     redis_user: Annotated[str, typer.Option(help="The store's ACL user.")] = "",
     redis_password_file: Annotated[Path | None, typer.Option(help="Holds its password.")] = None,
+    channel_secret_file: Annotated[
+        Path | None, typer.Option(help="Holds what all agents prove themselves with.")
+    ] = None,
     tls_cert: Annotated[
         Path | None, typer.Option(help="Serve --grpc over TLS with this certificate.")
     ] = None,
@@ -70,7 +74,7 @@ def agent(
     try:
         login = Login.read(redis_user, redis_password_file)
         files = TlsFiles.named(tls_cert, tls_key, tls_ca)
-        settings = Settings(own, redis, state, grace, login)
+        settings = Settings(own, redis, state, grace, login, Secret.read(channel_secret_file))
         asyncio.run(_run(settings, grpc, files.load() if files else None))
     except (StartError, UnfitStore, CredentialsError) as error:
         print(f"netmigrate-agent: {error}", file=sys.stderr)

@@ -94,6 +94,14 @@ class Mover(ABC):
         """How much of what is to be sent has been, 0 to 1."""
         return len(self.done) / max(1, self.total)
 
+    @property
+    def obstacle(self) -> str:
+        """What a migration that is not over waits for, if it cannot talk to its destination."""
+        link = self._node.links.get(self.destination.index)
+        if link is None or link.connected or self.status in FINAL:
+            return ""
+        return link.complaint and f"no channel to {self.destination.name}: {link.complaint}"
+
     def pause(self, drain: bool) -> None:
         """Stand still: at once, or when the groups in flight have arrived."""
         if self.status not in (Status.RUNNING, Status.STOPPING, Status.PAUSED):

@@ -9,6 +9,7 @@ from hosts.agent._core import Core, Query
 from hosts.agent.channel import Link, Server
 from hosts.agent.counters import Counters
 from hosts.agent.frames import Kind
+from hosts.agent.handshake import Secret
 from hosts.agent.table import Table
 
 HOPS = 4
@@ -32,6 +33,7 @@ class Node:
     link_writable: Callable[[int], None]
     vip: tuple[int, int] | None = None
     servers: dict[int, Server] = field(default_factory=dict)
+    secret: Secret | None = None
     links: dict[int, Link] = field(default_factory=dict)
 
     def know(self, server: Server) -> None:
@@ -41,7 +43,9 @@ class Node:
         self.servers[server.index] = server
         if old := self.links.pop(server.index, None):
             old.close()
-        self.links[server.index] = Link(self.own.index, server, self.link_up, self.link_writable)
+        self.links[server.index] = Link(
+            self.own.index, server, self.secret, self.link_up, self.link_writable
+        )
 
     def link(self, server: int) -> Link:
         """Return the link to a server; KeyError if its address is not known."""

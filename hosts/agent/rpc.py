@@ -40,7 +40,7 @@ def _progress(emigration: Mover) -> pb.MigrationProgress:
         bytes_sent=emigration.bytes_sent,
         seconds=emigration.seconds,
         throttle=emigration.throttle.rate,
-        error=emigration.error,
+        error=emigration.error or emigration.obstacle,
         lanes=len(emigration.lane_sequences),
         protocol=pb.Protocol.ValueType(emigration.protocol),
         rounds=emigration.rounds,
