@@ -19,7 +19,7 @@ from hosts.agent.frames import Kind
 from hosts.agent.held import Held
 from hosts.agent.mover import FINAL, Mover, Protocol, Status
 from hosts.agent.node import Node, address
-from hosts.agent.stream import Stream
+from hosts.agent.stream import Section, Stream
 from hosts.agent.table import State
 from hosts.wire import Control, Header, Op
 
@@ -163,7 +163,7 @@ class Emigration(Mover):
         elif kind is Kind.ARRIVED:
             self._arrived(frames.read_groups(body))
         elif kind is Kind.PULL:
-            self._pulled(*frames.read_pull(body))
+            self._pulled(frames.read_pull(body))
         else:
             raise frames.FrameError(f"{kind.name} is not expected here")
 
@@ -359,13 +359,17 @@ class Emigration(Mover):
         self._prepare(link, unprepared)
         self._kick()
 
-    def _pulled(self, group: int, keys: list[bytes]) -> None:
-        """A priority pull."""
-        lane = self._lane(group)
-        if lane is None or group in lane.unprepared:
-            return  # it has arrived in the meantime, the destination will see
+    def _pulled(self, wanted: dict[int, list[bytes]]) -> None:
+        """A priority pull. What has arrived in the meantime, the destination will see."""
+        sections: list[Section] = []
+        for group, keys in wanted.items():
+            lane = self._lane(group)
+            if lane is not None and group not in lane.unprepared:
+                sections.append((group, keys, False))
+        if not sections:
+            return
         try:
-            body = self._node.core.dump([(group, keys, False)])
+            body = self._node.core.dump(sections)
         except (StoreError, ConnectionError) as error:
             self.fail(f"the store of {self._node.own.name}: {error}")
             return

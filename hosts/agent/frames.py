@@ -20,7 +20,7 @@ _HELLO: Final = struct.Struct("!4sH")
 _MIGRATION: Final = struct.Struct("!H")
 _NUMBER: Final = struct.Struct("!Q")
 _COUNT: Final = struct.Struct("!H")
-_GROUP_RECORDS: Final = struct.Struct("!HI")
+_GROUP_COUNT: Final = struct.Struct("!HI")  # a group, and how many of what follows
 _HANDED: Final = struct.Struct("!IHBI")
 _KEY: Final = struct.Struct("!I")
 
@@ -34,7 +34,7 @@ class Kind(IntEnum):
     PREPARED = 4  # migration, group*: the destination is the owner of these now
     KEYS = 5  # migration, body (core/transfer.c)
     ARRIVED = 6  # migration, group*: every key of these has been applied
-    PULL = 7  # migration, group, key*
+    PULL = 7  # migration, (group, number of keys, key*)*
     PULLED = 8  # migration, body as of KEYS
     HANDOVER = 9  # (client ip, client port, hops, datagram)*
     FAILED = 10  # migration, why
@@ -126,7 +126,7 @@ def read_groups(body: memoryview) -> list[int]:
 
 def groups_with_records(those: Sequence[int], records: Mapping[int, bytes]) -> bytes:
     """Return groups and the completion records of some of them, for PREPARE and TAKE."""
-    each = (_GROUP_RECORDS.pack(group, len(data)) + data for group, data in records.items())
+    each = (_GROUP_COUNT.pack(group, len(data)) + data for group, data in records.items())
     return _COUNT.pack(len(those)) + group_list(those) + b"".join(each)
 
 
@@ -141,10 +141,10 @@ def read_groups_with_records(body: memoryview) -> tuple[list[int], dict[int, mem
         raise FrameError("PREPARE is cut short")
     records: dict[int, memoryview] = {}
     while at < len(body):
-        if len(body) - at < _GROUP_RECORDS.size:
+        if len(body) - at < _GROUP_COUNT.size:
             raise FrameError("PREPARE is cut short")
-        group, length = _GROUP_RECORDS.unpack_from(body, at)
-        at += _GROUP_RECORDS.size
+        group, length = _GROUP_COUNT.unpack_from(body, at)
+        at += _GROUP_COUNT.size
         if length > len(body) - at:
             raise FrameError("PREPARE is cut short")
         records[group] = body[at : at + length]
@@ -174,28 +174,36 @@ def read_handed(body: memoryview) -> list[Handed]:
     return items
 
 
-def pull(number: int, group: int, keys: Iterable[bytes]) -> bytes:
-    """Return the body of PULL."""
-    head = _MIGRATION.pack(number) + _MIGRATION.pack(group)
-    return head + b"".join(_KEY.pack(len(key)) + key for key in keys)
+def pull(number: int, wanted: Mapping[int, Sequence[bytes]]) -> bytes:
+    """Return the body of PULL: some keys of each group."""
+    parts = [_MIGRATION.pack(number)]
+    for group, keys in wanted.items():
+        parts.append(_GROUP_COUNT.pack(group, len(keys)))
+        parts += [_KEY.pack(len(key)) + key for key in keys]
+    return b"".join(parts)
 
 
-def read_pull(body: memoryview) -> tuple[int, list[bytes]]:
-    """Return group and keys of PULL."""
-    group, body = read_migration(body)
-    keys: list[bytes] = []
+def read_pull(body: memoryview) -> dict[int, list[bytes]]:
+    """Return the keys that PULL wants of each group."""
+    wanted: dict[int, list[bytes]] = {}
     while body:
-        if len(body) < _KEY.size:
+        if len(body) < _GROUP_COUNT.size:
             raise FrameError("PULL is cut short")
-        (length,) = _KEY.unpack_from(body)
-        body = body[_KEY.size :]
-        if length > len(body):
-            raise FrameError("PULL is cut short")
-        keys.append(bytes(body[:length]))
-        body = body[length:]
-    if group >= GROUPS:
-        raise FrameError(f"PULL of group {group}")
-    return group, keys
+        group, count = _GROUP_COUNT.unpack_from(body)
+        body = body[_GROUP_COUNT.size :]
+        if group >= GROUPS:
+            raise FrameError(f"PULL of group {group}")
+        keys = wanted.setdefault(group, [])
+        for _ in range(count):
+            if len(body) < _KEY.size:
+                raise FrameError("PULL is cut short")
+            (length,) = _KEY.unpack_from(body)
+            body = body[_KEY.size :]
+            if length > len(body):
+                raise FrameError("PULL is cut short")
+            keys.append(bytes(body[:length]))
+            body = body[length:]
+    return wanted
 
 
 class Splitter:

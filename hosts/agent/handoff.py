@@ -130,7 +130,7 @@ class Handoff(Mover):
         elif kind is Kind.ARRIVED:
             self._arrived([group for group in frames.read_groups(body) if group in self._left])
         elif kind is Kind.PULL:
-            self._pulled(*frames.read_pull(body))
+            self._pulled(frames.read_pull(body))
         else:
             raise FrameError(f"{kind.name} is not expected here")
 
@@ -153,13 +153,14 @@ class Handoff(Mover):
         if not self._left and self.status not in FINAL:
             self._set(Status.DONE)
 
-    def _pulled(self, group: int, keys: list[bytes]) -> None:
+    def _pulled(self, wanted: dict[int, list[bytes]]) -> None:
         """A priority pull: those of one turn of the loop are dumped at once."""
-        if group not in self._left or group in self._unprepared:
-            return  # it has arrived in the meantime, the destination will see
-        if not self._wanted:
-            asyncio.get_running_loop().call_soon(self._serve_pulls)
-        self._wanted.setdefault(group, []).extend(keys)
+        for group, keys in wanted.items():
+            if group not in self._left or group in self._unprepared:
+                continue  # it has arrived in the meantime, the destination will see
+            if not self._wanted:
+                asyncio.get_running_loop().call_soon(self._serve_pulls)
+            self._wanted.setdefault(group, []).extend(keys)
 
     def _serve_pulls(self) -> None:
         wanted, self._wanted = self._wanted, {}

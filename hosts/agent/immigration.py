@@ -45,13 +45,9 @@ class Waiting:
 
 
 @dataclass(slots=True)
-class Group:
-    """One IMMIGRATING group."""
+class Wanted:
+    """What queries of one IMMIGRATING group want that was not here when they came."""
 
-    number: int
-    migration: "Immigration"
-    here: set[bytes]
-    arrived: bool = False  # every key has been applied; a key not in `here` does not exist
     pulled: dict[bytes, float] = field(default_factory=dict)  # asked for, and when
     waiting: dict[tuple[int, int], Waiting] = field(default_factory=dict)
 
@@ -66,9 +62,11 @@ class Immigration:
     ranges: list[range]
     batch: int  # groups that START and COMPLETE speak of at once
     peer: tuple[int, int]  # where its control packets come from
-    # of its IMMIGRATING groups; True: every key arrived before this agent was restarted
+    # of its IMMIGRATING groups; True: every key has arrived, any other does not exist
     here: dict[int, set[bytes] | bool] = field(default_factory=dict)
+    wanted: dict[int, Wanted] = field(default_factory=dict)  # of those with something wanted
     waiting: set[int] = field(default_factory=set)  # those of them with queries that wait
+    to_pull: dict[int, list[bytes]] = field(default_factory=dict)  # what the next PULL asks for
     done: set[int] = field(default_factory=set)
     told: list[Told] = field(default_factory=list)  # of fulva alone: by range, while groups come
     pulls: Pulls = field(default_factory=Pulls)
@@ -95,7 +93,6 @@ class Immigrations:
         self._node = node
         self._path = path
         self._migrations: dict[int, Immigration] = {}
-        self._groups: dict[int, Group] = {}
         self.purger = Purger(node)
 
     def accept(
@@ -175,18 +172,18 @@ class Immigrations:
                 if table.states[number] == State.OWNED or table.moving[number] != one.number:
                     migration.done.add(number)
                 elif table.states[number] == State.IMMIGRATING:
-                    self._go_on(migration, number, newer[number])
+                    migration.here[number] = newer[number]
+                    self._node.core.arriving(number, newer[number])
                 elif cleared.get(number) == one.number:
                     migration.cleared[number] = None
             migration.told = [told for told in migration.told if told.arrived(migration.done)]
-        arriving = {n: group.here for n, group in self._groups.items() if not group.arrived}
+        arriving = {
+            number: here
+            for migration in self._migrations.values()
+            for number, here in migration.here.items()
+            if isinstance(here, set)
+        }
         self.purger.keep_only(arriving)
-
-    def _go_on(self, migration: Immigration, number: int, keys: set[bytes] | bool) -> None:
-        here = keys if isinstance(keys, set) else set()
-        self._groups[number] = Group(number, migration, here, arrived=keys is True)
-        migration.here[number] = keys
-        self._node.core.arriving(number, keys)
 
     # --- frames from a source ---------------------------------------------------------------------
 
@@ -247,11 +244,10 @@ class Immigrations:
         groups, records = frames.read_groups_with_records(body)
         absent = self._node.table.are(groups, State.ABSENT)
         for group, free, own in zip(groups, absent, migration.covers(groups), strict=True):
-            mine = self._groups.get(group)
             owned = group in migration.done and not free
             if owned and migration.protocol is not Protocol.NETMIGRATE:
                 arrived.append(group)
-            elif owned or (mine is not None and mine.migration is migration):
+            elif owned or group in migration.here:
                 again.append(group)
             elif group in migration.done or not own or not free:
                 # come and gone, for one: this is late, from an earlier connection
@@ -270,10 +266,9 @@ class Immigrations:
 
     def _own(self, migration: Immigration, groups: Sequence[int]) -> None:
         for number in groups:
-            group = Group(number, migration, set())
-            self._groups[number] = group
-            migration.here[number] = group.here
-            self._node.core.arriving(number, group.here)
+            here: set[bytes] = set()
+            migration.here[number] = here
+            self._node.core.arriving(number, here)
         self._node.table.set(list(groups), State.IMMIGRATING, self._node.own.index)
         self.acknowledge(migration, Kind.PREPARED, groups)
 
@@ -288,14 +283,14 @@ class Immigrations:
         else:
             arrived = [number for number in ended if number in migration.here]
             for number in arrived:
-                self._groups[number].arrived = True
+                migration.here[number] = True
                 self._node.core.arriving(number, True)
             # a source that was restarted may send again what is complete here
             known = [each for each in ended if each in migration.here or each in migration.done]
             self.acknowledge(migration, Kind.ARRIVED, known)
         migration.pulls.arrived(migration.here)
         for number in list(migration.waiting):
-            self._wake(self._groups[number])
+            self._wake(migration, number)
         if migration.protocol is not Protocol.NETMIGRATE:
             self._complete(migration, arrived)  # nobody else has to know
 
@@ -306,63 +301,89 @@ class Immigrations:
         ready: list[Query] = []
         again: list[tuple[Query, int]] = []
         for query in queries:
-            group = self._groups.get(query.group)
-            if group is None:
+            migration = self._arriving(query.group)
+            if migration is None:
                 self._node.core.refuse(
                     query, f"group {query.group} was arriving when this agent was restarted"
                 )
-            elif group.arrived:
-                ready.append(query)
+            elif isinstance(here := migration.here[query.group], set):
+                self._judge(migration, here, query, ready, again)
             else:
-                self._judge(group, query, ready, again)
+                ready.append(query)
         self._execute(ready)
         self._node.core.retry(again)
+        for migration in self._migrations.values():
+            self._pull(migration)
+
+    def _arriving(self, group: int) -> Immigration | None:
+        """Return the migration by which a group is IMMIGRATING."""
+        migration = self._migrations.get(int(self._node.table.moving[group]))
+        return migration if migration is not None and group in migration.here else None
 
     def _judge(
-        self, group: Group, query: Query, ready: list[Query], again: list[tuple[Query, int]]
+        self,
+        migration: Immigration,
+        here: set[bytes],
+        query: Query,
+        ready: list[Query],
+        again: list[tuple[Query, int]],
     ) -> None:
         """What the core could not answer alone: some of the keys are not here yet."""
-        missing = frozenset(query.keys) - group.here
-        if missing and not query.whole and group.migration.protocol in HANDED_OVER:
-            self._want(group, missing)
-            asked = max(group.pulled[key] for key in missing)
-            again.append((query, group.migration.pulls.wait(asked)))
-        elif query.whole or missing:
-            self._wait(group, query, None if query.whole else missing)
-        else:
+        missing = frozenset(query.keys) - here
+        if not missing and not query.whole:
             ready.append(query)
+            return
+        wanted = migration.wanted.setdefault(query.group, Wanted())
+        if query.whole or migration.protocol not in HANDED_OVER:
+            self._wait(migration, wanted, query, None if query.whole else missing)
+        else:
+            self._want(migration, query.group, wanted, missing)
+            asked = max(wanted.pulled[key] for key in missing)
+            again.append((query, migration.pulls.wait(asked)))
 
-    def _wait(self, group: Group, query: Query, missing: frozenset[bytes] | None) -> None:
-        if len(group.waiting) >= _WAITING_PER_GROUP:
+    def _wait(
+        self,
+        migration: Immigration,
+        wanted: Wanted,
+        query: Query,
+        missing: frozenset[bytes] | None,
+    ) -> None:
+        if len(wanted.waiting) >= _WAITING_PER_GROUP:
             self._node.counters.add("dropped_full")
             return
-        group.waiting.setdefault((query.client, query.seq), Waiting(query, missing))
-        group.migration.waiting.add(group.number)
-        self._want(group, missing or frozenset())
+        wanted.waiting.setdefault((query.client, query.seq), Waiting(query, missing))
+        migration.waiting.add(query.group)
+        self._want(migration, query.group, wanted, missing or frozenset())
 
-    def _want(self, group: Group, missing: frozenset[bytes]) -> None:
+    def _want(
+        self, migration: Immigration, group: int, wanted: Wanted, missing: frozenset[bytes]
+    ) -> None:
         """A priority pull of what has not been asked for yet."""
-        if wanted := missing - group.pulled.keys():
-            asked = group.migration.pulls.asked(group.number, wanted)
-            group.pulled.update(dict.fromkeys(wanted, asked))
-            self._node.counters.add("priority_pulls", len(wanted))
-            self._pull(group, wanted)
+        if new := missing - wanted.pulled.keys():
+            asked = migration.pulls.asked(group, new)
+            wanted.pulled.update(dict.fromkeys(new, asked))
+            self._node.counters.add("priority_pulls", len(new))
+            migration.to_pull.setdefault(group, []).extend(new)
 
-    def _pull(self, group: Group, keys: Iterable[bytes]) -> None:
-        migration = group.migration
-        link = self._node.link(migration.source.index)
-        size = link.send(Kind.PULL, frames.pull(migration.number, group.number, keys))
-        self._node.counters.add("channel_pull_bytes", size)
+    def _pull(self, migration: Immigration) -> None:
+        """Ask for what was wanted of late, at once."""
+        if migration.to_pull:
+            link = self._node.link(migration.source.index)
+            size = link.send(Kind.PULL, frames.pull(migration.number, migration.to_pull))
+            self._node.counters.add("channel_pull_bytes", size)
+            migration.to_pull.clear()
 
-    def _wake(self, group: Group) -> None:
+    def _wake(self, migration: Immigration, number: int) -> None:
+        here, those = migration.here[number], migration.wanted[number].waiting
         ready = [
             key
-            for key, waiting in group.waiting.items()
-            if group.arrived or (waiting.missing is not None and waiting.missing <= group.here)
+            for key, waiting in those.items()
+            if not isinstance(here, set)
+            or (waiting.missing is not None and waiting.missing <= here)
         ]
-        self._execute([group.waiting.pop(key).query for key in ready])
-        if not group.waiting:
-            group.migration.waiting.discard(group.number)
+        self._execute([those.pop(key).query for key in ready])
+        if not those:
+            migration.waiting.discard(number)
 
     def _execute(self, queries: list[Query]) -> None:
         if not queries:
@@ -400,7 +421,7 @@ class Immigrations:
         if not all(number in migration.here for number in left):
             return False
         if left and op is Op.GROUP_COMPLETE:
-            if not all(self._groups[number].arrived for number in left):
+            if not all(migration.here[number] is True for number in left):
                 return False  # only the channel can say that every key is here
             self._complete(migration, left)
         return True
@@ -411,18 +432,23 @@ class Immigrations:
         migration.done.update(groups)
         for number in groups:
             del migration.here[number]
-            del self._groups[number]
+            migration.wanted.pop(number, None)
             self._node.core.arriving(number, None)
         migration.told = [told for told in migration.told if told.arrived(migration.done)]
         self._node.counters.add("groups_received", len(groups))
 
     def resend(self, peer: int) -> None:
         """The channel is new: ask again for what has not been answered."""
-        for group in self._groups.values():
-            wanted = group.pulled.keys() - group.here
-            wanted_by_none = not group.waiting and group.migration.protocol is Protocol.NETMIGRATE
-            if group.migration.source.index == peer and wanted and not wanted_by_none:
-                self._pull(group, wanted)
+        for migration in self._migrations.values():
+            if migration.source.index != peer:
+                continue
+            for number, wanted in migration.wanted.items():
+                here = migration.here[number]
+                wanted_by_none = not wanted.waiting and migration.protocol is Protocol.NETMIGRATE
+                missing = wanted.pulled.keys() - here if isinstance(here, set) else set()
+                if missing and not wanted_by_none:
+                    migration.to_pull[number] = list(missing)
+            self._pull(migration)
 
     def close(self) -> None:
         """The agent ends."""

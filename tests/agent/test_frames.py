@@ -49,11 +49,11 @@ def test_handover(items: list[frames.Handed]) -> None:
     assert frames.read_handed(body_of(frames.handed(items))) == items
 
 
-@given(U16, GROUP, st.lists(BODIES))
-def test_pull(number: int, group: int, keys: list[bytes]) -> None:
-    """Group and keys."""
-    found, body = frames.read_migration(body_of(frames.pull(number, group, keys)))
-    assert (found, frames.read_pull(body)) == (number, (group, keys))
+@given(U16, st.dictionaries(GROUP, st.lists(BODIES)))
+def test_pull(number: int, wanted: dict[int, list[bytes]]) -> None:
+    """Groups and keys."""
+    found, body = frames.read_migration(body_of(frames.pull(number, wanted)))
+    assert (found, frames.read_pull(body)) == (number, wanted)
 
 
 @given(U16, st.lists(GROUP))

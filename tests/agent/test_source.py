@@ -206,7 +206,7 @@ async def test_priority_pull(source: Agent, peer: Peer, store: Store) -> None:
     store.client.set("k", "v")
     start(source, peer, throttle=1)
     await prepared(peer)
-    peer.send(Kind.PULL, frames.pull(NUMBER, GROUP, [b"k", b"{k}no"]))
+    peer.send(Kind.PULL, frames.pull(NUMBER, {GROUP: [b"k", b"{k}no"]}))
     _, body = frames.read_migration(await peer.frame(Kind.PULLED))
     assert bytes(body[:3]) == struct.pack("!BH", 0, GROUP)
     assert bytes(body).endswith(struct.pack("!BI", 2, 5) + b"{k}no")
