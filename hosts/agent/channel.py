@@ -15,6 +15,9 @@ from hosts.agent.handshake import Connecting, Secret
 log = logging.getLogger("netmigrate.agent")
 
 HIGH_WATER: Final = 1 << 20
+SWAMPED: Final = 1 << 26
+"""Bytes that may wait for a peer before queries for it are dropped."""
+
 _RETRY: Final = (0.02, 1.0)
 
 
@@ -164,6 +167,11 @@ class Link(asyncio.Protocol):
     def ready(self) -> bool:
         """Whether bulk data may be sent now."""
         return self.connected and not self._full
+
+    @property
+    def swamped(self) -> bool:
+        """Whether so much waits already that a query had better be dropped: the client resends."""
+        return self._transport is not None and self._transport.get_write_buffer_size() > SWAMPED
 
     def send(self, kind: Kind, *parts: bytes) -> int:
         """Send one frame; return its length, 0 without a connection."""

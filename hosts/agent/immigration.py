@@ -19,6 +19,7 @@ from hosts.agent._core import Query, StoreError
 from hosts.agent.accepted import Accepted
 from hosts.agent.channel import Server
 from hosts.agent.frames import Kind
+from hosts.agent.held import PER_GROUP, PER_MIGRATION
 from hosts.agent.mover import HANDED_OVER, Protocol
 from hosts.agent.node import Node, address
 from hosts.agent.pulls import Pulls
@@ -33,7 +34,8 @@ Packet: TypeAlias = tuple[int, int, int, int, int, int, int, int]
 log = logging.getLogger("netmigrate.agent")
 
 _REMEMBERED: Final = 64  # migrations of which no group is arriving
-_WAITING_PER_GROUP: Final = 4096
+_PULLED_BYTES: Final = 1 << 28
+_PULLED_KEY_BYTES: Final = 256  # what it takes to remember a key, besides its name
 
 
 @dataclass(slots=True)
@@ -42,6 +44,10 @@ class Waiting:
 
     query: Query
     missing: frozenset[bytes] | None
+
+
+def _size(keys: Iterable[bytes]) -> int:
+    return sum(len(key) + _PULLED_KEY_BYTES for key in keys)
 
 
 @dataclass(slots=True)
@@ -66,6 +72,8 @@ class Immigration:
     here: dict[int, set[bytes] | bool] = field(default_factory=dict)
     wanted: dict[int, Wanted] = field(default_factory=dict)  # of those with something wanted
     waiting: set[int] = field(default_factory=set)  # those of them with queries that wait
+    waiters: int = 0  # those queries
+    room: int = _PULLED_BYTES  # for keys that clients made us pull: they may name what they like
     to_pull: dict[int, list[bytes]] = field(default_factory=dict)  # what the next PULL asks for
     done: set[int] = field(default_factory=set)
     told: list[Told] = field(default_factory=list)  # of fulva alone: by range, while groups come
@@ -336,8 +344,7 @@ class Immigrations:
         wanted = migration.wanted.setdefault(query.group, Wanted())
         if query.whole or migration.protocol not in HANDED_OVER:
             self._wait(migration, wanted, query, None if query.whole else missing)
-        else:
-            self._want(migration, query.group, wanted, missing)
+        elif self._want(migration, query.group, wanted, missing):
             asked = max(wanted.pulled[key] for key in missing)
             again.append((query, migration.pulls.wait(asked)))
 
@@ -348,22 +355,28 @@ class Immigrations:
         query: Query,
         missing: frozenset[bytes] | None,
     ) -> None:
-        if len(wanted.waiting) >= _WAITING_PER_GROUP:
+        if len(wanted.waiting) >= PER_GROUP or migration.waiters >= PER_MIGRATION:
             self._node.counters.add("dropped_full")
-            return
-        wanted.waiting.setdefault((query.client, query.seq), Waiting(query, missing))
-        migration.waiting.add(query.group)
-        self._want(migration, query.group, wanted, missing or frozenset())
+        elif self._want(migration, query.group, wanted, missing or frozenset()):
+            migration.waiters += (query.client, query.seq) not in wanted.waiting
+            wanted.waiting.setdefault((query.client, query.seq), Waiting(query, missing))
+            migration.waiting.add(query.group)
 
     def _want(
         self, migration: Immigration, group: int, wanted: Wanted, missing: frozenset[bytes]
-    ) -> None:
-        """A priority pull of what has not been asked for yet."""
+    ) -> bool:
+        """A priority pull of what has not been asked for yet. False: there is no room to remember
+        it, so the query is dropped; the client resends."""
         if new := missing - wanted.pulled.keys():
+            if (size := _size(new)) > migration.room:
+                self._node.counters.add("dropped_full")
+                return False
+            migration.room -= size
             asked = migration.pulls.asked(group, new)
             wanted.pulled.update(dict.fromkeys(new, asked))
             self._node.counters.add("priority_pulls", len(new))
             migration.to_pull.setdefault(group, []).extend(new)
+        return True
 
     def _pull(self, migration: Immigration) -> None:
         """Ask for what was wanted of late, at once."""
@@ -381,6 +394,7 @@ class Immigrations:
             if not isinstance(here, set)
             or (waiting.missing is not None and waiting.missing <= here)
         ]
+        migration.waiters -= len(ready)
         self._execute([those.pop(key).query for key in ready])
         if not those:
             migration.waiting.discard(number)
@@ -432,7 +446,8 @@ class Immigrations:
         migration.done.update(groups)
         for number in groups:
             del migration.here[number]
-            migration.wanted.pop(number, None)
+            if wanted := migration.wanted.pop(number, None):
+                migration.room += _size(wanted.pulled)
             self._node.core.arriving(number, None)
         migration.told = [told for told in migration.told if told.arrived(migration.done)]
         self._node.counters.add("groups_received", len(groups))

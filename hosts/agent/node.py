@@ -66,6 +66,9 @@ class Node:
                 items.append((query.ip, query.port, query.hops + 1, query.datagram))
         if not items:
             return
+        if self.link(server).swamped:
+            self.counters.add("dropped_full", len(items))
+            return
         size = self.link(server).send(Kind.HANDOVER, frames.handed(items))
         self.counters.add(counter if size else "dropped_unreachable", len(items))
         self.counters.add("channel_handover_bytes", size)
