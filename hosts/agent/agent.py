@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final, Self
@@ -27,6 +27,7 @@ from hosts.agent.incoming import Door
 from hosts.agent.mover import FINAL, Mover, Protocol
 from hosts.agent.node import Node, address
 from hosts.agent.precopy import SMALL_BYTES, Precopy
+from hosts.agent.streams import Streams, Tcp
 from hosts.agent.sweep import Sweeper
 from hosts.agent.table import State, Table
 from hosts.wire import GROUPS, MAX_BATCH, Flags, Op, is_batch
@@ -60,6 +61,7 @@ class Settings:
     grace: float = 2.0
     login: store.Login | None = None
     secret: Secret | None = None
+    tcp: Tcp = field(default_factory=Tcp)
 
 
 class Agent:
@@ -103,6 +105,7 @@ class Agent:
         )
         self.immigrations = Immigrations(self.node, settings.state / "accepted.json")
         self.copies = Copies(self.node, self.immigrations)
+        self.streams = Streams(self.node, settings.tcp, self._slow)
         self._sweeper = Sweeper(self.node)
         self._server: asyncio.Server | None = None
         self._door = Door(
@@ -125,6 +128,12 @@ class Agent:
             self._socket.close()
             reason = os.strerror(error.errno) if error.errno else str(error)
             raise StartError(f"TCP port {own.ip}:{own.channel_port}: {reason}") from None
+        try:
+            await self.streams.start()
+        except OSError as error:
+            self._server.close()
+            self._socket.close()
+            raise StartError(str(error)) from None
         for state in (State.EMIGRATING, State.IMMIGRATING):
             if stranded := self.table.those(state):
                 log.warning("%d groups were %s when this agent ended", len(stranded), state.name)
@@ -146,6 +155,7 @@ class Agent:
             self._housekeeping.cancel()
         for emigration in self.emigrations.values():
             emigration.close()
+        self.streams.close()
         self.immigrations.close()
         self._sweeper.close()
         for link in self.node.links.values():
@@ -227,11 +237,13 @@ class Agent:
             if emigration.destination.index == peer:
                 emigration.resend()
         self.immigrations.resend(peer)
+        self.streams.link_up(peer)
 
     def _writable(self, peer: int) -> None:
         for emigration in self.emigrations.values():
             if emigration.destination.index == peer:
                 emigration.writable()
+        self.streams.queries.answers.send(peer)
 
     def _frame(self, peer: int, kind: Kind, body: memoryview) -> None:
         if kind is Kind.HANDOVER:
@@ -239,6 +251,8 @@ class Agent:
             for first in range(0, len(items), BATCH):
                 slow, _ = self.core.given(items[first : first + BATCH])
                 self._slow(slow)
+        elif kind is Kind.ANSWER:
+            self.streams.queries.answers.arrived(body)
         elif kind is Kind.WATERMARKS:
             self.core.learn(body)
         elif kind in (Kind.PREPARE, Kind.KEYS, Kind.PULLED):

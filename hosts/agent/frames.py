@@ -36,7 +36,7 @@ class Kind(IntEnum):
     ARRIVED = 6  # migration, group*: every key of these has been applied
     PULL = 7  # migration, (group, number of keys, key*)*
     PULLED = 8  # migration, body as of KEYS
-    HANDOVER = 9  # (client ip, client port, hops, datagram)*
+    HANDOVER = 9  # (client ip, client port, hops, datagram)*; port 0: by TCP, to server "ip"
     FAILED = 10  # migration, why
     # of pre-copy; numbers grow, so what an earlier connection brings late is told apart
     CLEAR = 11  # migration, number, group*: delete left-over copies of these
@@ -45,6 +45,7 @@ class Kind(IntEnum):
     COPIED = 14  # migration, number
     TAKE = 15  # migration, number, as PREPARE: every key of these groups is with you
     TAKEN = 16  # migration, group*: the destination is the owner of these now
+    ANSWER = 17  # header, RESP reply: of a query that came by TCP to the agent that gets this
     # of the handshake
     CHALLENGE = 32  # nonce, proof of the end that was connected to
     PROOF = 33  # proof of the end that connects

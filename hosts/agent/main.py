@@ -15,6 +15,7 @@ from hosts.agent.agent import Agent, Settings, StartError
 from hosts.agent.channel import Server
 from hosts.agent.handshake import Secret
 from hosts.agent.store import Login, UnfitStore
+from hosts.agent.streams import CONNECTIONS, ROOM, Tcp
 from hosts.credentials import CredentialsError, Tls, TlsFiles
 
 
@@ -40,7 +41,8 @@ async def _run(settings: Settings, where: str, tls: Tls | None) -> None:
     gc.freeze()
     print(
         f"ready: {own.name} (server {own.index}), queries on {own.ip}:{own.udp_port}, "
-        f"channel on {own.channel_port}, control on {where}, store {agent.store_version}",
+        f"TCP clients on {agent.streams.port}, channel on {own.channel_port}, "
+        f"control on {where}, store {agent.store_version}",
         flush=True,
     )
     await stopped.wait()
@@ -70,6 +72,15 @@ def agent(
     ] = None,
     udp_port: Annotated[int, typer.Option(help="Queries.", min=1, max=65535)] = 4701,
     channel_port: Annotated[int, typer.Option(help="Other agents.", min=1, max=65535)] = 4701,
+    tcp_port: Annotated[
+        int, typer.Option(help="Redis clients, and requests beyond a datagram.", min=0, max=65535)
+    ] = 6380,
+    tcp_connections: Annotated[
+        int, typer.Option(help="Clients by TCP at a time.", min=1)
+    ] = CONNECTIONS,
+    tcp_memory: Annotated[
+        int, typer.Option(help="Bytes of their requests and replies in memory.", min=1)
+    ] = ROOM,
     grace: Annotated[float, typer.Option(help="Seconds that copies are kept.", min=0)] = 2.0,
 ) -> None:
     """Answer queries beside a Redis or Valkey store, and move its groups."""
@@ -78,7 +89,9 @@ def agent(
     try:
         login = Login.read(redis_user, redis_password_file)
         files = TlsFiles.named(tls_cert, tls_key, tls_ca)
-        settings = Settings(own, redis, state, grace, login, Secret.read(channel_secret_file))
+        tcp = Tcp(tcp_port, tcp_connections, tcp_memory)
+        secret = Secret.read(channel_secret_file)
+        settings = Settings(own, redis, state, grace, login, secret, tcp)
         asyncio.run(_run(settings, grpc, files.load() if files else None))
     except (StartError, UnfitStore, CredentialsError) as error:
         print(f"netmigrate-agent: {error}", file=sys.stderr)

@@ -6,9 +6,10 @@ from typing import Final
 
 from hosts.client.errors import CommandError, CrossSlot, NoKey
 from hosts.gateway import resp3
-from hosts.gateway.gateway import Gateway
 from hosts.gateway.local import OK, Local, error
 from hosts.gateway.requests import RequestError, Requests
+from hosts.gateway.room import Share
+from hosts.gateway.service import Service
 from hosts.gateway.transaction import Transaction, Wanted
 from hosts.wire import Op
 
@@ -19,21 +20,22 @@ _MOST: Final = 1024
 class _Place:
     """A request's place in the order of replies."""
 
-    __slots__ = ("reply",)
+    __slots__ = ("reply", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
         self.reply: bytes | None = None
+        self.size = size  # bytes of the request, or of its reply
 
 
 class Connection(asyncio.Protocol):
     """Commands of one group are sent one after the other, for datagrams may overtake each other;
     those of different groups need not wait."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, service: Service) -> None:
+        self._service = service
         self._requests = Requests()
-        self._local = Local(gateway.table, gateway.number(), gateway.info)
-        self._transaction = Transaction(gateway.table)
+        self._local = Local(service.table, service.number(), service.info)
+        self._transaction = Transaction(service.table)
         self._places: deque[_Place] = deque()
         self._groups: dict[int, deque[tuple[_Place, Op, Wanted]]] = {}
         self._transport: asyncio.Transport | None = None
@@ -41,6 +43,9 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._full = False
         self._closing = False
+        self._ended = False
+        self._share = Share(service.room)
+        self._held = 0  # bytes of requests without a reply, and of replies that wait for others
 
     # --- asyncio.Protocol -------------------------------------------------------------------------
 
@@ -48,12 +53,20 @@ class Connection(asyncio.Protocol):
         """Begin."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._gateway.connections += 1
+        self._service.connections += 1
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone: what it has sent is executed, as Redis would."""
         self._transport = None
-        self._gateway.connections -= 1
+        self._service.connections -= 1
+        self._share.hold(0)
+
+    def eof_received(self) -> bool:
+        """The client sends nothing more, but may wait for replies."""
+        self._ended = True
+        if self._requests.held:
+            self._refuse("the last request is cut short")
+        return bool(self._places)
 
     def pause_writing(self) -> None:
         """The client does not read its replies."""
@@ -63,11 +76,14 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """It does again."""
         self._full = False
+        self._account()
         self._throttle()
 
     def data_received(self, data: bytes) -> None:
         """Take requests."""
         self._requests.feed(data)
+        if not self._account():
+            self._refuse("clients hold as much memory here as they may")
         self._read()
 
     # --- requests ---------------------------------------------------------------------------------
@@ -80,9 +96,20 @@ class Connection(asyncio.Protocol):
                     break
                 self._take(command)
         except RequestError as wrong:
-            self._reply(self._place(), error(f"Protocol error: {wrong}"))
-            self._closing = True
+            self._refuse(f"Protocol error: {wrong}")
         self._throttle()
+
+    def _refuse(self, why: str) -> None:
+        """What follows cannot be understood, or is too much: end the connection."""
+        if not self._closing:
+            self._closing = True
+            self._reply(self._place(0), error(why))
+
+    def _account(self) -> bool:
+        if self._transport is None:
+            return True
+        waiting = self._transport.get_write_buffer_size()
+        return self._share.hold(self._requests.held + self._held + waiting)
 
     def _throttle(self) -> None:
         paused = self._full or len(self._places) >= _MOST
@@ -91,14 +118,15 @@ class Connection(asyncio.Protocol):
         self._paused = paused
         (self._transport.pause_reading if paused else self._transport.resume_reading)()
 
-    def _place(self) -> _Place:
-        place = _Place()
+    def _place(self, size: int) -> _Place:
+        place = _Place(size)
+        self._held += size
         self._places.append(place)
         return place
 
     def _take(self, command: tuple[bytes, ...]) -> None:
-        self._gateway.commands += 1
-        place = self._place()
+        self._service.commands += 1
+        place = self._place(sum(map(len, command)))
         if command[0].upper() == b"QUIT":
             self._reply(place, OK)
             self._closing = True
@@ -113,7 +141,7 @@ class Connection(asyncio.Protocol):
 
     def _send(self, place: _Place, wanted: Wanted) -> None:
         try:
-            route = self._gateway.table.route(wanted.command)
+            route = self._service.table.route(wanted.command)
         except CrossSlot:
             text = "Keys in request don't hash to the same slot"
             self._reply(place, error(text, "CROSSSLOT"))
@@ -139,12 +167,14 @@ class Connection(asyncio.Protocol):
             else:
                 del self._groups[group]
 
-        self._gateway.send(op, group, wanted.command, done)
+        self._service.send(op, group, wanted.command, done)
 
     # --- replies ----------------------------------------------------------------------------------
 
     def _reply(self, place: _Place, reply: bytes) -> None:
         place.reply = reply
+        self._held += len(reply) - place.size
+        place.size = len(reply)
         if not self._flushing and self._places[0].reply is not None:
             self._flushing = True
             asyncio.get_running_loop().call_soon(self._flush)
@@ -155,11 +185,12 @@ class Connection(asyncio.Protocol):
         ready: list[bytes] = []
         while self._places and (reply := self._places[0].reply) is not None:
             ready.append(reply)
-            self._places.popleft()
+            self._held -= self._places.popleft().size
         if self._transport is None:
             return
-        self._transport.write(b"".join(ready))
-        if self._closing and not self._places:
+        self._transport.writelines(ready)
+        self._account()
+        if (self._closing or self._ended) and not self._places:
             self._transport.close()
         elif self._paused:
             self._read()

@@ -1,49 +1,34 @@
 """The gateway's way to the service: all connections share one session."""
 
-import time
 from collections import deque
 from collections.abc import Callable
-from itertools import count
 from typing import Final
 
-from hosts.client import CommandTable, TooLarge, _core
+from hosts.client import TooLarge, _core
 from hosts.client.loop import Finished, LoopSession
 from hosts.gateway.local import error
+from hosts.gateway.room import Room
+from hosts.gateway.service import Service
 from hosts.wire import Op
 
 _MOST_IN_FLIGHT: Final = 128
 """As in hosts/client: a socket buffer of Linux' default size takes it without loss."""
 
 
-class Gateway:
+class Gateway(Service):
     """Sends commands and hands out replies, in RESP. To be made in a running loop, and closed."""
 
-    def __init__(self, session: _core.Session, where: str) -> None:
+    def __init__(self, session: _core.Session, where: str, room: Room) -> None:
         """`session` returns raw replies; `where` names the service in messages."""
-        self.table = CommandTable.load()
-        self.connections = 0
-        self.commands = 0
+        super().__init__("Gateway", room)
         self._session = LoopSession(session)
         self._where = where
         self._waiting: deque[tuple[Op, int, tuple[bytes, ...], Callable[[bytes], None]]] = deque()
-        self._numbers = count(1)
-        self._began = time.monotonic()
 
-    def number(self) -> int:
-        """Return the number of a new connection."""
-        return next(self._numbers)
-
-    def info(self) -> str:
-        """Return the text of INFO."""
-        lines = [
-            "# Gateway",
-            f"service:{self._where}",
-            f"uptime_in_seconds:{time.monotonic() - self._began:.0f}",
-            f"connected_clients:{self.connections}",
-            f"total_commands_processed:{self.commands}",
-            *(f"session_{name}:{value}" for name, value in self._session.session.counts().items()),
-        ]
-        return "\r\n".join(lines) + "\r\n"
+    def _about(self) -> list[str]:
+        counts = self._session.session.counts()
+        lines = [f"session_{name}:{value}" for name, value in counts.items()]
+        return [f"service:{self._where}", *lines]
 
     def send(
         self, op: Op, group: int, command: tuple[bytes, ...], reply: Callable[[bytes], None]

@@ -1,4 +1,4 @@
-"""Commands that are about the connection, not about a key: the gateway answers them itself."""
+"""Commands that are about the connection, not about a key: who took it answers them."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -53,7 +53,7 @@ class Local:
             case b"SELECT":
                 return error("there is one database, 0")
             case b"AUTH":
-                return error("AUTH called, but the gateway has no password")
+                return error("AUTH called, but there is no password here")
             case b"HELLO":
                 return self._hello(arguments)
             case b"CLIENT":
@@ -73,7 +73,7 @@ class Local:
         if arguments and arguments[0] not in (b"2", b"3"):
             return error("unsupported protocol version", "NOPROTO")
         if len(arguments) > 1:
-            return error("HELLO takes no options here: the gateway has no password")
+            return error("HELLO takes no options here: there is no password")
         if arguments:
             self.protocol = int(arguments[0])
         pairs: list[bytes] = []

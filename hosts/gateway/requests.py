@@ -2,10 +2,11 @@
 
 from typing import Final
 
-LONGEST: Final = 1 << 20
-"""Bytes of one request at most: more than a datagram takes, so that the refusal can say so."""
+from hosts.wire.stream import MAX_BULK, MAX_STREAM
+
 _LINE: Final = 64 << 10
 _CRLF: Final = 2
+_OBJECT: Final = 48  # bytes that an argument takes beside its own
 
 
 class RequestError(Exception):
@@ -21,7 +22,13 @@ class Requests:
         self._missing = 0  # arguments of the request begun
         self._length = -1  # of the argument begun
         self._arguments: list[bytes] = []
-        self._size = 0
+        self._size = 0  # of the request begun, as it is sent
+        self._kept = 0  # what its arguments take
+
+    @property
+    def held(self) -> int:
+        """Bytes that no whole request has come of yet."""
+        return self._kept + len(self._buffer) - self._at
 
     def feed(self, data: bytes) -> None:
         """Take what has arrived."""
@@ -39,14 +46,15 @@ class Requests:
                 if words := line.split():
                     return tuple(words)  # typed by hand ("Inline commands")
                 continue
-            self._missing = _number(line, "multibulk length", LONGEST)
-            self._arguments, self._size = [], 0
+            self._missing = _number(line, "multibulk length", MAX_STREAM)
+            self._arguments, self._size = [], len(line) + _CRLF
         while self._missing:
             argument = self._argument()
             if argument is None:
                 return None
             self._arguments.append(argument)
             self._missing -= 1
+        self._kept = 0
         return tuple(self._arguments)
 
     def _argument(self) -> bytes | None:
@@ -56,16 +64,18 @@ class Requests:
                 return None
             if not line.startswith(b"$"):
                 raise RequestError(f"expected '$', got {line[:1].decode('latin-1')!r}")
-            self._length = _number(line, "bulk length", LONGEST)
-            self._size += self._length + len(line)
-            if self._size > LONGEST:
-                raise RequestError(f"a request of more than {LONGEST} bytes")
+            self._length = _number(line, "bulk length", MAX_BULK)
+            self._size += len(line) + _CRLF + self._length + _CRLF
+            if self._size > MAX_STREAM:
+                raise RequestError(f"a request of more than {MAX_STREAM} bytes")
         end = self._at + self._length
         if len(self._buffer) < end + _CRLF:
             return None
         if self._buffer[end : end + _CRLF] != b"\r\n":
             raise RequestError("an argument that does not end where its length says")
-        argument = bytes(self._buffer[self._at : end])
+        with memoryview(self._buffer) as view:
+            argument = bytes(view[self._at : end])
+        self._kept += len(argument) + _OBJECT
         self._at, self._length = end + _CRLF, -1
         return argument
 

@@ -43,7 +43,7 @@ def agents(directory: Path, running: list[Store]) -> Iterator[list[tuple[Server,
             *("--name", server.name, "--index", str(server.index), "--ip", server.ip),
             *("--udp-port", str(server.udp_port), "--channel-port", str(server.channel_port)),
             *("--redis", store.url, "--state", f"{directory}/state{server.index}", "--grpc", at),
-            *("--grace", "600"),
+            *("--grace", "600", "--tcp-port", "0"),
         )
         for server, store, at in zip(servers, running, where, strict=True)
     ]

@@ -20,7 +20,7 @@ def arguments(server: Server, store: str, directory: Path) -> list[str]:
         *("--name", server.name, "--index", str(server.index), "--ip", server.ip),
         *("--udp-port", str(server.udp_port), "--channel-port", str(server.channel_port)),
         *("--redis", store, "--state", str(directory / f"state{server.index}")),
-        *("--grpc", f"unix:{directory}/{server.name}.sock", "--grace", "0.1"),
+        *("--grpc", f"unix:{directory}/{server.name}.sock", "--grace", "0.1", "--tcp-port", "0"),
     ]
 
 
