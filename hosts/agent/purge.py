@@ -6,7 +6,7 @@ from typing import Final
 
 from hosts.agent._core import StoreError
 from hosts.agent.node import Node
-from hosts.agent.store import count_of, keys_of
+from hosts.agent.store import count_of, keys_of, unlink
 
 _AT_ONCE: Final = 512
 
@@ -60,7 +60,7 @@ class Purger:
                 self._delete([key for key in found if key not in keys[group]])
 
     def _delete(self, keys: list[bytes]) -> None:
-        self._node.core.call([[b"UNLINK", key] for key in keys])
+        unlink(self._node.core, [[key] for key in keys])
         self._node.counters.add("keys_purged", len(keys))
 
     async def _purge_many(

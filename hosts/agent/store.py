@@ -78,6 +78,12 @@ def some_keys_of(core: Core, groups: Sequence[int], most: int) -> list[list[byte
     return [_keys(reply) for reply in replies]
 
 
+def unlink(core: Core, keys: Sequence[Sequence[bytes]]) -> None:
+    """Delete keys, those of one group by one command; raise what the store says against it."""
+    for reply in core.call([[b"UNLINK", *some] for some in keys if some]):
+        count_of(reply)
+
+
 def _keys(reply: object) -> list[bytes]:
     if isinstance(reply, StoreError):
         raise reply

@@ -10,12 +10,13 @@ from typing import Final
 
 from hosts.agent._core import StoreError
 from hosts.agent.node import Node
-from hosts.agent.store import some_keys_of
+from hosts.agent.store import some_keys_of, unlink
 from hosts.agent.table import State
 
 log = logging.getLogger("netmigrate.agent")
 
 _PAUSE: Final = 0.004
+_RETRY_SECONDS: Final = 1.0
 _GROUPS: Final = 16
 _KEYS: Final = 64
 
@@ -61,19 +62,20 @@ class Sweeper:
             and at == self._due.get(group)
             and self._node.table.states[group] == State.ABSENT
         ]
+        again = now
         try:
             left = self._delete(due)
         except (StoreError, ConnectionError) as error:
             log.warning("copies that are not needed any more stay for now: %s", error)
-            left = due
+            left, again = due, now + _RETRY_SECONDS
         for _ in range(min(_GROUPS, len(self._queue))):
             if self._queue[0][0] > now:
                 break
             at, group = self._queue.popleft()
             if self._due.get(group) == at:
                 del self._due[group]
-        self._due.update((group, now) for group in left)
-        self._queue.extendleft((now, group) for group in left)
+        self._due.update((group, again) for group in left)
+        self._queue.extendleft((again, group) for group in left)
         self._schedule()
 
     def _delete(self, groups: list[int]) -> list[int]:
@@ -81,8 +83,7 @@ class Sweeper:
         if not groups:
             return []
         listed = some_keys_of(self._node.core, groups, _KEYS)
-        commands = [[b"UNLINK", *keys] for keys in listed if keys]
-        self._node.core.call(commands)
+        unlink(self._node.core, listed)
         self._node.counters.add("keys_deleted", sum(map(len, listed)))
         return [group for group, keys in zip(groups, listed, strict=True) if len(keys) == _KEYS]
 
