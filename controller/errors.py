@@ -17,5 +17,9 @@ class RefusedError(ControllerError):
     """Well said, but not possible in the present state."""
 
 
+class StorageError(ControllerError):
+    """The controller's own store does not take what is to be remembered: its disk may be full."""
+
+
 class UnreachableError(ControllerError):
     """The switch or an agent does not answer."""

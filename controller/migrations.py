@@ -8,7 +8,13 @@ from typing import Final
 
 from controller.agents import UnknownMigrationError
 from controller.config import Config
-from controller.errors import ControllerError, InvalidError, RefusedError, UnreachableError
+from controller.errors import (
+    ControllerError,
+    InvalidError,
+    RefusedError,
+    StorageError,
+    UnreachableError,
+)
 from controller.follow import Follower, Parts
 from controller.model import (
     DEFAULT_LANES,
@@ -122,18 +128,28 @@ class Migrations:
         migration = self._store.begin(partition, piece, destination, settings)
         follower = self._track(migration)
         try:
-            await follower.launch(migration)
-        except UnreachableError as error:
+            await self._launch(follower, migration)
+        except (UnreachableError, StorageError) as error:
             # The source may have got the word all the same: the follower finds out, and undoes.
             self._run(follower)
             raise RefusedError(f"migration {migration.id} did not start: {error}") from None
         except ControllerError as error:
-            await follower.undo(migration, str(error))
             raise RefusedError(f"migration {migration.id} did not start: {error}") from None
-        self._store.set_state(migration, State.RUNNING)
+        with contextlib.suppress(StorageError):  # otherwise the follower does it
+            self._store.set_state(migration, State.RUNNING)
         log.info("migration %d: %s, %s to %s", migration.id, partition.name, piece, destination)
         self._run(follower)
         return self._store.migration(migration.id)
+
+    async def _launch(self, follower: Follower, migration: Migration) -> None:
+        """Start it; what refuses is undone, unless the store cannot take that now."""
+        try:
+            await follower.launch(migration)
+        except UnreachableError:
+            raise
+        except ControllerError as error:
+            await follower.undo(migration, str(error))
+            raise
 
     def _movable(self, what: str, destination: str) -> tuple[Partition, Range]:
         """Return the partition that `what` names or lies in, and the groups to move."""

@@ -142,12 +142,12 @@ class Cleaner:
                     await self._switch.update()
                     with self._switch.reporting():
                         await clear(self._switch.registers, number, groups, batch, self._pause)
+                    self._store.set_clean(number)
                 except ControllerError as error:
                     log.warning("slice %d: not cleared yet: %s", number, error)
                     await asyncio.sleep(1.0)
                     self._wanted.set()
                     break
-                self._store.set_clean(number)
                 async with self._cleaned:
                     self._cleaned.notify_all()
             await self._wanted.wait()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from controller import config
-from controller.errors import ControllerError, RefusedError, UnknownNameError
+from controller.errors import RefusedError, StorageError, UnknownNameError
 from controller.model import Migration, Partition, Protocol, Settings, SliceState, State, Totals
 from controller.partitions import Range, batch_within, split
 from hosts.wire import GROUPS
@@ -61,6 +61,7 @@ class Store:
     """Services, partitions, migrations and slices; every method is one transaction."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, isolation_level=None)
@@ -71,7 +72,7 @@ class Store:
             self._db.executescript(_SCHEMA)
             self._add_later_columns()
         except (sqlite3.Error, OSError) as error:
-            raise ControllerError(f"store {path}: {error}") from None
+            raise StorageError(f"store {path}: {error}") from None
 
     def _add_later_columns(self) -> None:
         for table, column, kind in _LATER:
@@ -90,7 +91,7 @@ class Store:
             yield self._db
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
-            raise ControllerError(f"store: {error}") from None
+            raise StorageError(f"store {self._path}: {error}") from None
         finally:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
