@@ -4,6 +4,7 @@ import hashlib
 import secrets
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,12 +23,12 @@ def password_file(directory: Path) -> Path:
 
 
 def _agent_user(directory: Path) -> list[str]:
-    """Return the store's settings for its agent's user, with a new password."""
-    password = secrets.token_hex(16)
+    """Return the store's settings for its agent's user, with a new password the first time."""
     file = password_file(directory)
-    file.touch(mode=0o600)
-    file.write_text(password)
-    digest = hashlib.sha256(password.encode()).hexdigest()
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_hex(16))
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
     return ["--user", AGENT_USER, "on", f"#{digest}", *ACL_RULES.split()]
 
 
@@ -41,9 +42,16 @@ def executable() -> str:
 
 
 def start(
-    children: Children, server: str, ip: str, namespace: int, cgroup: str | None, rdb: Path | None
+    children: Children,
+    server: str,
+    ip: str,
+    namespace: int,
+    cgroup: str | None,
+    rdb: Path | None,
+    more: Mapping[str, str],
 ) -> Path:
-    """Start the store of `server` on its unix socket and `ip`:6379; return the socket's path."""
+    """Start the store of `server` on its unix socket and `ip`:6379, with `more` settings; return
+    the socket's path. Started again, it has what it kept on the disk."""
     directory = children.directory / server
     directory.mkdir(parents=True, exist_ok=True)
     socket = directory / "store.sock"
@@ -62,6 +70,7 @@ def start(
         "cluster-enabled": "yes",
         "cluster-config-file": "nodes.conf",
         "cluster-require-full-coverage": "no",
+        **more,
     }
     argv = [word for key, value in settings.items() for word in (f"--{key}", value)]
     argv += _agent_user(directory)

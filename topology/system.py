@@ -55,6 +55,10 @@ class System:
         self.net: Any = None
         self.agent = ["-m", "hosts.agent.main"]
         """How Python starts an agent."""
+        self.controller_store = self.directory / "controller.sqlite"
+        """What the controller remembers."""
+        self.store_settings: dict[str, str] = {}
+        """Of every store, besides those that it needs."""
 
     @property
     def config_path(self) -> Path:
@@ -115,7 +119,13 @@ class System:
         name = f"server{number}"
         rdb = self.settings.rdb if number == 1 else None
         self.sockets[name] = stores.start(
-            self.children, name, self.ip(name), self.net[name].pid, self._cgroup(name), rdb
+            self.children,
+            name,
+            self.ip(name),
+            self.net[name].pid,
+            self._cgroup(name),
+            rdb,
+            self.store_settings,
         )
         return self.sockets[name]
 
@@ -215,7 +225,7 @@ class System:
                     "partitions": partitions(self.settings),
                 }
             ],
-            "store": str(self.directory / "controller.sqlite"),
+            "store": str(self.controller_store),
             "listen": f"unix:{self.directory / 'controller.sock'}",
         }
 

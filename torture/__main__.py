@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from controller.model import Protocol
-from torture.nemesis import KINDS
+from torture.faults import KINDS
 
 
 def torture(
@@ -44,7 +44,7 @@ def torture(
         _fail(str(error))
     console = Console(highlight=False)
     for name, value in found.items():
-        if name not in ("recoveries", "told", "copies_left"):
+        if name not in ("recoveries", "told"):
             console.print(f"{name:>21}  {value}", markup=False, soft_wrap=True)
     console.print(f"{'details':>21}  {output}/summary.json", soft_wrap=True)
     raise typer.Exit(0 if found["ok"] else 1)

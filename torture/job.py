@@ -3,7 +3,10 @@
 import json
 import os
 import shutil
+import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,9 +20,13 @@ from torture import record, states
 from torture.moves import Moves
 from torture.nemesis import Nemesis
 from torture.rack import Load, Rack
+from torture.recoveries import Movement
+from torture.strikes import Strikes
 from torture.summary import Outcome, summary
 from torture.workload import Keys
 
+_ROOM: Final = "2g"
+_CONTROLLER_ROOM: Final = "12m"
 _CALM: Final = 2.0
 """Seconds of load without faults at the end."""
 
@@ -51,8 +58,6 @@ def run(wanted: Torture, grpc_port: int) -> dict[str, Any]:
         directory=Path(f"/run/netmigrate-torture-{os.getpid()}"),
         switch_name=f"x{os.getpid() % 100000}",
     )
-    system = System(settings, grpc_port)
-    system.agent = list(wanted.agent)
     load = Load(wanted.seed, wanted.keys)
     faults = ", ".join(wanted.faults) or "none"
     console.print(
@@ -60,7 +65,7 @@ def run(wanted: Torture, grpc_port: int) -> dict[str, Any]:
         soft_wrap=True,
     )
     try:
-        with system:
+        with _disk(settings.directory, _ROOM), _system(wanted, settings, grpc_port) as system:
             rack = Rack(system, settings, wanted.output, load)
             try:
                 outcome = _torture(wanted, rack, console)
@@ -86,12 +91,37 @@ def run(wanted: Torture, grpc_port: int) -> dict[str, Any]:
     return found
 
 
+@contextmanager
+def _disk(directory: Path, size: str) -> Iterator[None]:
+    """A file system in memory: a store that syncs every write must not wait for a real disk."""
+    directory.mkdir(parents=True, exist_ok=True)
+    options = f"size={size},mode=0700"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", directory], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", directory], check=True)
+
+
+@contextmanager
+def _system(wanted: Torture, settings: Network, grpc_port: int) -> Iterator[System]:
+    """A system whose stores lose nothing and whose controller has a small disk of its own."""
+    system = System(settings, grpc_port)
+    system.agent = list(wanted.agent)
+    if "store" in wanted.faults:
+        system.store_settings = {"appendonly": "yes", "appendfsync": "always"}
+    system.controller_store = system.directory / "controller" / "store.sqlite"
+    with _disk(system.controller_store.parent, _CONTROLLER_ROOM), system:
+        yield system
+
+
 def _torture(wanted: Torture, rack: Rack, console: Console) -> Outcome:
     for host in rack.clients:
         rack.start(f"{host}-load")
     moves = Moves(rack, wanted.seed, wanted.protocol, wanted.at_once)
-    nemesis = Nemesis(rack, wanted.faults, wanted.seed)
-    with moves, nemesis:
+    nemesis = Nemesis(Strikes(rack), wanted.faults, wanted.seed)
+    movement = Movement(rack)
+    with movement, moves, nemesis:
         end = time.monotonic() + wanted.seconds
         while time.monotonic() < end and nemesis.error is None:
             time.sleep(0.1)
@@ -102,7 +132,8 @@ def _torture(wanted: Torture, rack: Rack, console: Console) -> Outcome:
     read, unread = states.as_read(rack.sweep())
     differences, left = ([], []) if moves.stuck else states.compare(rack, read, unread)
     return Outcome(
-        strikes=nemesis.strikes,
+        strikes=nemesis.strikes.all,
+        moved=movement.moved,
         faults=nemesis.counts(),
         packets=rack.packets,
         moves=moves,

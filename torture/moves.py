@@ -59,6 +59,9 @@ class Moves:
         self._help(status)
         running = list(status.migrations)
         self._rack.moving = [server for m in running for server in (m.source, m.destination)]
+        self._rack.placement = [
+            (range(p.first, p.last + 1), p.server) for p in status.partitions if not p.migration
+        ]
         chance = self._chooser.random()
         if running and chance < 0.1:
             self._rack.controller.abort(self._chooser.choice(running).id)

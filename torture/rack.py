@@ -51,6 +51,8 @@ class Rack:
         """Packet faults that were injected, by kind, as far as they were counted."""
         self.moving: list[str] = []
         """Servers that took part in a migration when somebody looked last."""
+        self.placement: list[tuple[range, str]] = []
+        """Which server had which groups then, without those that were moving."""
         self.keys = load.keys
         self._output = output
         self._load = load
@@ -69,6 +71,18 @@ class Rack:
         """Return what a fault of one part holds, so that no two meet there."""
         return self._locks.setdefault(part, threading.Lock())
 
+    def agent(self, server: str) -> str:
+        """Return where a server's agent listens for the controller."""
+        return self.controller.config.server_named(server).agent
+
+    def groups_of(self, server: str) -> tuple[range, ...]:
+        """Return groups that a server had of late, and were not moving; with "", of all servers."""
+        return tuple(groups for groups, owner in self.placement if server in ("", owner))
+
+    def is_moving(self, server: str) -> bool:
+        """Whether a server took part in a migration of late; with "", any server."""
+        return bool(self.moving) if not server else server in self.moving
+
     # Processes
 
     def start(self, part: str) -> None:
@@ -81,6 +95,8 @@ class Rack:
         match part.partition("-")[2]:
             case "agent":
                 self.system.start_agent(int(host.removeprefix("server")))
+            case "store":
+                self.system.start_store(int(host.removeprefix("server")))
             case "load":
                 self._start_client(host)
             case _ if part == "switch":
@@ -150,7 +166,7 @@ class Rack:
 
     def keep_logs(self) -> None:
         """Copy what all parts have written, and what the controller remembers."""
-        store = self.system.directory / "controller.sqlite"
+        store = self.system.controller_store
         if store.exists():
             with contextlib.closing(sqlite3.connect(store)) as database:
                 database.execute("VACUUM INTO ?", (str(self._output / store.name),))
@@ -180,12 +196,9 @@ class Rack:
                     for kind, count in way.items():
                         self.packets[kind] = self.packets.get(kind, 0) + count
 
-    def break_channels(self, server: str) -> bool:
-        """Reset the TCP connections that a server has to other agents; False if it cannot be."""
-        port = str(network.AGENT_PORT)
-        result = subprocess.run(
-            ["mnexec", "-a", str(self.system.namespace(server)), "ss", "--kill", "--numeric",
-             "state", "established", "(", "sport", "=", port, "or", "dport", "=", port, ")"],
+    def run_in(self, host: str, *argv: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in a host's network."""
+        return subprocess.run(
+            ["mnexec", "-a", str(self.system.namespace(host)), *argv],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
-        return result.returncode == 0 and port in result.stdout

@@ -6,8 +6,9 @@ from typing import Any
 
 from hosts.check import Result
 from hosts.check.search import Call
+from torture import recoveries
 from torture.moves import Moves
-from torture.nemesis import Strike
+from torture.strikes import Strike
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,8 @@ class Outcome:
     """All but the histories."""
 
     strikes: list[Strike]
+    moved: dict[str, list[int]]
+    """When each server's agent got on with a migration."""
     faults: dict[str, int]
     packets: dict[str, int]
     moves: Moves
@@ -24,7 +27,7 @@ class Outcome:
     differences: list[str]
     """Where owners' stores and the last reads differ."""
     left: list[str]
-    """Copies that should have been deleted: they cost memory, nothing else."""
+    """Copies that should have been deleted: what is left for ever fills the memory."""
     error: str
     """A part that did not come back."""
 
@@ -33,10 +36,12 @@ def summary(
     seed: int, outcome: Outcome, calls: Mapping[str, Sequence[Call]], result: Result
 ) -> dict[str, Any]:
     """Return the content of `summary.json`; `ok` is the verdict."""
-    everything = [call for each in calls.values() for call in each]
+    recovered = recoveries.recoveries(outcome.strikes, calls, outcome.moved)
+    complaints = (
+        outcome.moves.stuck, outcome.unread, outcome.differences, outcome.left, outcome.error
+    )  # fmt: skip
     return {
-        "ok": result.ok
-        and not (outcome.moves.stuck or outcome.unread or outcome.differences or outcome.error),
+        "ok": result.ok and not any(complaints),
         "seed": seed,
         "operations": result.operations,
         "unknown": result.unknown,
@@ -49,28 +54,11 @@ def summary(
         "migrations_aborted": outcome.moves.aborted,
         "migrations_resumed": outcome.moves.resumed,
         "migrations_stuck": outcome.moves.stuck,
-        "recoveries": [_recovery(strike, everything) for strike in outcome.strikes],
+        "recovery_times": recoveries.table(recovered),
+        "recoveries": recovered,
         "unread": outcome.unread,
         "differences": outcome.differences,
         "copies_left": outcome.left,
         "error": outcome.error,
         "told": [violation.text for violation in result.violations],
-    }
-
-
-def _recovery(strike: Strike, calls: Sequence[Call]) -> dict[str, Any]:
-    """Return one fault, and how long after it clients still waited for what they had asked
-    before its end."""
-    waiting = [
-        call
-        for call in calls
-        if call.begin < strike.end and (call.end is None or call.end > strike.end)
-    ]
-    answered = [call.end for call in waiting if call.end is not None]
-    late = max(answered, default=strike.end) - strike.end
-    return {
-        "kind": strike.kind,
-        "what": strike.what,
-        "seconds": round((strike.end - strike.begin) / 1e9, 3),
-        "recovered_after": round(late / 1e9, 3),
     }
