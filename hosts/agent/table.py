@@ -4,6 +4,7 @@ It lives in a memory-mapped file that the compiled core reads too, and so surviv
 """
 
 import mmap
+import os
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from pathlib import Path
@@ -47,7 +48,8 @@ class Table:
             size = file.seek(0, 2)
             if size not in (0, _LENGTH):
                 raise ValueError(f"{path}: {size} bytes, an ownership table has {_LENGTH}")
-            file.truncate(_LENGTH)
+            # a page without its place on the disk would end the agent when it is full
+            os.posix_fallocate(file.fileno(), 0, _LENGTH)
             return cls(mmap.mmap(file.fileno(), _LENGTH))
 
     def set(

@@ -155,7 +155,6 @@ struct journal {
     int fd;       /* 0: none */
     uint8_t *map; /* NULL: nothing is written down */
     size_t size, half, tail, least;
-    size_t allocated; /* up to where the half in use has its place on the disk; 0: nowhere */
     char path[1024];
     /* of IMMIGRATING groups: the keys that clients have changed here, Py_True: every key is here */
     PyObject *newer[NM_GROUPS];
@@ -267,7 +266,7 @@ enum { /* what one batch may add */
 int journal_open(Core *core, const char *path, size_t least);
 void journal_close(struct journal *j);
 void journal_room(Core *core, size_t bytes);
-void journal_room_for(Core *core, const struct item *items, size_t count);
+bool journal_room_for(Core *core, const struct item *items, size_t count);
 void journal_intents(Core *core, const struct item *items, size_t count);
 void journal_done(Core *core, const struct item *item, const uint8_t *reply);
 void journal_records(Core *core, uint16_t group);

@@ -23,7 +23,6 @@ enum {
     TAILS = 16,
     FILE_HEAD = 32,
     ENTRY_HEAD = 9,
-    STEP = 1 << 21, /* bytes of the file that are allocated at once */
     SPARE = 4,      /* a half is at least this many times as long as what it begins with */
     SMALL = 64,     /* an entry about a group, with its head */
 };
@@ -344,19 +343,6 @@ void journal_close(struct journal *j) {
     j->map = NULL, j->fd = 0;
 }
 
-/* Allocates the half in use up to `end` and some: a page without a place on the disk would end the
- * agent. */
-static bool allocate(struct journal *j, size_t end) {
-    if (end <= j->allocated) return true;
-    size_t to = (end + STEP - 1) / STEP * STEP;
-    if (to > j->size) to = j->size;
-    if (!j->allocated) j->allocated = half_begin(j, j->half);
-    if ((errno = posix_fallocate(j->fd, (off_t)j->allocated, (off_t)(to - j->allocated))))
-        return false;
-    j->allocated = to;
-    return true;
-}
-
 /* Writes the beginning of the half in use, and lets it count. */
 static void begin_half(struct journal *j, const struct buffer *now) {
     if (now->length) memcpy(j->map + half_begin(j, j->half), now->data, now->length);
@@ -365,7 +351,8 @@ static void begin_half(struct journal *j, const struct buffer *now) {
     __atomic_store_n((uint64_t *)(j->map + COUNTS), j->half, __ATOMIC_RELEASE);
 }
 
-/* Makes a file that begins with `now` and has room for `room` bytes more; false: errno. */
+/* Makes a file that begins with `now` and has room for `room` bytes more; false: errno. It has its
+ * place on the disk as a whole: a page without one would end the agent. */
 static bool new_file(struct journal *j, const struct buffer *now, size_t room) {
     struct journal fresh = {.size = FILE_HEAD + 2 * (SPARE * now->length + room)};
     char draft[sizeof j->path + 4];
@@ -373,7 +360,7 @@ static bool new_file(struct journal *j, const struct buffer *now, size_t room) {
     if (fresh.size < j->least) fresh.size = j->least;
     fresh.tail = FILE_HEAD + now->length;
     bool ok = (fresh.fd = open(draft, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)) > 0 &&
-         ftruncate(fresh.fd, (off_t)fresh.size) == 0 && allocate(&fresh, fresh.tail + room);
+              (errno = posix_fallocate(fresh.fd, 0, (off_t)fresh.size)) == 0;
     if (ok) {
         void *map = mmap(NULL, fresh.size, PROT_READ | PROT_WRITE, MAP_SHARED, fresh.fd, 0);
         if ((ok = map != MAP_FAILED)) fresh.map = map;
@@ -386,8 +373,9 @@ static bool new_file(struct journal *j, const struct buffer *now, size_t room) {
     struct journal old = *j;
     int error = errno;
     if (ok) j->fd = fresh.fd, j->map = fresh.map, j->size = fresh.size, j->tail = fresh.tail,
-            j->allocated = fresh.allocated, j->half = 0;
+            j->half = 0;
     journal_close(ok ? &old : &fresh);
+    if (!ok) unlink(draft); /* what it has of the disk others need */
     errno = error;
     return ok;
 }
@@ -402,26 +390,29 @@ static bool renew(Core *core, size_t room) {
     } else if (!j->map || SPARE * now.length + room > (j->size - FILE_HEAD) / 2) {
         ok = new_file(j, &now, room);
     } else {
-        j->half = !j->half, j->allocated = 0;
-        if ((ok = allocate(j, half_begin(j, j->half) + now.length + room))) begin_half(j, &now);
+        j->half = !j->half;
+        begin_half(j, &now);
     }
     free(now.data);
     return ok;
 }
 
-/* Makes room for so many bytes. Without it what happens next could not be remembered: then it is
- * better to end here. */
+/* Makes room for so many bytes; false: errno. */
+static bool has_room(Core *core, size_t bytes) {
+    struct journal *j = &core->journal;
+    return !j->map || j->tail + bytes <= half_end(j, j->half) || renew(core, bytes);
+}
+
+/* The same where what happens next must be remembered: without room it is better to end here. */
 void journal_room(Core *core, size_t bytes) {
     struct journal *j = &core->journal;
-    if (!j->map) return;
-    bool ok = j->tail + bytes <= half_end(j, j->half) ? allocate(j, j->tail + bytes) : renew(core, bytes);
-    if (ok) return;
+    if (has_room(core, bytes)) return;
     PySys_WriteStderr("the journal %s: %s\n", j->path, strerror(errno));
     Py_FatalError("what must be remembered cannot be written down");
 }
 
 /* The same for what a batch adds. The keys of a datagram are within JOURNAL_BATCH. */
-void journal_room_for(Core *core, const struct item *items, size_t count) {
+bool journal_room_for(Core *core, const struct item *items, size_t count) {
     size_t bytes = JOURNAL_BATCH;
     for (size_t i = 0; core->journal.map && i < count; i++) {
         const struct item *item = &items[i];
@@ -434,7 +425,7 @@ void journal_room_for(Core *core, const struct item *items, size_t count) {
             bytes += SMALL + (size_t)PyBytes_GET_SIZE(PyList_GET_ITEM(keys, k));
         Py_DECREF(keys);
     }
-    journal_room(core, bytes);
+    return has_room(core, bytes);
 }
 
 /* What the table contradicts was true of an earlier migration. */

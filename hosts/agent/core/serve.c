@@ -195,16 +195,29 @@ static void done(Core *core, struct item *item, struct capture *c) {
     else answer_long(core, item, flags, c->length);
 }
 
+/* Refuses all writes: there is no room to remember that they were executed. */
+static void not_remembered(Core *core, struct item *items, size_t count) {
+    const char *why = strerror(errno);
+    for (size_t i = 0; i < count; i++) {
+        struct item *item = &items[i];
+        if (!item->run || item->h.op != NM_WRITE) continue;
+        item->run = false, item->outcome = O_NOT_RUN;
+        sessions_withdraw(&core->sessions, item->h.client, item->h.seq);
+        refuse(core, item, C_REFUSED_OTHER,
+               "the agent cannot write down what it executes (%s); nothing was executed", why);
+    }
+}
+
 /* One round trip for all items with `run`, and the records of the writes among them. */
 static void run(Core *core, struct item *items, size_t count) {
     struct iovec parts[BATCH];
     size_t running = 0;
+    if (!journal_room_for(core, items, count)) not_remembered(core, items, count);
     for (size_t i = 0; i < count; i++)
         if (items[i].run)
             parts[running++] = (struct iovec){(void *)(items[i].datagram + NM_HEADER_LENGTH),
                                               items[i].length - NM_HEADER_LENGTH};
     if (!running) return;
-    journal_room_for(core, items, count);
     bool alive = store_connect(&core->store), started = alive;
     if (started) journal_intents(core, items, count);
     for (size_t at = 0; alive && at < running;) {
