@@ -26,6 +26,7 @@ from hosts.agent.immigration import Immigrations, Packet
 from hosts.agent.incoming import Door
 from hosts.agent.mover import FINAL, Mover, Protocol
 from hosts.agent.node import Node, address
+from hosts.agent.pieces.arriving import Arriving
 from hosts.agent.precopy import SMALL_BYTES, Precopy
 from hosts.agent.streams import Streams, Tcp
 from hosts.agent.sweep import Sweeper
@@ -101,11 +102,13 @@ class Agent:
             settings.grace,
             self._link_up,
             self._writable,
+            partial(store.connect, path, settings.login),
             secret=settings.secret,
         )
         self.immigrations = Immigrations(self.node, settings.state / "accepted.json")
         self.copies = Copies(self.node, self.immigrations)
         self.streams = Streams(self.node, settings.tcp, self._slow)
+        self._pieces = Arriving(self.node, self.immigrations)
         self._sweeper = Sweeper(self.node)
         self._server: asyncio.Server | None = None
         self._door = Door(
@@ -257,6 +260,8 @@ class Agent:
             self.core.learn(body)
         elif kind in (Kind.PREPARE, Kind.KEYS, Kind.PULLED):
             self.immigrations.handle(peer, kind, body)
+        elif kind is Kind.PIECE:
+            self._pieces.handle(peer, body)
         elif kind in (Kind.CLEAR, Kind.COPY, Kind.TAKE):
             self.copies.handle(peer, kind, body)
         else:

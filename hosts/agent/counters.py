@@ -47,6 +47,9 @@ AGENT: Final = (
     "keys_sent",
     "keys_applied",
     "keys_dropped",  # migrated copies of keys whose truth was here already
+    "pieces_sent",  # of big values
+    "values_in_pieces",  # big values that went so
+    "values_whole",  # big values that could not, and blocked both stores
     "keys_purged",  # left-over copies deleted before their group came (back)
     "keys_deleted",  # the source's copies, after the grace period
     "groups_sent",

@@ -19,6 +19,8 @@ from hosts.agent.frames import Kind
 from hosts.agent.held import Held
 from hosts.agent.mover import FINAL, Mover, Protocol, Status
 from hosts.agent.node import Node, address
+from hosts.agent.pieces.frame import Pieced
+from hosts.agent.pieces.outgoing import Outgoing
 from hosts.agent.stream import Section, Stream
 from hosts.agent.table import State
 from hosts.wire import Control, Header, Op
@@ -85,6 +87,7 @@ class Emigration(Mover):
         self._moving: dict[int, Lane] = {}  # by the first group of its batch
         self._idle = list(reversed(self.lanes))
         self._stream = Stream(node, self.throttle)
+        self._values = Outgoing(node, number, self._stream)  # the big ones
         self._held = Held(node)
         self._told = 0  # watermarks told to the destination, by the core's clock
         self._preparing = _PREPARING[0]  # seconds that PREPARE took of late
@@ -148,6 +151,7 @@ class Emigration(Mover):
         if link.ready:
             try:
                 self._send_keys(link)
+                self._send_piece(link, self._values, _OVERDRAFT)
                 self._start_batches(link)
             except (StoreError, ConnectionError) as error:
                 self.fail(f"the store of {self._node.own.name}: {error}")
@@ -157,13 +161,16 @@ class Emigration(Mover):
         self._check_end()
 
     def frame(self, kind: Kind, body: memoryview) -> None:
-        """PREPARED, ARRIVED or PULL."""
+        """PREPARED, ARRIVED, PULL or PIECED."""
         if kind is Kind.PREPARED:
             self._prepared(frames.read_groups(body))
         elif kind is Kind.ARRIVED:
             self._arrived(frames.read_groups(body))
         elif kind is Kind.PULL:
             self._pulled(frames.read_pull(body))
+        elif kind is Kind.PIECED:
+            self._values.answered(Pieced.read(body))
+            self._kick()
         else:
             raise frames.FrameError(f"{kind.name} is not expected here")
 
@@ -176,7 +183,9 @@ class Emigration(Mover):
             return len(self.lanes)
         if not self.done:  # the first batch tells how big they are
             return 1 - len(self._moving)
-        per_group = 8 * self.bytes_sent / len(self.done) / self.throttle.rate  # in seconds
+        per_group = (
+            8 * (self.bytes_sent - self._values.bytes_sent) / len(self.done) / self.throttle.rate
+        )  # in seconds
         unsent = sum(lane.unsent for lane in self._moving.values())
         early = self.throttle.wait() + unsent * per_group - self._preparing
         if early > 0:
@@ -238,7 +247,8 @@ class Emigration(Mover):
         if (wait := self.throttle.wait() - _OVERDRAFT) > 0:
             self._kick_in(wait)
             return
-        sections, count = self._stream.take()
+        sections = self._values.set_aside(self._stream.take()[0])
+        count = sum(len(keys) for _, keys, _ in sections)
         for group, _, last in sections:
             if last and (lane := self._lane(group)) is not None:
                 lane.unsent -= 1
@@ -273,6 +283,7 @@ class Emigration(Mover):
         self.done.update(groups)
         self._node.counters.add("groups_sent", len(groups))
         self._node.core.drop_records(groups)
+        self._values.forget(groups)
         self._emigrated(groups)
         del self._moving[groups[0]]
         self._idle.append(lane)
@@ -350,6 +361,7 @@ class Emigration(Mover):
         link = self._node.link(self.destination.index)
         self._told = 0
         self._stream.clear()
+        self._values.clear()
         unprepared: list[int] = []
         for lane in self._moving.values():
             unprepared += sorted(lane.unprepared)
@@ -369,13 +381,14 @@ class Emigration(Mover):
         if not sections:
             return
         try:
-            body = self._node.core.dump(sections)
+            body = self._node.core.dump(self._values.urge(sections))
         except (StoreError, ConnectionError) as error:
             self.fail(f"the store of {self._node.own.name}: {error}")
             return
         link = self._node.link(self.destination.index)
         size = link.send(Kind.PULLED, frames.migration(self.number), body)
         self._node.counters.add("channel_pull_bytes", size)
+        self._kick()
 
     def close(self) -> None:
         """The agent ends."""

@@ -46,6 +46,9 @@ class Kind(IntEnum):
     TAKE = 15  # migration, number, as PREPARE: every key of these groups is with you
     TAKEN = 16  # migration, group*: the destination is the owner of these now
     ANSWER = 17  # header, RESP reply: of a query that came by TCP to the agent that gets this
+    # of values too big for KEYS (hosts/agent/pieces/frame.py)
+    PIECE = 18  # migration, piece
+    PIECED = 19  # migration, what became of a piece
     # of the handshake
     CHALLENGE = 32  # nonce, proof of the end that was connected to
     PROOF = 33  # proof of the end that connects

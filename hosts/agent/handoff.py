@@ -17,6 +17,8 @@ from hosts.agent.frames import FrameError, Kind
 from hosts.agent.held import Held
 from hosts.agent.mover import FINAL, Mover, Protocol, Status
 from hosts.agent.node import Node
+from hosts.agent.pieces.frame import Pieced
+from hosts.agent.pieces.outgoing import Outgoing
 from hosts.agent.stream import Stream
 from hosts.agent.table import State
 
@@ -44,6 +46,7 @@ class Handoff(Mover):
         self._emigrated = emigrated
         self._held = Held(node)
         self._stream = Stream(node, self.throttle)
+        self._values = Outgoing(node, number, self._stream)  # the big ones
         self._left = {group for groups in ranges for group in groups}
         self._ours = sorted(self._left)  # of those, what has not been given away
         self._unprepared = set(self._left)  # what the destination may not own yet
@@ -84,6 +87,7 @@ class Handoff(Mover):
                 self._give_away(link)
             elif not self._pausing:
                 self._send_keys(link)
+                self._send_piece(link, self._values)
         except (StoreError, ConnectionError) as error:
             self.fail(f"the store of {self._node.own.name}: {error}")
 
@@ -114,7 +118,8 @@ class Handoff(Mover):
         if wait := self.throttle.wait():
             self._kick_in(wait)
             return
-        sections, count = self._stream.take()
+        sections = self._values.set_aside(self._stream.take()[0])
+        count = sum(len(keys) for _, keys, _ in sections)
         body = self._node.core.dump(sections)
         size = link.send(Kind.KEYS, frames.migration(self.number), body)
         self._stream.chunks.learn(count, len(body))
@@ -124,13 +129,16 @@ class Handoff(Mover):
     # --- answers ----------------------------------------------------------------------------------
 
     def frame(self, kind: Kind, body: memoryview) -> None:
-        """PREPARED, ARRIVED or PULL."""
+        """PREPARED, ARRIVED, PULL or PIECED."""
         if kind is Kind.PREPARED:
             self._prepared([group for group in frames.read_groups(body) if group in self._left])
         elif kind is Kind.ARRIVED:
             self._arrived([group for group in frames.read_groups(body) if group in self._left])
         elif kind is Kind.PULL:
             self._pulled(frames.read_pull(body))
+        elif kind is Kind.PIECED:
+            self._values.answered(Pieced.read(body))
+            self._kick()
         else:
             raise FrameError(f"{kind.name} is not expected here")
 
@@ -147,6 +155,7 @@ class Handoff(Mover):
         self.done.update(groups)
         self._node.table.set(groups, State.ABSENT, self.destination.index, former=True)
         self._node.core.drop_records(groups)
+        self._values.forget(groups)
         self._emigrated(groups)
         self._node.counters.add("groups_sent", len(groups))
         self._node.hand(self.destination.index, self._held.release(groups), "handed_over")
@@ -165,19 +174,22 @@ class Handoff(Mover):
     def _serve_pulls(self) -> None:
         wanted, self._wanted = self._wanted, {}
         try:
-            body = self._node.core.dump([(group, keys, False) for group, keys in wanted.items()])
+            sections = [(group, keys, False) for group, keys in wanted.items()]
+            body = self._node.core.dump(self._values.urge(sections))
         except (StoreError, ConnectionError) as error:
             self.fail(f"the store of {self._node.own.name}: {error}")
             return
         link = self._node.link(self.destination.index)
         size = link.send(Kind.PULLED, frames.migration(self.number), body)
         self._node.counters.add("channel_pull_bytes", size)
+        self._kick()
 
     def resend(self) -> None:
         """The channel is new: everything that has not arrived is sent again."""
         if self.status in FINAL:
             return
         self._stream.clear()
+        self._values.clear()
         self._told = 0
         given = self._left.difference(self._ours)
         if given:

@@ -22,6 +22,7 @@ from hosts.agent.frames import Kind
 from hosts.agent.held import PER_GROUP, PER_MIGRATION
 from hosts.agent.mover import HANDED_OVER, Protocol
 from hosts.agent.node import Node, address
+from hosts.agent.pieces.staging import Staging
 from hosts.agent.pulls import Pulls
 from hosts.agent.purge import Purger
 from hosts.agent.table import State
@@ -102,6 +103,7 @@ class Immigrations:
         self._path = path
         self._migrations: dict[int, Immigration] = {}
         self.purger = Purger(node)
+        self.staging = Staging(node.core, node.connect)
 
     def accept(
         self,
@@ -286,6 +288,11 @@ class Immigrations:
         self._node.counters.add("keys_applied", applied)
         self._node.counters.add("keys_dropped", dropped)
         arrived: list[int] = []
+        try:
+            for number in ended:
+                self.staging.drop_group(number)  # of a key that is not at the source any more
+        except ConnectionError as lost:
+            error = str(lost)
         if error is not None:
             self.store_failed(migration, error)
         else:
@@ -296,11 +303,15 @@ class Immigrations:
             # a source that was restarted may send again what is complete here
             known = [each for each in ended if each in migration.here or each in migration.done]
             self.acknowledge(migration, Kind.ARRIVED, known)
+        self.came(migration)
+        if migration.protocol is not Protocol.NETMIGRATE:
+            self._complete(migration, arrived)  # nobody else has to know
+
+    def came(self, migration: Immigration) -> None:
+        """Some keys are here: go on with what waited for them."""
         migration.pulls.arrived(migration.here)
         for number in list(migration.waiting):
             self._wake(migration, number)
-        if migration.protocol is not Protocol.NETMIGRATE:
-            self._complete(migration, arrived)  # nobody else has to know
 
     # --- queries of IMMIGRATING groups ------------------------------------------------------------
 
@@ -468,3 +479,4 @@ class Immigrations:
     def close(self) -> None:
         """The agent ends."""
         self.purger.close()
+        self.staging.close()

@@ -12,9 +12,10 @@ from time import monotonic
 from typing import Final
 
 from hosts.agent._core import Query
-from hosts.agent.channel import Server
+from hosts.agent.channel import Link, Server
 from hosts.agent.frames import Kind
 from hosts.agent.node import Node
+from hosts.agent.pieces.outgoing import Outgoing
 from hosts.agent.throttle import Throttle
 
 log = logging.getLogger("netmigrate.agent")
@@ -194,6 +195,16 @@ class Mover(ABC):
         self.throttle.spend(size)
         self._node.counters.add("keys_sent", keys)
         self._node.counters.add("channel_group_bytes", size)
+
+    def _send_piece(self, link: Link, values: Outgoing, early: float = 0.0) -> None:
+        """One piece of a big value, at most `early` seconds ahead of the throttle."""
+        if not values.ready:
+            return  # an answer wakes us
+        if (wait := self.throttle.wait() - early) > 0:
+            self._kick_in(wait)
+            return
+        self._sent(*values.send(link))
+        self._kick()
 
     def writable(self) -> None:
         """The channel takes bulk data again."""

@@ -1,6 +1,7 @@
 """What every part of one agent shares."""
 
 import ipaddress
+import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -31,6 +32,7 @@ class Node:
     grace: float
     link_up: Callable[[int], None]
     link_writable: Callable[[int], None]
+    connect: Callable[[], socket.socket]  # one more connection to the store
     vip: tuple[int, int] | None = None
     servers: dict[int, Server] = field(default_factory=dict)
     secret: Secret | None = None

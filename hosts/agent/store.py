@@ -106,6 +106,26 @@ def socket_path(url: str) -> str:
     return url.removeprefix("unix:")
 
 
+def connect(path: str, login: Login | None) -> socket.socket:
+    """Open one more connection of this agent to the store; it blocks for some seconds at most.
+
+    Raises OSError, StoreError if the store refuses.
+    """
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(_ANSWER_SECONDS)
+        connection.connect(path)
+        for command in (login.command if login else b"", b"CLIENT SETNAME %s\r\n" % _NAME):
+            connection.sendall(command)
+            answer = connection.recv(512) if command else b"+"
+            if not answer.startswith(b"+"):
+                raise StoreError(answer.decode(errors="replace").strip())
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def check(core: Core, path: str, login: Login | None = None) -> str:
     """Check that the store at `path` is fit, load its command table; return its version."""
     with socket.socket(socket.AF_UNIX) as probe:

@@ -1,0 +1,55 @@
+"""The destination's side of big values: takes PIECE, answers with PIECED."""
+
+from hosts.agent import frames
+from hosts.agent._core import StoreError
+from hosts.agent.frames import Kind
+from hosts.agent.immigration import Immigration, Immigrations
+from hosts.agent.node import Node
+from hosts.agent.pieces.frame import End, Outcome, Piece, Pieced
+
+
+class Arriving:
+    """Takes pieces of the migrations that were accepted.
+
+    A value is here at once, when its last piece is: no query is executed between the moment when it
+    is at its key and the moment when its key is known to be here.
+    """
+
+    def __init__(self, node: Node, immigrations: Immigrations) -> None:
+        self._node = node
+        self._immigrations = immigrations
+
+    def handle(self, peer: int, body: memoryview) -> None:
+        """Take a piece; ValueError if it is malformed."""
+        migration, body = self._immigrations.accepted(peer, body)
+        if migration is None:
+            return
+        piece = Piece.read(body)
+        try:
+            outcome = self._take(migration, piece)
+        except (StoreError, ConnectionError) as error:
+            self._immigrations.store_failed(migration, error)
+            return
+        if outcome is None:
+            return
+        answer = Pieced(piece.attempt, piece.number, outcome).pack()
+        link = self._node.link(migration.source.index)
+        size = link.send(Kind.PIECED, frames.migration(migration.number), answer)
+        self._node.counters.add("channel_other_bytes", size)
+        if piece.end is not End.MORE:
+            self._immigrations.came(migration)
+
+    def _take(self, migration: Immigration, piece: Piece) -> Outcome | None:
+        """Return what became of a piece; None: it is from an earlier connection."""
+        staging, here = self._immigrations.staging, migration.here.get(piece.group)
+        if here is None and piece.group not in migration.done:
+            return None
+        if not isinstance(here, set) or piece.key in here:
+            staging.drop(piece.group, piece.key)
+            return Outcome.ENOUGH
+        if not staging.take(piece):
+            return None
+        if piece.end in (End.COMPLETE, End.ABSENT):
+            here.add(piece.key)
+            self._node.counters.add("keys_applied")
+        return Outcome.TAKEN

@@ -1,0 +1,129 @@
+"""Big values move in pieces (docs/big-values.md): between two real agents and stores."""
+
+import asyncio
+
+import pytest
+
+from hosts.agent.mover import Protocol, Status
+from hosts.wire import Flags, Op, group_of
+from tests.agent.big_values import STAGED, contents, fill, stream
+from tests.agent.harness import Client, Pair, bulk, until
+
+FROM_SOURCE = Flags.FROM_SOURCE | Flags.FOUND
+GROUP = group_of(b"k")
+
+
+async def test_every_type_is_rebuilt_exactly(each_two: Pair) -> None:
+    """Value, expiry, and what a stream remembers beside its entries; nothing is left over."""
+    one, other = each_two.stores
+    fill(one)
+    before = contents(one)
+    emigration = await each_two.migrate(0, 1)
+    assert contents(other) == before
+    assert emigration.keys_sent >= len(before)
+    if each_two.protocol is not Protocol.SOURCE:
+        sent = each_two.agents[0].counters
+        assert sent["values_in_pieces"] >= len(before)
+        assert sent["values_whole"] == 0
+    await until(lambda: one.client.dbsize() == 0)
+    assert other.client.keys(STAGED) == []
+
+
+async def test_a_stream_that_commands_cannot_rebuild(two: Pair) -> None:
+    """XCLAIM does not take an entry that was deleted while it was pending: the value goes whole."""
+    one, other = two.stores
+    stream(one)
+    one.command("XDEL", "stream", "400-1")
+    before = contents(one)
+    await two.migrate(0, 1)
+    assert contents(other) == before
+    sent = two.agents[0].counters
+    assert (sent["values_in_pieces"], sent["values_whole"]) == (1, 1)
+
+
+async def test_other_queries_go_on_meanwhile(two: Pair, client: Client) -> None:
+    """A value of 4 MB at 16 Mbit/s takes two seconds; nobody but those who want it notices."""
+    two.stores[0].client.set("{k}big", b"x" * 4_000_000)
+    two.stores[0].client.set("{k}small", "v")
+    emigration = two.start(0, 1, [range(GROUP, GROUP + 1)], throttle=16_000_000)
+    await until(lambda: two.agents[0].counters["pieces_sent"] > 1)
+    waiting = await Client.open()
+    waiting.send(two.server(1), Op.WRITE, "APPEND", "{k}big", "y")
+    for number in range(1, 20):
+        answer = await client.ask(two.server(1), Op.WRITE, "INCRBY", "{k}count", 1)
+        assert answer.payload == b":%d\r\n" % number
+        answer = await client.ask(
+            two.server(0), Op.READ, "STRLEN", "{k}big", flags=Flags.DOUBLE, migration=1
+        )
+        assert (answer.payload, answer.flags) == (b":4000000\r\n", FROM_SOURCE)
+    assert (await client.ask(two.server(1), Op.READ, "GET", "{k}small")).payload == bulk(b"v")
+    assert emigration.status is Status.RUNNING
+    assert waiting.answers.empty()
+    emigration.set_throttle(0)
+    assert (await waiting.answer()).payload == b":4000001\r\n"
+    await until(lambda: emigration.status is Status.DONE)
+    waiting.close()
+
+
+async def test_who_is_waited_for_goes_first(two: Pair, client: Client) -> None:
+    """A priority pull overtakes what is on its way."""
+    for name in ("a", "b", "c"):
+        two.stores[0].client.set(f"{{k}}{name}", name.encode() * 1_000_000)
+    emigration = two.start(0, 1, [range(GROUP, GROUP + 1)], throttle=8_000_000)
+    await until(lambda: two.agents[0].counters["pieces_sent"] == 1)
+    last = two.stores[0].command("CLUSTER", "GETKEYSINSLOT", GROUP, 3)[-1]
+    answer = await client.ask(two.server(1), Op.WRITE, "APPEND", last, "!")
+    assert answer.payload == b":1000001\r\n"
+    assert two.stores[1].client.keys("{k}*") == [last]
+    emigration.set_throttle(0)
+    await until(lambda: emigration.status is Status.DONE)
+    assert two.stores[1].client.strlen("{k}b") >= 1_000_000
+
+
+async def test_what_is_written_meanwhile_is_newer(two: Pair, client: Client) -> None:
+    """A blind write ends the arrival of the value, whatever has come of it."""
+    one, other = two.stores
+    one.client.rpush("{k}list", *(b"%0100d" % number for number in range(50_000)))
+    one.client.set("{k}string", b"x" * 5_000_000)
+    emigration = two.start(0, 1, [range(GROUP, GROUP + 1)], throttle=8_000_000)
+    await until(lambda: two.agents[0].counters["pieces_sent"] > 2)
+    for name in ("list", "string"):
+        await client.ask(two.server(1), Op.WRITE, "SET", f"{{k}}{name}", "new")
+    answer = await client.ask(two.server(1), Op.WRITE, "DEL", "{k}list")
+    assert answer.payload == b":1\r\n"
+    await until(lambda: emigration.status is Status.DONE)
+    assert emigration.bytes_sent < 4_000_000
+    assert other.client.keys("*") == [b"{k}string"]
+    assert other.client.get("{k}string") == b"new"
+
+
+@pytest.mark.parametrize("end", [0, 1], ids=["source", "destination"])
+async def test_a_channel_that_breaks(two: Pair, end: int) -> None:
+    """The value begins again, from its first piece."""
+    one, other = two.stores
+    fill(one)
+    before = contents(one)
+    emigration = two.start(0, 1, throttle=40_000_000)
+    for pieces in (5, 20, 40):
+        while two.agents[0].counters["pieces_sent"] <= pieces:
+            await asyncio.sleep(0.002)
+        transport = two.agents[end].node.link(2 - end)._transport
+        assert transport is not None
+        transport.abort()
+    emigration.set_throttle(0)
+    await until(lambda: emigration.status is Status.DONE)
+    assert contents(other) == before
+
+
+async def test_expired_while_it_moves(each_two: Pair, client: Client) -> None:
+    """At the source, in the middle; or between its last piece and the end."""
+    one, other = each_two.stores
+    one.client.rpush("{k}list", *(b"%0100d" % number for number in range(50_000)))
+    one.client.set("{k}string", b"x" * 3_000_000)
+    for name in ("list", "string"):
+        one.client.pexpire(f"{{k}}{name}", 700)
+    emigration = each_two.start(0, 1, [range(GROUP, GROUP + 1)], throttle=20_000_000)
+    await until(lambda: emigration.status is Status.DONE)
+    await until(lambda: other.client.dbsize() == 0)
+    answer = await client.ask(each_two.server(1), Op.READ, "EXISTS", "{k}list", "{k}string")
+    assert answer.payload == b":0\r\n"
