@@ -10,13 +10,16 @@ _MOST: Final = 0.1
 
 
 class Pulls:
-    """Estimates when a key will be here: by the mean and the deviation of what pulls took of late,
-    as RFC 6298 does for round trips. Times in seconds."""
+    """Says when to ask for a key again: by the mean of what pulls took of late, smoothed as RFC 6298
+    does for round trips. Times in seconds.
+
+    After half of it: to ask in vain costs two packets, to ask late costs the client, and with many
+    clients that wait too long for what is here the servers have nothing to do.
+    """
 
     def __init__(self) -> None:
         self._asked: deque[tuple[float, int, bytes]] = deque()
         self._mean = 0.001
-        self._deviation = 0.0005
 
     def asked(self, group: int, keys: Iterable[bytes]) -> float:
         """Note that these keys were asked for, and return when."""
@@ -37,12 +40,10 @@ class Pulls:
             self._asked.popleft()
             count, total = count + 1, total + asked
         if count:
-            off = monotonic() - total / count - self._mean
-            self._mean += off / 8
-            self._deviation += (abs(off) - self._deviation) / 4
+            self._mean += (monotonic() - total / count - self._mean) / 8
 
     def wait(self, asked: float) -> int:
-        """After how many microseconds a key is likely to be here that was asked for at `asked`. If
-        it should have been here long since: a little more than nothing, for it is on its way."""
-        left = asked + self._mean + 2 * self._deviation - monotonic()
+        """After how many microseconds to ask again for a key that was pulled at `asked`. If it
+        should be here by now: a little more than nothing, for it is on its way."""
+        left = asked + self._mean / 2 - monotonic()
         return int(1e6 * min(max(left, self._mean / 4, _LEAST), _MOST))
