@@ -10,11 +10,11 @@ _MOST: Final = 0.1
 
 
 class Pulls:
-    """Says when to ask for a key again: by the mean of what pulls took of late, smoothed as RFC 6298
-    does for round trips. Times in seconds.
+    """Says when to ask for a key again: after half of what pulls took of late, the mean, smoothed
+    as RFC 6298 does for round trips. Times in seconds.
 
-    After half of it: to ask in vain costs two packets, to ask late costs the client, and with many
-    clients that wait too long for what is here the servers have nothing to do.
+    To ask in vain costs two packets, to ask late costs the client; and while all clients wait too
+    long for what is there, the servers have nothing to do.
     """
 
     def __init__(self) -> None:

@@ -15,14 +15,16 @@ from hosts.agent.table import State
 
 log = logging.getLogger("netmigrate.agent")
 
-_PAUSE: Final = 0.004
 _RETRY_SECONDS: Final = 1.0
+_SHARE: Final = 0.1  # of this agent's time, while queries come
+_PAUSE: Final = 0.0005  # seconds, at least
 _GROUPS: Final = 16
-_KEYS: Final = 64
+_KEYS: Final = 16  # of each of them, at once
 
 
 class Sweeper:
-    """A queue of (due, group), worked off in small batches so that queries do not notice.
+    """A queue of (due, group), worked off in small batches so that queries do not notice, and
+    quickly when there are none.
 
     Of a group that has come back and gone again only the latest entry counts, which `_due` has.
     """
@@ -32,6 +34,7 @@ class Sweeper:
         self._queue: deque[tuple[float, int]] = deque()
         self._due: dict[int, float] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._received = 0  # queries, when a batch was last worked off
 
     def add(self, groups: Iterable[int]) -> None:
         """The groups have gone."""
@@ -46,9 +49,9 @@ class Sweeper:
             for group in groups:
                 self._due.pop(group, None)
 
-    def _schedule(self) -> None:
+    def _schedule(self, pause: float = _PAUSE) -> None:
         if self._timer is None and self._queue:
-            wait = max(_PAUSE, self._queue[0][0] - monotonic())
+            wait = max(pause, self._queue[0][0] - monotonic())
             self._timer = asyncio.get_running_loop().call_later(wait, self._sweep)
 
     def _sweep(self) -> None:
@@ -76,7 +79,9 @@ class Sweeper:
                 del self._due[group]
         self._due.update((group, again) for group in left)
         self._queue.extendleft((again, group) for group in left)
-        self._schedule()
+        before, self._received = self._received, self._node.counters["received"]
+        busy = self._received > before
+        self._schedule((monotonic() - now) / _SHARE if busy else _PAUSE)
 
     def _delete(self, groups: list[int]) -> list[int]:
         """Delete some keys of each group; return the groups that may have more."""
