@@ -34,7 +34,9 @@ app = typer.Typer(add_completion=False)
 
 
 @contextmanager
-def agents(directory: Path, running: list[Store]) -> Iterator[list[tuple[Server, str, Process]]]:
+def agents(
+    directory: Path, running: list[Store], grace: float = 600
+) -> Iterator[list[tuple[Server, str, Process]]]:
     """Run one agent process a store; yield their servers, gRPC addresses and themselves."""
     servers = [local(index + 1) for index in range(len(running))]
     where = [f"unix:{directory}/agent{server.index}.sock" for server in servers]
@@ -43,7 +45,7 @@ def agents(directory: Path, running: list[Store]) -> Iterator[list[tuple[Server,
             *("--name", server.name, "--index", str(server.index), "--ip", server.ip),
             *("--udp-port", str(server.udp_port), "--channel-port", str(server.channel_port)),
             *("--redis", store.url, "--state", f"{directory}/state{server.index}", "--grpc", at),
-            *("--grace", "600", "--tcp-port", "0"),
+            *("--grace", str(grace), "--tcp-port", "0"),
         )
         for server, store, at in zip(servers, running, where, strict=True)
     ]
