@@ -199,14 +199,27 @@ class Follower:
                 self._store.set_totals(migration, migration.before + totals(progress))
                 await self._end(migration, progress)
                 return
-            paused_by_nobody = (
-                progress.state == pb.PAUSED
-                and migration.state is not State.PAUSED
-                and self.number not in self._recovery.frozen
-            )
-            if paused_by_nobody:
+            if self._paused_itself(migration, progress):
+                self._store.set_state(migration, State.PAUSED, progress.error)
+            elif self._goes_on_by_itself(migration, progress):
+                self._store.set_state(migration, State.RUNNING)
+            elif self._paused_by_nobody(migration, progress):
                 await self._recovery.release(migration)
         raise UnreachableError(f"agent of {migration.source} ended the stream of progress")
+
+    def _paused_itself(self, migration: Migration, progress: pb.MigrationProgress) -> bool:
+        """A store has no memory left, say: the user is to help, and to resume it."""
+        paused = progress.state == pb.PAUSED and bool(progress.error)
+        return paused and migration.state is State.RUNNING
+
+    def _goes_on_by_itself(self, migration: Migration, progress: pb.MigrationProgress) -> bool:
+        """What the source said of its pause was said before it was resumed."""
+        paused = migration.state is State.PAUSED and bool(migration.error)
+        return paused and progress.state == pb.RUNNING
+
+    def _paused_by_nobody(self, migration: Migration, progress: pb.MigrationProgress) -> bool:
+        frozen = self.number in self._recovery.frozen
+        return progress.state == pb.PAUSED and migration.state is not State.PAUSED and not frozen
 
     def _save(self, migration: Migration, progress: pb.MigrationProgress) -> None:
         if time.monotonic() - self._saved >= 1.0:

@@ -318,6 +318,7 @@ def _add_progress(
     """Put what the source last said over what the store last kept."""
     _set_totals(found, before + totals(progress))
     found.groups_ongoing = progress.groups_ongoing
+    found.error = found.error or progress.error
     if found.groups_total:
         left = found.groups_total - before.groups
         found.share = (before.groups + left * progress.share) / found.groups_total

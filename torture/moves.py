@@ -87,7 +87,7 @@ class Moves:
 
     def _help(self, status: object) -> None:
         for each in getattr(status, "migrations", ()):
-            if each.state == "stalled":
+            if each.state == "stalled" or (each.state == "paused" and each.error):
                 self._rack.controller.resume(each.id)
                 self.resumed += 1
 

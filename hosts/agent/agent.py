@@ -271,6 +271,9 @@ class Agent:
                 return  # of a migration that this agent knew before it was restarted
             if kind is Kind.FAILED:
                 emigration.fail(bytes(body).decode(errors="replace"))
+            elif kind is Kind.HINDERED:
+                why, passes = frames.read_hindrance(body)
+                emigration.hinder(why, passes=passes)
             else:
                 emigration.frame(kind, body)
 

@@ -49,6 +49,7 @@ class Kind(IntEnum):
     # of values too big for KEYS (hosts/agent/pieces/frame.py)
     PIECE = 18  # migration, piece
     PIECED = 19  # migration, what became of a piece
+    HINDERED = 20  # migration, 1: it passes by itself, why: nothing more can be taken for now
     # of the handshake
     CHALLENGE = 32  # nonce, proof of the end that was connected to
     PROOF = 33  # proof of the end that connects
@@ -94,6 +95,18 @@ def read_migration(body: memoryview) -> tuple[int, memoryview]:
     if len(body) < _MIGRATION.size:
         raise FrameError("a body too short to name its migration")
     return _MIGRATION.unpack_from(body)[0], body[_MIGRATION.size :]
+
+
+def hindrance(of: int, why: str, *, passes: bool) -> bytes:
+    """Return the body of HINDERED."""
+    return migration(of) + bytes([passes]) + why.encode()
+
+
+def read_hindrance(body: memoryview) -> tuple[str, bool]:
+    """Return why, and whether it passes by itself, of HINDERED behind its migration."""
+    if not body:
+        raise FrameError("a hindrance too short to say whether it passes")
+    return bytes(body[1:]).decode(errors="replace"), bool(body[0])
 
 
 def number(of: int) -> bytes:

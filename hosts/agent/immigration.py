@@ -34,6 +34,8 @@ Packet: TypeAlias = tuple[int, int, int, int, int, int, int, int]
 
 log = logging.getLogger("netmigrate.agent")
 
+_LOST: Final = "the connection to the store was lost"  # what the core says of a store that is away
+_OUT_OF_MEMORY: Final = "OOM "  # how Redis and Valkey begin to say so
 _REMEMBERED: Final = 64  # migrations of which no group is arriving
 _PULLED_BYTES: Final = 1 << 28
 _PULLED_KEY_BYTES: Final = 256  # what it takes to remember a key, besides its name
@@ -243,8 +245,15 @@ class Immigrations:
             self._node.counters.add("channel_other_bytes", size)
 
     def store_failed(self, migration: Immigration, error: object) -> None:
-        """Tell the source of a complaint of our store."""
-        self.complain(migration, f"the store of {self._node.own.name}: {error}")
+        """Tell the source of a complaint of our store. One that is away comes back; one that has no
+        memory left needs help."""
+        why = f"the store of {self._node.own.name}: {error}"
+        passes = isinstance(error, ConnectionError) or _LOST in why
+        if passes or _OUT_OF_MEMORY in why:
+            link = self._node.link(migration.source.index)
+            link.send(Kind.HINDERED, frames.hindrance(migration.number, why, passes=passes))
+        else:
+            self.complain(migration, why)
 
     def _prepare(self, migration: Immigration, body: memoryview) -> None:
         """Step 2: become the owner. Left-over copies of the group must be gone first."""

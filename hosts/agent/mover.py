@@ -44,6 +44,8 @@ class Protocol(IntEnum):
 HANDED_OVER: Final = frozenset({Protocol.ROCKSTEADY, Protocol.FULVA})
 """Those that give all groups away at once: what is not there yet, clients are told to ask for."""
 
+_AGAIN_SECONDS: Final = 1.0
+
 FINAL: Final = frozenset({Status.STOPPED, Status.DONE})
 
 
@@ -78,6 +80,7 @@ class Mover(ABC):
         self._pausing = False
         self._stopping = False
         self._frozen = False
+        self.hindered = False  # nothing is sent until `hinder` has passed
         self._scheduled = False
         self._later: asyncio.TimerHandle | None = None
         self._seconds = 0.0
@@ -127,8 +130,8 @@ class Mover(ABC):
             self._go_on()
 
     def _go_on(self) -> None:
-        failed = self.status is Status.FAILED
-        self._pausing = self._frozen = False
+        failed = self.status is Status.FAILED or self.hindered
+        self._pausing = self._frozen = self.hindered = False
         self.error = ""
         self._set(Status.STOPPING if self._stopping else Status.RUNNING)
         if failed:  # the frames that the destination could not apply are lost
@@ -148,6 +151,29 @@ class Mover(ABC):
         self.error = why
         self._frozen = True
         self._set(Status.FAILED)
+        self._interrupted()
+
+    def hinder(self, why: str, *, passes: bool) -> None:
+        """A store takes nothing, or gives nothing, for now. What `passes` by itself is tried again
+        after a while; otherwise pause until someone helps and resumes. Ownership moves on."""
+        if self.status in FINAL or self.status is Status.FAILED or self.hindered:
+            return
+        log.warning("migration %d: %s", self.number, why)
+        self.error = why
+        self.hindered = True
+        if passes or self._stopping:
+            asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._try_again)
+            self._set(self.status)
+        else:
+            self._set(Status.PAUSED)
+        self._interrupted()
+
+    def _try_again(self) -> None:
+        if self.hindered and self.status in (Status.RUNNING, Status.STOPPING):
+            self._go_on()
+
+    def _interrupted(self) -> None:  # noqa: B027, most protocols have nothing to do
+        """Nothing is sent from now on, until `_go_on`."""
 
     def _set(self, status: Status) -> None:
         runs, ran = status in (Status.RUNNING, Status.STOPPING), bool(self._since)
@@ -176,7 +202,7 @@ class Mover(ABC):
 
     def _run(self) -> None:
         self._scheduled = False
-        if not self._frozen and self.status in (Status.RUNNING, Status.STOPPING):
+        if not (self._frozen or self.hindered) and self.status in (Status.RUNNING, Status.STOPPING):
             self._step()
 
     @property

@@ -110,15 +110,12 @@ class Precopy(Mover):
         return () if self.status in FINAL else self._left
 
     def _go_on(self) -> None:
-        if self.status is Status.FAILED:
+        if self.status is Status.FAILED or self.hindered:
             self._begin()  # what the destination still has of the copies is not known
         super()._go_on()
 
-    def fail(self, why: str) -> None:
-        """Stand still until someone helps and resumes; serve again unless it may be too late."""
-        super().fail(why)
-        if self.status is not Status.FAILED:
-            return
+    def _interrupted(self) -> None:
+        """Serve again unless it may be too late."""
         self._track(None)
         if not self._serving and not self._taking and not self._asking:
             self._serve_again()

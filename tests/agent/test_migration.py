@@ -575,33 +575,6 @@ async def test_misrouted_queries_during_a_migration(each_two: Pair, flags: Flags
     assert emigration.status is Status.DONE
 
 
-@pytest.mark.parametrize("batch", [1, 16])
-async def test_destination_out_of_memory(two: Pair, batch: int) -> None:
-    """The migration stops with the store's words; what has not moved is served on; after help it
-    goes on and loses nothing."""
-    for number in range(3000):
-        two.stores[0].client.set(f"key{number}", "v" * 1000)
-    limit = two.stores[1].client.info("memory")["used_memory"] + 1_000_000
-    two.stores[1].client.config_set("maxmemory", limit)
-    try:
-        emigration = two.start(0, 1, batch=batch)
-        await until(lambda: emigration.status is Status.FAILED)
-        assert "OOM" in emigration.error
-        assert "server2" in emigration.error
-        client = await Client.open()
-        left = next(iter(emigration.pending()))
-        name = next(f"x{n}" for n in range(10**6) if group_of(b"x%d" % n) in set(emigration._todo))
-        answer = await client.ask(two.server(0), Op.WRITE, "SET", name, "v")
-        assert answer.flags & AUTH
-        assert left >= 0
-        client.close()
-    finally:
-        two.stores[1].client.config_set("maxmemory", 0)
-    emigration.resume()
-    await until(lambda: emigration.status is Status.DONE)
-    assert two.stores[1].client.dbsize() == 3001
-
-
 async def test_header_of_forwarded_queries(two: Pair, client: Client) -> None:
     """A reply that took the long way says so."""
     await two.migrate(0, 1, [range(group_of(b"k"), group_of(b"k") + 1)])
