@@ -6,7 +6,7 @@ from typing import Final
 
 from hosts.agent._core import StoreError
 from hosts.agent.node import Node
-from hosts.agent.store import count_of, keys_of, unlink
+from hosts.agent.store import count_of, keys_of, some_keys_of, unlink
 
 _AT_ONCE: Final = 512
 
@@ -71,9 +71,8 @@ class Purger:
     ) -> None:
         try:
             for group in groups:
-                (keys,) = keys_of(self._node.core, [group])
-                for first in range(0, len(keys), _AT_ONCE):
-                    self._delete(keys[first : first + _AT_ONCE])
+                while keys := some_keys_of(self._node.core, [group], _AT_ONCE)[0]:
+                    self._delete(keys)
                     await asyncio.sleep(0)
                 later([group])
         except (StoreError, ConnectionError) as error:
