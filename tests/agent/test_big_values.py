@@ -8,6 +8,7 @@ from hosts.agent.mover import Protocol, Status
 from hosts.wire import Flags, Op, group_of
 from tests.agent.big_values import STAGED, contents, fill, stream
 from tests.agent.harness import Client, Pair, bulk, until
+from tests.agent.test_hindered import little_memory
 
 FROM_SOURCE = Flags.FROM_SOURCE | Flags.FOUND
 GROUP = group_of(b"k")
@@ -127,3 +128,38 @@ async def test_expired_while_it_moves(each_two: Pair, client: Client) -> None:
     await until(lambda: other.client.dbsize() == 0)
     answer = await client.ask(each_two.server(1), Op.READ, "EXISTS", "{k}list", "{k}string")
     assert answer.payload == b":0\r\n"
+
+
+@pytest.mark.parametrize("kind", ["list", "string"])
+async def test_destination_out_of_memory(two: Pair, kind: str) -> None:
+    """What has come of a value gives its memory back, and it begins again when there is more."""
+    one, other = two.stores
+    if kind == "list":
+        one.client.rpush("{k}", *(b"%0100d" % number for number in range(50_000)))
+    else:
+        one.client.set("{k}", b"x" * 5_000_000)
+    before = contents(one)
+    with little_memory(other):
+        emigration = two.start(0, 1)
+        await until(lambda: emigration.status is Status.PAUSED)
+        assert "OOM" in emigration.error
+        await until(lambda: other.client.dbsize() == 0)
+    emigration.resume()
+    await until(lambda: emigration.status is Status.DONE)
+    assert contents(other) == before
+
+
+async def test_connections_to_the_store_that_end(two: Pair) -> None:
+    """In the middle of values, at either side: the migration goes on by itself."""
+    one, other = two.stores
+    one.client.rpush("{k}list", *(b"%0100d" % number for number in range(50_000)))
+    one.client.set("{k}string", b"x" * 5_000_000)
+    before = contents(one)
+    emigration = two.start(0, 1, [range(GROUP, GROUP + 1)], throttle=20_000_000)
+    for pieces in (4, 12):
+        while two.agents[0].counters["pieces_sent"] <= pieces:
+            await asyncio.sleep(0.002)
+        one.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        other.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    await until(lambda: emigration.status is Status.DONE)
+    assert contents(other) == before

@@ -1,5 +1,7 @@
 """The destination's side of big values: takes PIECE, answers with PIECED."""
 
+from contextlib import suppress
+
 from hosts.agent import frames
 from hosts.agent._core import StoreError
 from hosts.agent.frames import Kind
@@ -28,7 +30,7 @@ class Arriving:
         try:
             outcome = self._take(migration, piece)
         except (StoreError, ConnectionError) as error:
-            self._immigrations.store_failed(migration, error)
+            self._failed(migration, piece, error)
             return
         if outcome is None:
             return
@@ -38,6 +40,12 @@ class Arriving:
         self._node.counters.add("channel_other_bytes", size)
         if piece.end is not End.MORE:
             self._immigrations.came(migration)
+
+    def _failed(self, migration: Immigration, piece: Piece, error: Exception) -> None:
+        """The value has to begin again; until then it takes no memory."""
+        with suppress(StoreError, ConnectionError):
+            self._immigrations.staging.drop(piece.group, piece.key)
+        self._immigrations.store_failed(migration, error)
 
     def _take(self, migration: Immigration, piece: Piece) -> Outcome | None:
         """Return what became of a piece; None: it is from an earlier connection."""

@@ -95,7 +95,7 @@ class Staging:
             self._write(staged, piece)
             if piece.end is End.COMPLETE:
                 self._commit(staged, piece)
-        except OSError as error:
+        except OSError as error:  # of the upload
             raise ConnectionError(f"the connection to the store was lost: {error}") from None
         if piece.end is not End.MORE:
             self.drop(piece.group, piece.key)
@@ -125,13 +125,15 @@ class Staging:
                 raise reply
 
     def drop(self, group: int, key: bytes) -> None:
-        """Delete what has come of a value."""
-        staged = self._staged.get(group, {}).pop(key, None)
+        """Delete what has come of a value. If the store is away, it is for the next call to do."""
+        values = self._staged.get(group, {})
+        staged = values.get(key)
         if staged is None:
             return
         if staged.upload is not None:
             staged.upload.close()
-        self._core.call([[b"UNLINK", staged.name]])
+        self._run([[b"UNLINK", staged.name]])
+        del values[key]
 
     def drop_group(self, group: int) -> None:
         """Delete what has come of values of this group."""
