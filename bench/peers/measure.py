@@ -55,14 +55,14 @@ class Peers:
         """
         way = ways.find(case.protocol)
         if isinstance(way, str):
-            return _failed(case, way)
+            return Run.failed(case, way)
         self._number += 1
         self._settle()
         try:
             with Nodes(self._system, way.executable) as nodes:
                 return self._run(case, way, nodes)
         except StartError as error:
-            return _failed(case, str(error))
+            return Run.failed(case, str(error))
 
     def _run(self, case: Case, way: ways.Way, nodes: Nodes) -> Run:
         plan, data = self._plan, Data(self._plan.keys)
@@ -111,12 +111,6 @@ class Peers:
         )
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)
         return {**spent, "controller": ended.ru_utime + ended.ru_stime}
-
-
-def _failed(case: Case, problem: str) -> Run:
-    line = {name: np.zeros(0) for name in ("seconds", "throughput", "p50", "p99", "p999")}
-    figures = dict.fromkeys(("throughput", "migration_seconds", "errors", "violations"), 0.0)
-    return Run(case, figures, line, problem=problem)
 
 
 def _figures(seen: Seen, since: Snapshot, counts: Mapping[str, int]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from bench.protocols.run import FIGURES, Case, Run
 from controller.model import Protocol
 
 OURS: Final = str(Protocol.NETMIGRATE)
+STOCK: Final = "reshard"
+"""The way that every user of Redis and Valkey has."""
 SIMILAR: Final = 1.25
 """A migration is of similar time as ours if it takes at most so many times as long."""
 

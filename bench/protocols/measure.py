@@ -15,8 +15,9 @@ from bench.peers.measure import Peers
 from bench.protocols import usage
 from bench.protocols.figures import Counted, figures
 from bench.protocols.observe import observe, values
+from bench.protocols.pace import Pace
 from bench.protocols.plan import Plan
-from bench.protocols.run import Case, Run
+from bench.protocols.run import AS_LONG_AS_STOCK, Case, Run, Settings
 from controller import controller_pb2 as pb
 from controller.client import Controller
 from controller.model import MAX_LANES
@@ -41,13 +42,22 @@ def runs(plan: Plan, output: Path, tell: Tell) -> Iterator[Run]:
             continue
         tell(f"starting a network, loading {plan.keys:,} records")
         with Rack.loaded(plan, plan.keys, budget, output) as rack:
+            pace = Pace()
             peers = Peers(rack.system, rack.controller, plan, rack.settle, output)
             for case in cases:
                 tell(
                     f"{case.protocol}, {case.writes} % writes, {case.loop} loop, "
                     f"source CPU {case.budget} %, {case.label}"
                 )
-                yield (rack if case.protocol in plan.protocols else peers).run(case)
+                settings = pace.settings(case)
+                if settings is None:
+                    run = Run.failed(case, "no reshard was measured before it")
+                elif case.protocol in plan.protocols:
+                    run = rack.run(case, settings)
+                else:
+                    run = peers.run(case)
+                pace.learn(run)
+                yield run
 
 
 class Rack:
@@ -97,11 +107,12 @@ class Rack:
             raise RuntimeError(f"{failed} of {keys} records could not be loaded")
         self._values = values(load, keys)
 
-    def run(self, case: Case) -> Run:
-        """Measure one case, bring the partition home, and judge the history of every key."""
+    def run(self, case: Case, settings: Settings) -> Run:
+        """Measure one case, the migration told `settings`; bring the partition home, and judge the
+        history of every key."""
         self._number += 1
         self.settle()
-        run, history = self._measure(case)
+        run, history = self._measure(case, settings)
         self.home()
         final = self.generators.sweep("read", self.data, 64).history()
         every = np.concatenate([history.records, final.records])
@@ -110,15 +121,17 @@ class Rack:
         failed = run.figures["errors"] + errors(final.records)
         return replace(run, figures={**run.figures, "errors": failed, "violations": violations})
 
-    def _measure(self, case: Case) -> tuple[Run, History]:
+    def _measure(self, case: Case, settings: Settings) -> tuple[Run, History]:
         migrations: list[pb.Migration] = []
 
         def migrate() -> tuple[int, str]:
-            migrations.append(migration := self.migrate(case))
+            migrations.append(migration := self.migrate(case.protocol, settings))
             problem = "" if migration.state == "done" else f"{migration.state}: {migration.error}"
             return _end_of(migration), problem
 
         seconds = self._plan.longest(self.data.records)
+        if case.settings == AS_LONG_AS_STOCK:
+            seconds = max(seconds, self._plan.longest_of_peer)
         seen = observe(
             self._plan, case, self.generators, self.data, self._number, seconds, self._now, migrate
         )
@@ -133,10 +146,10 @@ class Rack:
         )
         return seen.run(case, measured), seen.history
 
-    def migrate(self, case: Case) -> pb.Migration:
-        """Move the partition to server2 as the case says."""
-        settings = dict(case.settings)
-        started = self.controller.migrate("p0", "server2", protocol=case.protocol, **settings)
+    def migrate(self, protocol: str, settings: Settings) -> pb.Migration:
+        """Move the partition to server2."""
+        told = dict(settings)
+        started = self.controller.migrate("p0", "server2", protocol=protocol, **told)
         return self.controller.watch(started.id)
 
     def _now(self) -> Counted:

@@ -6,14 +6,15 @@ from itertools import zip_longest
 from typing import Final
 
 from bench.peers.ways import SETTINGS
-from bench.protocols.run import LOOPS, Case, Settings
+from bench.protocols.compare import OURS, STOCK
+from bench.protocols.run import AS_LONG_AS_STOCK, LOOPS, Case, Settings
 from controller.model import MAX_LANES, Protocol
 from hosts.wire import GROUPS
 
 SWEEPS: Final = ("all", "ours", "none")
 """Settings of every protocol; netmigrate unthrottled; no others."""
 _KEY_BITS: Final = 1_000  # of group data a record of 64 bytes takes, at most
-_OVERHEAD_SECONDS: Final = 9.0  # of a run: generators started, copies cleaned up
+_OVERHEAD_SECONDS: Final = 5.0  # of a run: generators started, copies cleaned up
 _KEYS_AT_LEAST: Final = 500_000
 _UNTHROTTLED: Final = 60_000_000  # bits per second, about
 _KEYS_PER_SECOND: Final = 20_000  # read back, judged and brought home
@@ -77,6 +78,8 @@ class Plan:
                     if self.full or (writes, budget) == self.pivot:
                         for peer in self.peers:
                             yield Case(peer, writes, budget, loop, SETTINGS[peer][0])
+                        if STOCK in self.peers and OURS in self.protocols:
+                            yield Case(OURS, writes, budget, loop, AS_LONG_AS_STOCK)
             if budget == self.pivot[1]:
                 yield from self._sweep()
 
@@ -120,7 +123,8 @@ class Plan:
         runs = [case for budget in self.budgets for case in self.cases(budget)]
         rates = [dict(case.settings).get("throttle", 0) for case in runs]
         swept = sum(self._seconds_of(self.keys, rate) for rate in rates)
-        swept += sum(_PEER_SECONDS for case in runs if case.protocol in self.peers)
+        slow = (c for c in runs if c.protocol in self.peers or c.settings == AS_LONG_AS_STOCK)
+        swept += sum(_PEER_SECONDS for _ in slow)
         return swept + sum(self._seconds_of_size(keys) for keys in self.sizes)
 
     def _seconds_of(self, keys: int, throttle: int) -> float:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import matplotlib as mpl
 
 from bench.protocols.compare import Comparison, Row
-from bench.protocols.run import Run
+from bench.protocols.run import AS_LONG_AS_STOCK, LOOPS, Run
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -31,12 +31,12 @@ def _colour(protocol: str, protocols: Sequence[str]) -> str:
     return _OTHER_COLOURS[unknown.index(protocol) % len(_OTHER_COLOURS)]
 
 
-def _logarithmic(panel: Any) -> None:
-    """Scale the y axis by logarithms, with numbers that people read at 1, 2 and 5."""
-    panel.set_yscale("log")
-    panel.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0), numticks=9))
-    panel.yaxis.set_major_formatter(ticker.FuncFormatter(_readable))
-    panel.yaxis.set_minor_formatter(ticker.NullFormatter())
+def _logarithmic(axis: Any, subs: tuple[float, ...] = (1.0, 2.0, 5.0)) -> None:
+    """Scale an axis by logarithms, with numbers that people read at `subs` of each decade."""
+    (axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale)("log")
+    axis.set_major_locator(ticker.LogLocator(subs=subs, numticks=12))
+    axis.set_major_formatter(ticker.FuncFormatter(_readable))
+    axis.set_minor_formatter(ticker.NullFormatter())
 
 
 def _linear(panel: Any) -> None:
@@ -48,38 +48,63 @@ def _readable(value: float, _: object) -> str:
     return f"{value:,.6g}"
 
 
-def over_time(
-    runs: Sequence[Run], names: Sequence[str], unit: str, path: Path, *, log: bool = False
-) -> None:
-    """One panel a protocol, the migration shaded; one run for each."""
+_AROUND: Final = 1.5
+"""Seconds shown before and after a migration."""
+
+
+def over_time(runs: Sequence[Run], path: Path) -> None:
+    """One row a way to migrate, the migration shaded: throughput in the closed loop, latency in the
+    open one. Each panel has a time axis of its own, which begins with the request to migrate."""
+    ways = {(run.case.protocol, run.case.settings): run.case.name for run in runs}
     if not runs:
         return
     figure, panels = plt.subplots(
-        len(runs), 1, sharex=True, sharey=True, squeeze=False, layout="constrained",
-        figsize=(7.5, 0.8 + 1.55 * len(runs)),
+        len(ways), 2, sharey="col", squeeze=False, layout="constrained",
+        figsize=(11, 1.0 + 1.6 * len(ways)),
     )  # fmt: skip
-    protocols = [run.case.protocol for run in runs]
-    for panel, run in zip(panels[:, 0], runs, strict=True):
-        for name, style in zip(names, ("-", ":"), strict=False):
-            panel.plot(
-                run.timeline["seconds"], run.timeline[name], style, label=name, lw=1.2,
-                color=_colour(run.case.protocol, protocols),
-            )  # fmt: skip
-        begin, end = run.migration
-        panel.axvspan(begin, end, color=_SHADE, alpha=0.35, lw=0)
-        panel.set_title(f"{run.case.protocol}, {end - begin:.1f} s", fontsize=10, loc="left")
-        panel.set_ylabel(unit)
-        panel.grid(alpha=0.3)
-        panel.margins(x=0)
-        if log:
-            _logarithmic(panel)
-        else:
-            _linear(panel)
-        if len(names) > 1:
-            panel.legend(loc="upper right", fontsize=8, ncols=len(names))
-    panels[-1, 0].set_xlabel("seconds (shaded: the migration)")
+    protocols = [protocol for protocol, _ in ways]
+    for row, way in zip(panels, ways, strict=True):
+        colour = _colour(way[0], protocols)
+        for panel, loop, draw in zip(row, LOOPS, (_throughput, _latency), strict=True):
+            for run in runs:
+                if (run.case.protocol, run.case.settings, run.case.loop) == (*way, loop):
+                    draw(panel, run, colour)
+                    _migration(panel, run, ways[way])
+    _linear(panels[0, 0])  # the axes of a column are one
+    _logarithmic(panels[0, 1].yaxis, (1.0,))
+    for panel in panels[-1]:
+        panel.set_xlabel("seconds since the request to migrate (shaded: until its end)")
+    panels[0, 1].legend(loc="upper right", fontsize=8, ncols=3)
     figure.savefig(path, dpi=110)
     plt.close(figure)
+
+
+def _migration(panel: Any, run: Run, name: str) -> None:
+    begin, end = run.migration
+    panel.axvspan(0, end - begin, color=_SHADE, alpha=0.35, lw=0)
+    panel.set_xlim(-_AROUND, end - begin + _AROUND)
+    panel.set_title(f"{name}: {end - begin:.1f} s", fontsize=10, loc="left")
+    panel.grid(alpha=0.3)
+
+
+def _throughput(panel: Any, run: Run, colour: str) -> None:
+    """Thousands of operations per second; dashed: the mean before."""
+    line = run.timeline
+    panel.plot(line["seconds"] - run.migration[0], line["throughput"] / 1000, color=colour, lw=1.2)
+    if "throughput_before" in run.figures:
+        panel.axhline(run.figures["throughput_before"] / 1000, ls="--", lw=0.8, color="#555555")
+    panel.set_ylabel("thousand op/s\nclosed loop", fontsize=8)
+
+
+def _latency(panel: Any, run: Run, colour: str) -> None:
+    """p50, p99 and p99.9 in milliseconds."""
+    line = run.timeline
+    for name, label, style in (("p50", "p50", "-"), ("p99", "p99", "--"), ("p999", "p99.9", ":")):
+        panel.plot(
+            line["seconds"] - run.migration[0], line[name] / 1000, style, label=label, lw=1.2,
+            color=colour,
+        )  # fmt: skip
+    panel.set_ylabel("latency, ms\nopen loop", fontsize=8)
 
 
 BARS: Final = (
@@ -90,13 +115,16 @@ BARS: Final = (
 
 
 def bars(rows: Sequence[Row], of: Callable[[Row], int], axis: str, path: Path) -> None:
-    """Throughput, p50 and p99 during the migration, by what `of` gives; whiskers: the spread."""
+    """Throughput, p50 and p99 during the migration, by what `of` gives; whiskers: the spread.
+
+    Points, not bars: on a logarithmic axis the length of a bar says nothing.
+    """
     if not rows:
         return
     figure, panels = plt.subplots(1, len(BARS), figsize=(11, 3.3), layout="constrained")
     protocols = list(dict.fromkeys(row.case.protocol for row in rows))
     places = sorted({of(row) for row in rows})
-    width = 0.8 / len(protocols)
+    width = 0.3 / len(protocols)
     for panel, (loop, name, unit) in zip(panels, BARS, strict=True):
         for number, protocol in enumerate(protocols):
             shown = [
@@ -106,26 +134,25 @@ def bars(rows: Sequence[Row], of: Callable[[Row], int], axis: str, path: Path) -
             ]
             spreads = [row.figures[name] for row in shown]
             shift = (number - (len(protocols) - 1) / 2) * width
-            panel.bar(
+            panel.errorbar(
                 [places.index(of(row)) + shift for row in shown],
                 [spread.median for spread in spreads],
-                width,
                 yerr=[
                     [spread.median - spread.least for spread in spreads],
                     [spread.most - spread.median for spread in spreads],
                 ],
-                capsize=2, label=protocol, color=_colour(protocol, protocols),
-                error_kw={"lw": 0.8},
+                fmt="o-", capsize=3, ms=5, lw=1.0, label=protocol,
+                color=_colour(protocol, protocols),
             )  # fmt: skip
         if name == "throughput":
             _linear(panel)
         else:
-            _logarithmic(panel)
+            _logarithmic(panel.yaxis)
+        panel.set_xlim(-0.5, len(places) - 0.5)
         panel.set_xticks(range(len(places)), [f"{place} %" for place in places])
         panel.set_xlabel(axis)
         panel.set_title(unit, fontsize=10)
         panel.grid(axis="y", alpha=0.3)
-        panel.set_axisbelow(True)
     _legend(figure, panels[0])
     figure.savefig(path, dpi=110)
     plt.close(figure)
@@ -157,19 +184,22 @@ def trade(comparison: Comparison, path: Path) -> None:
             if best is not None:
                 at = best["migration_seconds"], best[name]
                 panel.scatter(*at, s=130, facecolors="none", edgecolors=colour, lw=1.6)
-                panel.annotate(
-                    best.case.label, at, xytext=(7, 7), textcoords="offset points", fontsize=7.5,
-                    color=colour,
-                )  # fmt: skip
-        panel.set_xlabel("migration time (s)")
+            for row in found:
+                if row is best or row.case.settings == AS_LONG_AS_STOCK:
+                    panel.annotate(
+                        row.case.label, (row["migration_seconds"], row[name]), xytext=(0, 9),
+                        textcoords="offset points", fontsize=7.5, color=colour, ha="center",
+                    )  # fmt: skip
+        panel.set_xlabel("migration time, s")
         panel.set_title(unit, fontsize=10)
         panel.grid(alpha=0.3)
-        panel.set_xlim(0, 1.3 * panel.get_xlim()[1])  # room for the labels
+        _logarithmic(panel.xaxis)
+        panel.margins(x=0.2)  # room for the labels
         if most:
             _linear(panel)
             panel.set_ylim(top=1.1 * panel.get_ylim()[1])
         else:
-            _logarithmic(panel)
+            _logarithmic(panel.yaxis)
             panel.margins(y=0.15)
     _legend(figure, panels[0])
     figure.savefig(path, dpi=110)

@@ -5,11 +5,12 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from bench.peers.ways import SETTINGS as PEERS
 from bench.protocols import plots
 from bench.protocols.compare import SIMILAR, Comparison, Row
 from bench.protocols.goals import Goal
 from bench.protocols.plan import Plan
-from bench.protocols.run import PARTS, Run
+from bench.protocols.run import AS_LONG_AS_STOCK, LOOPS, PARTS, Run
 from bench.protocols.sizes import Size
 
 
@@ -18,11 +19,17 @@ def write(
     goals: Sequence[Goal], output: Path,
 ) -> None:  # fmt: skip
     """Write `report.md` and its figures."""
-    plain = [row for row in comparison.rows if _is_plain(row, comparison)]
+    plain = [
+        row
+        for row in comparison.rows
+        if _is_plain(row, comparison) and row.case.protocol not in PEERS
+    ]
     writes, budget = comparison.point
-    closed, opened = (_typical(runs, comparison, loop) for loop in ("closed", "open"))
-    plots.over_time(closed, ("throughput",), "op/s", output / "throughput.png")
-    plots.over_time(opened, ("p50", "p99"), "µs", output / "latency.png", log=True)
+    shown = _shown(comparison)
+    alike = [row for row in shown if row in plain]
+    plots.over_time(_typical(runs, alike), output / "protocols.png")
+    if others := [row for row in shown if row not in plain]:
+        plots.over_time(_typical(runs, others), output / "peers.png")
     at_budget = [row for row in plain if row.case.budget == budget]
     plots.bars(at_budget, lambda row: row.case.writes, "writes", output / "writes.png")
     at_writes = [row for row in plain if row.case.writes == writes]
@@ -47,18 +54,24 @@ def _is_plain(row: Row, comparison: Comparison) -> bool:
     return row.case.settings == (comparison.plain if plain else same[0].case.settings)
 
 
-def _plain_at(comparison: Comparison, loop: str) -> list[Row]:
-    return [row for row in comparison.at(loop) if _is_plain(row, comparison)]
+def _shown(comparison: Comparison) -> list[Row]:
+    """Return the rows of figures and tables: none of the sweep, ours in a peer's time, too."""
+    return [
+        row
+        for loop in LOOPS
+        for row in comparison.at(loop)
+        if _is_plain(row, comparison) or row.case.settings == AS_LONG_AS_STOCK
+    ]
 
 
-def _typical(runs: Sequence[Run], comparison: Comparison, loop: str) -> list[Run]:
-    """Return for each protocol the run at the point whose throughput is nearest to the median."""
+def _typical(runs: Sequence[Run], rows: Sequence[Row]) -> list[Run]:
+    """Return for each row the run whose throughput is nearest to the median."""
     return [
         min(
             (run for run in runs if run.case == row.case and not run.problem),
             key=lambda run: abs(run.figures["throughput"] - row["throughput"]),
         )
-        for row in _plain_at(comparison, loop)
+        for row in rows
     ]
 
 
@@ -98,9 +111,9 @@ def _goals(goals: Sequence[Goal]) -> list[str]:
         f"{SIMILAR} times as long.",
         "",
         *_table(
-            ("goal", "wanted", "measured", ""),
-            [(goal.name, goal.wanted, goal.measured, mark[goal.met]) for goal in goals],
-            left=4,
+            ("goal", "wanted", "measured", "", "measured with it"),
+            [(goal.name, goal.wanted, goal.measured, mark[goal.met], goal.why) for goal in goals],
+            left=5,
         ),
         "",
     ]
@@ -108,12 +121,17 @@ def _goals(goals: Sequence[Goal]) -> list[str]:
 
 def _service(comparison: Comparison) -> Iterator[str]:
     yield from ("## What clients feel", "")
-    yield "![throughput over time](throughput.png) ![latency over time](latency.png)"
+    yield "![over time](protocols.png)"
+    yield ""
+    if any(row.case.protocol in PEERS for row in comparison.rows):
+        yield "![the stores' own ways over time, and ours throttled to take as long](peers.png)"
+        yield ""
     yield "![by writes](writes.png) ![by source CPU](budgets.png) ![settings](trade.png)"
     yield ""
     yield (
-        "Bars and table: the same settings for all, medians (whiskers: least and most). Last "
-        "plot: every setting tried, with a ring around each one's best that is as quick as ours."
+        "Over time: one run each, that nearest to the median. Bars and table: the same settings "
+        "for all, medians (whiskers: least and most). Last plot: every setting tried, with a ring "
+        "around each one's best that is as quick as ours."
     )
     yield ""
     yield from _table(
@@ -124,7 +142,7 @@ def _service(comparison: Comparison) -> Iterator[str]:
         [
             (
                 row.case.loop,
-                row.case.protocol,
+                row.case.name,
                 _number(row["throughput"]),
                 _number(row["throughput_ratio"], ".2f"),
                 _number(row["p50"]),
@@ -137,8 +155,7 @@ def _service(comparison: Comparison) -> Iterator[str]:
                 _number(row["errors"], ".0f"),
                 _number(row["violations"], ".0f"),
             )
-            for loop in ("closed", "open")
-            for row in _plain_at(comparison, loop)
+            for row in _shown(comparison)
         ],
         left=2,
     )
@@ -158,7 +175,7 @@ def _network(comparison: Comparison) -> list[str]:
              "pulled, handed on", "copied again", "double reads", "asked again"),
             [
                 (
-                    row.case.protocol,
+                    row.case.name,
                     _number(row["client_bytes"]),
                     _number(row["client_extra"], ".3f", " %"),
                     _number(row["server_bytes"]),
@@ -169,7 +186,8 @@ def _network(comparison: Comparison) -> list[str]:
                     _number(row["double_reads"]),
                     _number(row["retries"]),
                 )
-                for row in _plain_at(comparison, "open")
+                for row in _shown(comparison)
+                if row.case.loop == "open"
             ],
         ),
         "",
@@ -187,9 +205,8 @@ def _all(row: Row) -> str:
 
 def _processors(comparison: Comparison) -> list[str]:
     rows = [
-        (row.case.loop, row.case.protocol, *(_cores(row, [part]) for part in PARTS), _all(row))
-        for loop in ("closed", "open")
-        for row in _plain_at(comparison, loop)
+        (row.case.loop, row.case.name, *(_cores(row, [part]) for part in PARTS), _all(row))
+        for row in _shown(comparison)
     ]
     names = [part.replace("_", " ") for part in PARTS]
     return [

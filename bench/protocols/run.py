@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,8 @@ server_handed and server_again, which the agents counted."""
 
 Settings: TypeAlias = tuple[tuple[str, int], ...]
 """What a migration was told, by name, such as (("throttle", 40_000_000), ("lanes", 4))."""
+AS_LONG_AS_STOCK: Final[Settings] = (("as_long_as_reshard", 1),)
+"""Throttled so as to take as long as the stock reshard that was last (bench/protocols/pace.py)."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,20 @@ class Case:
     settings: Settings = ()
 
     @property
+    def name(self) -> str:
+        """The protocol, and whether it was given another's time."""
+        slow = self.settings == AS_LONG_AS_STOCK
+        return f"{self.protocol}, {self.label}" if slow else self.protocol
+
+    @property
     def label(self) -> str:
         """The settings as people read them."""
         return ", ".join(_setting(name, value) for name, value in self.settings)
 
 
 def _setting(name: str, value: int) -> str:
+    if ((name, value),) == AS_LONG_AS_STOCK:
+        return "as long as reshard"
     if name == "throttle":
         return f"{value / 1e6:g} Mbit/s" if value else "unthrottled"
     return f"{name.replace('_', ' ')} {value:,}"
@@ -93,3 +103,10 @@ class Run:
     """From when to when, in seconds of the timeline."""
     problem: str = ""
     """Why the run does not count, if it does not."""
+
+    @classmethod
+    def failed(cls, case: Case, problem: str) -> Self:
+        """Return a run that was not measured."""
+        line = {name: np.zeros(0) for name in ("seconds", "throughput", "p50", "p99", "p999")}
+        figures = dict.fromkeys(("throughput", "migration_seconds", "errors", "violations"), 0.0)
+        return cls(case, figures, line, problem=problem)

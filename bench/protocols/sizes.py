@@ -64,7 +64,7 @@ def _size(rack: Rack, plan: Plan, keys: int, tell: Tell) -> Size:
     runs: list[Run] = []
     for _ in range(min(plan.repeat, rounds)):
         tell(f"{keys:,} records: {case.label}, {plan.rate:,} op/s")
-        runs.append(rack.run(case))
+        runs.append(rack.run(case, case.settings))
 
     def middle(name: str) -> float:
         return median(float(run.figures.get(name, math.nan)) for run in runs)
@@ -94,7 +94,7 @@ def _idle(rack: Rack) -> tuple[float, float]:
     working = {part: parts[part] for part in _WORKING}
     rack.settle()
     before = sum(usage.cpu(working).values())
-    ended = rack.migrate(Case(Protocol.NETMIGRATE))
+    ended = rack.migrate(Protocol.NETMIGRATE, ())
     cpu = sum(usage.cpu(working).values()) - before
     rack.home()
     return ended.seconds, cpu

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from bench.protocols.plan import Plan
+from bench.protocols.run import AS_LONG_AS_STOCK
 from controller.model import Protocol
 
 PLAN = Plan(writes=(0, 5), budgets=(100, 40), repeat=2, sweep="none")
@@ -34,11 +35,15 @@ def test_the_sweep_tries_every_protocols_settings_at_the_pivot_alone() -> None:
 
 def test_peers_take_turns_at_the_pivot_with_settings_of_their_own() -> None:
     plan = replace(PLAN, peers=("reshard", "valkey-migrateslots"), repeat=1)
-    with_them = [case for case in plan.cases(100) if case.protocol in plan.peers]
+    at_pivot = list(plan.cases(100))
+    with_them = [case for case in at_pivot if case.protocol in plan.peers]
     assert [(case.writes, case.loop, case.protocol) for case in with_them] == [
         (5, loop, peer) for loop in ("closed", "open") for peer in plan.peers
     ]
     assert {case.settings for case in with_them} == {(("pipeline", 10),), ()}
+    slow = [place for place, case in enumerate(at_pivot) if case.settings == AS_LONG_AS_STOCK]
+    assert len(slow) == 2  # loops, each after its reshard
+    assert all(at_pivot[place - 2].protocol == "reshard" for place in slow)
     assert not any(case.protocol in plan.peers for case in plan.cases(40))
     full = replace(plan, full=True)
     assert {c.writes for c in full.cases(40) if c.protocol in plan.peers} == {0, 5}

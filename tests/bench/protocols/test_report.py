@@ -9,6 +9,7 @@ from bench.protocols import report, results
 from bench.protocols.compare import Comparison, rows
 from bench.protocols.goals import goals
 from bench.protocols.plan import Plan
+from bench.protocols.run import AS_LONG_AS_STOCK
 from tests.bench.protocols.made import PLAIN, run
 
 
@@ -21,17 +22,19 @@ def test_everything_is_written(tmp_path: Path) -> None:
         for writes in (5, 30)
         for value in (200.0, 210.0)
     ]
-    runs.append(run("redis-cli", settings=(("pipeline", 10),), p99=999.0))
+    runs.append(run("reshard", settings=(("pipeline", 10),), p99=999.0))
+    runs.append(run("netmigrate", settings=AS_LONG_AS_STOCK, p99=99.0))
     runs.append(run("source", problem="stalled: for a reason"))
     comparison = Comparison(rows(runs), plan.pivot, PLAIN)
     judged = goals(comparison, ())
     results.write(plan, comparison, runs, (), judged, tmp_path)
     report.write(plan, comparison, runs, (), judged, tmp_path)
     text = (tmp_path / "report.md").read_text()
-    for picture in ("throughput", "latency", "writes", "budgets", "trade"):
+    for picture in ("protocols", "peers", "writes", "budgets", "trade"):
         assert f"({picture}.png)" in text
         assert (tmp_path / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
-    assert "| open | redis-cli | 1,000 | – |" in text
+    assert "| open | reshard | 1,000 | – |" in text
+    assert "| open | netmigrate, as long as reshard | 1,000 | – |" in text
     assert "stalled: for a reason" in text
     for goal in judged:
         assert goal.name in text
