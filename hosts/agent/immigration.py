@@ -105,7 +105,7 @@ class Immigrations:
         self._path = path
         self._migrations: dict[int, Immigration] = {}
         self.purger = Purger(node)
-        self.staging = Staging(node.core, node.connect)
+        self.staging = Staging(node.core, node.connect, path.with_name("staged"))
 
     def accept(
         self,
@@ -175,6 +175,7 @@ class Immigrations:
         `newer`: the keys that count of each IMMIGRATING group, True: all. The others come again,
         so what is here of them goes first, with what writes without an answer may have left.
         """
+        self.staging.restore()
         table = self._node.table
         for one in accepted.read(self._path):
             migration = self._add(one)

@@ -7,9 +7,10 @@ from hosts.agent.agent import Agent
 from hosts.agent.frames import Kind
 from hosts.agent.pieces.frame import Command, End, Outcome, Piece, Pieced, pack_commands
 from hosts.agent.pieces.staging import staging_key
+from hosts.agent.table import State
 from hosts.wire import GROUPS, Flags, Op, group_of
 from tests.agent.big_values import STAGED
-from tests.agent.harness import Client, Peer, Store, bulk
+from tests.agent.harness import Client, Peer, Store, bulk, set_state
 from tests.agent.test_destination import (
     AUTH,
     GROUP,
@@ -187,13 +188,16 @@ async def test_a_destination_that_was_killed(
 ) -> None:
     """What it had staged goes; the value begins again."""
     await runs.begin()
-    async with runs.run():
+    async with runs.run() as one:
         await prepare(peer)
         send(peer, 0, push(b"a"))
         await answered(peer, 0, Outcome.TAKEN)
         assert len(store.client.keys(STAGED)) == 1
+        set_state(one, GROUP, State.ABSENT, 2)  # even where nothing else says what is left over
     async with runs.run() as again:
         assert store.client.dbsize() == 0
+        set_state(again, GROUP, State.ABSENT, 2)
+        await prepare(peer)
         send(peer, 1, push(b"b"))
         send(peer, 0, push(b"a"), attempt=2)
         await answered(peer, 0, Outcome.TAKEN, attempt=2)

@@ -1,8 +1,8 @@
 """The destination's side of big values: pieces gather in a key that no client can name.
 
 That key is in the value's own group, for RENAME takes both names from one slot; its name has 128
-random bits. Whatever an agent that was killed has left of it goes with everything else of a group
-that is on its way: a key that is not known to be here is deleted (docs/consistency.md).
+random bits. It is written to a file before it is used, so that the next process of an agent that
+was killed deletes what there is.
 """
 
 import secrets
@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from hosts.agent._core import Core, StoreError
@@ -69,37 +70,50 @@ class _Staged:
 
 
 class Staging:
-    """Values of which some pieces have come."""
+    """Values of which some pieces have come; the file at `path` has the names of their keys."""
 
-    def __init__(self, core: Core, connect: Callable[[], socket.socket]) -> None:
+    def __init__(self, core: Core, connect: Callable[[], socket.socket], path: Path) -> None:
         self._core = core
         self._connect = connect
+        self._path = path
         self._staged: dict[int, dict[bytes, _Staged]] = {}  # by group and key
+
+    def restore(self) -> None:
+        """Delete what an earlier process has left; raises what the store raises."""
+        if self._path.exists():
+            names = map(bytes.fromhex, self._path.read_text().split())
+            self._run([[b"UNLINK", name] for name in names])
+            self._path.unlink()
 
     def take(self, piece: Piece) -> bool:
         """Take a piece; return whether it was the next one of its value.
 
-        With COMPLETE the value is at its key: the pieces are renamed, and what was there is gone.
-        With ABSENT and DROPPED there is none. Raises what the store raises.
+        With COMPLETE the value is at its key, with ABSENT nothing is: what was there is gone. With
+        DROPPED it stays. Raises what the store raises.
         """
         values = self._staged.setdefault(piece.group, {})
         staged = values.get(piece.key)
         if piece.number == 0 and (staged is None or staged.attempt < piece.attempt):
             self.drop(piece.group, piece.key)
-            staged = _Staged(staging_key(piece.group), piece.attempt)
-            values[piece.key] = staged
+            staged = values[piece.key] = self._begin(piece)
         if staged is None or (staged.attempt, staged.taken) != (piece.attempt, piece.number):
             return False
         staged.taken += 1
         try:
             self._write(staged, piece)
-            if piece.end is End.COMPLETE:
+            if piece.end in (End.COMPLETE, End.ABSENT):
                 self._commit(staged, piece)
         except OSError as error:  # of the upload
             raise ConnectionError(f"the connection to the store was lost: {error}") from None
         if piece.end is not End.MORE:
             self.drop(piece.group, piece.key)
         return True
+
+    def _begin(self, piece: Piece) -> _Staged:
+        staged = _Staged(staging_key(piece.group), piece.attempt)
+        with self._path.open("a" if any(self._staged.values()) else "w") as names:
+            names.write(f"{staged.name.hex()}\n")
+        return staged
 
     def _write(self, staged: _Staged, piece: Piece) -> None:
         if piece.length:
@@ -110,14 +124,20 @@ class Staging:
             self._run([placed(command, staged.name) for command in read_commands(piece.data)])
 
     def _commit(self, staged: _Staged, piece: Piece) -> None:
-        if staged.upload is not None:
-            staged.upload.finish()
+        commands = [[b"UNLINK", piece.key]]
         # in the past, PEXPIREAT would delete at once, which blocks the store
-        if not piece.expiry or piece.expiry > time.time_ns() // 1_000_000:
-            commands = [[b"UNLINK", piece.key], [b"RENAME", staged.name, piece.key]]
+        expired = piece.expiry and piece.expiry <= time.time_ns() // 1_000_000
+        if piece.end is End.COMPLETE and not expired:
+            if staged.upload is not None:
+                staged.upload.finish()
             if piece.expiry:
-                commands.insert(1, [b"PEXPIREAT", staged.name, b"%d" % piece.expiry])
+                commands.append([b"PEXPIREAT", staged.name, b"%d" % piece.expiry])
+            commands.append([b"RENAME", staged.name, piece.key])
+        try:
             self._run(commands)
+        except StoreError as error:
+            if "no such key" not in str(error):  # of a hash all of whose fields have expired
+                raise
 
     def _run(self, commands: list[Command]) -> None:
         for reply in self._core.call(commands):
