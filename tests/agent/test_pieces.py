@@ -1,11 +1,23 @@
 """Pieces of big values at the destination, against a scripted source that sends what it likes."""
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hosts.agent import frames
 from hosts.agent.agent import Agent
 from hosts.agent.frames import Kind
-from hosts.agent.pieces.frame import Command, End, Outcome, Piece, Pieced, pack_commands
+from hosts.agent.pieces.frame import (
+    Command,
+    End,
+    Outcome,
+    Piece,
+    Pieced,
+    pack_commands,
+    read_commands,
+)
 from hosts.agent.pieces.staging import staging_key
 from hosts.agent.table import State
 from hosts.wire import GROUPS, Flags, Op, group_of
@@ -206,6 +218,35 @@ async def test_a_destination_that_was_killed(
         await send_keys(peer, section())
         answer = await client.ask(again.settings.own, Op.READ, "LRANGE", "k", 0, -1)
         assert answer.payload == b"*1\r\n" + bulk(b"a")
+
+
+@given(
+    st.builds(
+        Piece,
+        group=st.integers(0, GROUPS - 1),
+        key=st.binary(),
+        attempt=st.integers(0, (1 << 64) - 1),
+        number=st.integers(0, (1 << 32) - 1),
+        end=st.sampled_from(End),
+        expiry=st.integers(0, (1 << 64) - 1),
+        length=st.integers(0, (1 << 64) - 1),
+        data=st.binary(),
+    )
+)
+def test_pieces_are_read_as_they_were_written(piece: Piece) -> None:
+    assert Piece.read(memoryview(piece.pack())) == piece
+
+
+@given(st.lists(st.lists(st.binary(), min_size=1)))
+def test_commands_are_read_as_they_were_written(commands: list[Command]) -> None:
+    assert read_commands(pack_commands(commands)) == commands
+
+
+@given(st.binary())
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    for read in (Piece.read, Pieced.read, lambda body: read_commands(bytes(body))):
+        with suppress(frames.FrameError):
+            read(memoryview(data))
 
 
 def test_every_group_has_a_staging_key() -> None:
