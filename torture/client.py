@@ -12,6 +12,9 @@ from torture.workload import Keys, commands, reads
 
 # What Redis says of a value that INCR cannot take: nothing was changed.
 _NOT_A_NUMBER = ("ERR value is not an integer or out of range", "ERR increment or decrement would")
+# Those who say so must not execute the command later: the record is judged as if it had not been.
+_OUT_OF_MEMORY = "OOM "
+_REFUSED = "the store is not reachable; nothing was executed"
 
 
 async def session(
@@ -33,6 +36,8 @@ async def session(
                     recorder.replied(call, "ERR")
                 elif str(error).startswith(WRONGTYPE):
                     recorder.replied(call, WRONGTYPE)
+                elif str(error).startswith(_OUT_OF_MEMORY) or _REFUSED in str(error):
+                    recorder.refused(call)
                 else:
                     recorder.failed(call, str(error))
             except NetMigrateError as error:

@@ -38,6 +38,10 @@ class Recorder:
         """Note for the reader that no reply will come; the outcome stays unknown."""
         self._write([number, time.monotonic_ns(), why])
 
+    def refused(self, number: int) -> None:
+        """Note that the command was not executed, and never will be."""
+        self._write([number, time.monotonic_ns(), None])
+
     def _write(self, line: list[Any]) -> None:
         os.write(self._file, json.dumps(line).encode() + b"\n")
 
@@ -67,6 +71,8 @@ def read(paths: Iterable[Path]) -> dict[str, list[Call]]:
             elif isinstance(rest[0], list):
                 begin, session, key, command = begun.pop(number)
                 found[key].append(Call(command, begin, when, _value(rest[0][0]), session))
+            elif rest[0] is None:
+                del begun[number]
         for begin, session, key, command in begun.values():
             found[key].append(Call(command, begin, None, None, session))
     for calls in found.values():

@@ -48,6 +48,9 @@ class Query:
 
 class Core:
     service: int
+    @property
+    def store_lost(self) -> bool: ...  # the store was started again without all that it had
+    def accept_store(self) -> None: ...  # then nothing is asked of it before this
     room: int  # bytes that TCP clients may still take; replies longer than SHORT are taken from it
     def __init__(
         self,

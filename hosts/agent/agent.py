@@ -31,6 +31,7 @@ from hosts.agent.precopy import SMALL_BYTES, Precopy
 from hosts.agent.streams import Streams, Tcp
 from hosts.agent.sweep import Sweeper
 from hosts.agent.table import State, Table
+from hosts.agent.watch import Watch
 from hosts.wire import GROUPS, MAX_BATCH, Flags, Op, is_batch
 
 log = logging.getLogger("netmigrate.agent")
@@ -110,6 +111,7 @@ class Agent:
         self.streams = Streams(self.node, settings.tcp, self._slow)
         self._pieces = Arriving(self.node, self.immigrations)
         self._sweeper = Sweeper(self.node)
+        self._watch = Watch(self.node, self._store_lost)
         self._server: asyncio.Server | None = None
         self._door = Door(
             own.index,
@@ -144,12 +146,19 @@ class Agent:
         self._sweeper.add(np.flatnonzero(gone).tolist())  # an earlier process may have left them
         loop.add_reader(self._socket.fileno(), self._readable)
         self._housekeep()
+        self._watch.start()
         return self
 
     def _housekeep(self) -> None:
         self.core.forget(_IDLE_SECONDS)
         loop = asyncio.get_running_loop()
         self._housekeeping = loop.call_later(_HOUSEKEEPING_SECONDS, self._housekeep)
+
+    def _store_lost(self, why: str) -> None:
+        """No migration may go on as if nothing had happened."""
+        for emigration in self.emigrations.values():
+            emigration.fail(why)
+        self.immigrations.fail_all(why)
 
     async def stop(self) -> None:
         """Stop answering and close everything."""
@@ -161,6 +170,7 @@ class Agent:
         self.streams.close()
         self.immigrations.close()
         self._sweeper.close()
+        self._watch.close()
         for link in self.node.links.values():
             link.close()
         if self._server is not None:

@@ -62,6 +62,7 @@ AGENT: Final = (
     "control_resent",
     "control_ignored",  # START, COMPLETE or ACK that no migration of ours expects
     "channel_malformed",
+    "store_lost_data",  # how often the store was started again without all that it had
 )
 
 

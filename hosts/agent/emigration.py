@@ -154,7 +154,7 @@ class Emigration(Mover):
                 self._send_piece(link, self._values, _OVERDRAFT)
                 self._start_batches(link)
             except (StoreError, ConnectionError) as error:
-                self.fail(f"the store of {self._node.own.name}: {error}")
+                self.store_failed(error)
                 return
         if self._moving and self._ticking is None:
             self._ticking = asyncio.get_running_loop().call_later(_TICK, self._tick)
@@ -383,7 +383,7 @@ class Emigration(Mover):
         try:
             body = self._node.core.dump(self._values.urge(sections))
         except (StoreError, ConnectionError) as error:
-            self.fail(f"the store of {self._node.own.name}: {error}")
+            self.store_failed(error)
             return
         link = self._node.link(self.destination.index)
         size = link.send(Kind.PULLED, frames.migration(self.number), body)

@@ -89,7 +89,7 @@ class Handoff(Mover):
                 self._send_keys(link)
                 self._send_piece(link, self._values)
         except (StoreError, ConnectionError) as error:
-            self.fail(f"the store of {self._node.own.name}: {error}")
+            self.store_failed(error)
 
     def _give_away(self, link: Link) -> None:
         """Steps 1 and 2 of docs/protocol.md, for the next groups. While they pass nobody serves
@@ -177,7 +177,7 @@ class Handoff(Mover):
             sections = [(group, keys, False) for group, keys in wanted.items()]
             body = self._node.core.dump(self._values.urge(sections))
         except (StoreError, ConnectionError) as error:
-            self.fail(f"the store of {self._node.own.name}: {error}")
+            self.store_failed(error)
             return
         link = self._node.link(self.destination.index)
         size = link.send(Kind.PULLED, frames.migration(self.number), body)

@@ -81,6 +81,7 @@ class Immigration:
     done: set[int] = field(default_factory=set)
     told: list[Told] = field(default_factory=list)  # of fulva alone: by range, while groups come
     pulls: Pulls = field(default_factory=Pulls)
+    complaint: str = ""  # that the source has not been told yet
     # of pre-copy alone (hosts/agent/copies.py)
     cleared: dict[int, None] = field(default_factory=dict)  # groups whose copies may be written
     copied: int = 0  # the number of the last CLEAR, COPY or TAKE
@@ -237,6 +238,18 @@ class Immigrations:
         """Take over what the source remembers of the writes to groups that come (invariant 5)."""
         for group in records.keys() & set(groups):
             self._node.core.add_records(group, records[group])
+
+    def fail_all(self, why: str) -> None:
+        """Tell the sources of all migrations, as soon as they can be reached. Of one that is over,
+        its source knows that."""
+        for migration in self._migrations.values():
+            migration.complaint = why
+            self._complain_late(migration)
+
+    def _complain_late(self, migration: Immigration) -> None:
+        if migration.complaint and self._node.link(migration.source.index).connected:
+            self.complain(migration, migration.complaint)
+            migration.complaint = ""
 
     def acknowledge(self, migration: Immigration, kind: Kind, groups: Sequence[int]) -> None:
         """Answer the source for some groups."""
@@ -478,6 +491,7 @@ class Immigrations:
         for migration in self._migrations.values():
             if migration.source.index != peer:
                 continue
+            self._complain_late(migration)
             for number, wanted in migration.wanted.items():
                 here = migration.here[number]
                 wanted_by_none = not wanted.waiting and migration.protocol is Protocol.NETMIGRATE

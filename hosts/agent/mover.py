@@ -153,6 +153,14 @@ class Mover(ABC):
         self._set(Status.FAILED)
         self._interrupted()
 
+    def store_failed(self, error: Exception) -> None:
+        """Our own store complains, or is away for a while."""
+        why = f"the store of {self._node.own.name}: {error}"
+        if isinstance(error, ConnectionError):
+            self.hinder(why, passes=True)
+        else:
+            self.fail(why)
+
     def hinder(self, why: str, *, passes: bool) -> None:
         """A store takes nothing, or gives nothing, for now. What `passes` by itself is tried again
         after a while; otherwise pause until someone helps and resumes. Ownership moves on."""

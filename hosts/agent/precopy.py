@@ -151,7 +151,7 @@ class Precopy(Mover):
                 if not (self._to_clear or self._clearing or self._stream):
                     self._turn(link)
             except (StoreError, ConnectionError) as error:
-                self.fail(f"the store of {self._node.own.name}: {error}")
+                self.store_failed(error)
 
     def _give_up(self, link: Link) -> None:
         """Nothing moves any more: have the copies deleted."""

@@ -54,6 +54,7 @@ class Store:
         cluster: bool = True,
         slots: str = "0 16383",
         executable: str = "redis-server",
+        settings: Sequence[str] = (),
     ) -> None:
         self.path = directory / "redis.sock"
         self._log = directory / "redis.log"
@@ -64,16 +65,30 @@ class Store:
         if cluster:
             command += ["--cluster-port", str(free_port())]
             command += ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"]
-        with self._log.open("w") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        self._command = [*command, *settings]
         self.client = redis.Redis(unix_socket_path=str(self.path))
+        self._run()
+        if cluster and slots:
+            first, last = slots.split()
+            self.command("CLUSTER", "ADDSLOTSRANGE", first, last)
+
+    def _run(self) -> None:
+        with self._log.open("a") as log:
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log)
         while not self._listens():
             if self.process.poll() is not None:
                 raise RuntimeError(self._log.read_text())
             time.sleep(0.01)
-        if cluster and slots:
-            first, last = slots.split()
-            self.command("CLUSTER", "ADDSLOTSRANGE", first, last)
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        self.process.kill()
+        self.process.wait()
+
+    def start_again(self) -> None:
+        """After `kill`: it has what is on its disk. `wait` until it serves."""
+        self._ready = False
+        self._run()
 
     def wait(self) -> Self:
         """Wait until it serves: a cluster of one takes two seconds to trust itself."""

@@ -15,8 +15,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     recorder.replied(second, b"\xff\n")
     recorder.replied(first, None)
     recorder.failed(third, "no usable reply")
+    recorder.refused(recorder.invoked("c", "other", ("DEL",)))
     recorder.invoked("a", "k", ("DEL",))
-    path.write_bytes(path.read_bytes() + b'[4, 17, "b", "k", ["AP')  # killed while it wrote
+    path.write_bytes(path.read_bytes() + b'[5, 17, "b", "k", ["AP')  # killed while it wrote
     calls = read([path])
     assert set(calls) == {"k", "other"}
     one, two, left = calls["k"]

@@ -85,9 +85,19 @@ int buffer_head(struct buffer *b, char type, long long value);
 const char *request_parse(struct request *r, const uint8_t *payload, size_t length);
 bool same_word(const uint8_t *p, size_t length, const char *word);
 
+/* Which process the store is; one that lost what it had is not used until that is accepted. */
+enum { RUN_ID = 40 };
+struct identity {
+    char run_id[RUN_ID + 1]; /* empty: none is known yet */
+    bool lost, accepted;
+};
+
 /* store.c: the connection to Redis or Valkey. Anything that fails closes it. */
 struct store {
     int fd; /* -1: not connected */
+    struct identity *identity;
+    long long id;            /* of the last connection, by which the store knows it; 0: none */
+    char run_id[RUN_ID + 1]; /* of the process that it was to */
     char path[108];
     uint8_t login[LOGIN]; /* an AUTH command for each new connection, or nothing */
     size_t login_length;
@@ -103,6 +113,7 @@ struct capture {
     bool nil, error;
 };
 bool store_connect(struct store *s);
+bool store_greet(struct store *s); /* greet.c */
 void store_close(struct store *s);
 bool store_write(struct store *s, const void *data, size_t length);
 bool store_skip(struct store *s, struct capture *c); /* one reply, its first bytes kept */
@@ -208,6 +219,7 @@ typedef struct {
     const uint16_t *moving; /* migration by which the group last came or went, or is to come */
     struct command *commands;
     bool absolute_expiry; /* the store has PEXPIRETIME */
+    struct identity identity; /* of the store */
     struct store store;
     struct sessions sessions;
     struct journal journal;

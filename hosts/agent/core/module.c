@@ -76,6 +76,7 @@ static int core_init(Core *core, PyObject *arguments, PyObject *keywords) {
         return -1;
     }
     core->store.fd = -1;
+    core->store.identity = &core->identity;
     core->runs = true;
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "is#y*y*y*y*", names, &core->fd, &path,
                                      &path_length, &core->states_view, &core->owners_view,
@@ -396,6 +397,16 @@ static PyObject *core_counters(Core *core, PyObject *Py_UNUSED(none)) {
     return list;
 }
 
+static PyObject *core_accept_store(Core *core, PyObject *Py_UNUSED(none)) {
+    core->identity.accepted = true;
+    core->identity.lost = false;
+    Py_RETURN_NONE;
+}
+
+static PyObject *core_store_lost(Core *core, void *Py_UNUSED(closure)) {
+    return PyBool_FromLong(core->identity.lost);
+}
+
 static PyObject *core_memory(Core *core, PyObject *Py_UNUSED(none)) {
     return Py_BuildValue("(nn)", core->sessions.count, core->sessions.bytes);
 }
@@ -426,6 +437,7 @@ static PyMethodDef core_methods[] = {
     {"learn", (PyCFunction)core_learn, METH_VARARGS, "Take over watermarks."},
     {"forget", (PyCFunction)core_forget, METH_VARARGS, "Forget sessions idle that many seconds."},
     {"counters", (PyCFunction)core_counters, METH_NOARGS, "All counters, in their order."},
+    {"accept_store", (PyCFunction)core_accept_store, METH_NOARGS, "Use it as it is now."},
     {"memory", (PyCFunction)core_memory, METH_NOARGS, "Sessions and bytes of records."},
     {0},
 };
@@ -433,6 +445,11 @@ static PyMethodDef core_methods[] = {
 static PyMemberDef core_members[] = {
     {"service", T_USHORT, offsetof(Core, service), 0, "the service served, 0: none yet"},
     {"room", T_PYSSIZET, offsetof(Core, stream_room), 0, "bytes that TCP clients may still take"},
+    {0},
+};
+
+static PyGetSetDef core_properties[] = {
+    {"store_lost", (getter)core_store_lost, NULL, "the store lost what it had, and is not used", NULL},
     {0},
 };
 
@@ -447,6 +464,7 @@ static PyTypeObject CoreType = {
     .tp_dealloc = (destructor)core_dealloc,
     .tp_methods = core_methods,
     .tp_members = core_members,
+    .tp_getset = core_properties,
 };
 
 static struct PyModuleDef module = {

@@ -155,9 +155,8 @@ static void lost(Core *core, struct item *item, bool started) {
     item->run = false;
     if (item->h.op != NM_WRITE || !started) {
         item->outcome = O_NOT_RUN;
-        if (item->h.op == NM_WRITE)
-            sessions_withdraw(&core->sessions, item->h.client, item->h.seq);
         refuse(core, item, C_REFUSED_STORE, "the store is not reachable; nothing was executed");
+        if (item->h.op == NM_WRITE) complete(core, item); /* so that a late copy of it is not either */
         return;
     }
     /* It may or may not have been executed: a resend must not execute it again. */

@@ -61,7 +61,7 @@ bool store_connect(struct store *s) {
         return false;
     }
     s->fd = fd;
-    return log_in(s) && introduce(s);
+    return log_in(s) && introduce(s) && store_greet(s);
 }
 
 bool store_write(struct store *s, const void *data, size_t length) {
