@@ -9,11 +9,12 @@
 #define _GNU_SOURCE
 #include "ports.h"
 
+#include "offloads.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
@@ -35,6 +36,7 @@
 #define TX_ARENA (256 * 1024)
 #define RING_FRAMES 4096
 #define SEND_BUFFER (8 * 1024 * 1024)
+#define RECEIVE_BUFFER (8 * 1024 * 1024)
 #define QUEUE_BYTES (4 * 1024 * 1024)
 #define VLAN_BYTES 4
 #define TURN_NS 100000             /* the shortest that Linux grants */
@@ -231,60 +233,6 @@ static void flush_dirty(struct ports *ports)
 
 /* ---- receive ---------------------------------------------------------------------------- */
 
-/* Finish the checksum that the sending stack left to a device that does not exist (RFC 1071). */
-static bool complete_checksum(uint8_t *frame, uint32_t length, uint32_t start, uint32_t offset)
-{
-    if (start >= length || start + offset + 2 > length)
-        return false;
-    uint64_t sum = 0;
-    uint32_t i = start;
-    for (; i + 1 < length; i += 2)
-        sum += (uint32_t)frame[i] << 8 | frame[i + 1];
-    if (i < length)
-        sum += (uint32_t)frame[i] << 8;
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    uint16_t folded = (uint16_t)~sum;
-    if (folded == 0)
-        folded = 0xffff; /* zero would mean "no checksum" in UDP */
-    frame[start + offset] = (uint8_t)(folded >> 8);
-    frame[start + offset + 1] = (uint8_t)folded;
-    return true;
-}
-
-/* The frame as it was on the wire, in place; NULL if it cannot be had (counted). */
-static uint8_t *wire_frame(struct port *port, struct tpacket2_hdr *header, uint32_t *length)
-{
-    uint8_t *frame = (uint8_t *)header + header->tp_mac;
-    struct virtio_net_hdr offload;
-    memcpy(&offload, frame - sizeof offload, sizeof offload);
-
-    *length = header->tp_snaplen;
-    if (header->tp_snaplen < header->tp_len || offload.gso_type != VIRTIO_NET_HDR_GSO_NONE) {
-        port->statistics.rx_oversize++;
-        return NULL;
-    }
-    if (offload.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
-        if (!complete_checksum(frame, *length, offload.csum_start, offload.csum_offset)) {
-            port->statistics.rx_malformed++;
-            return NULL;
-        }
-        port->statistics.rx_checksums++;
-    }
-    if (header->tp_status & TP_STATUS_VLAN_VALID && *length >= 2 * ETH_ALEN) {
-        /* The kernel took the tag out; the vnet header just read leaves room to put it back. */
-        uint16_t tpid = header->tp_status & TP_STATUS_VLAN_TPID_VALID ? header->tp_vlan_tpid : 0;
-        uint16_t tag[2] = {htons(tpid ? tpid : ETH_P_8021Q), htons(header->tp_vlan_tci)};
-        memmove(frame - VLAN_BYTES, frame, 2 * ETH_ALEN);
-        frame -= VLAN_BYTES;
-        memcpy(frame + 2 * ETH_ALEN, tag, sizeof tag);
-        *length += VLAN_BYTES;
-    }
-    port->statistics.rx_packets++;
-    port->statistics.rx_bytes += *length;
-    return frame;
-}
-
 static inline struct tpacket2_hdr *ring_head(const struct port *port)
 {
     return (struct tpacket2_hdr *)(port->ring + (size_t)port->next * port->frame_bytes);
@@ -305,23 +253,88 @@ static void process(void *context, const uint8_t *frame, uint32_t length)
         ports->totals.no_pipeline++;
 }
 
-/* Hand up to RX_BATCH frames of one port to the pipeline; the caller holds all locks. */
-static unsigned port_drain(struct ports *ports, struct port *port)
+/* Hand a frame as it was on the wire to the pipeline; there is room for a tag before it. */
+static void deliver(struct port *port, const struct tpacket2_hdr *slot, uint8_t *frame,
+                    uint32_t length)
+{
+    if (slot->tp_status & TP_STATUS_VLAN_VALID && length >= 2 * ETH_ALEN) {
+        /* The kernel took the tag out; the vnet header just read leaves room to put it back. */
+        uint16_t tpid = slot->tp_status & TP_STATUS_VLAN_TPID_VALID ? slot->tp_vlan_tpid : 0;
+        uint16_t tag[2] = {htons(tpid ? tpid : ETH_P_8021Q), htons(slot->tp_vlan_tci)};
+        memmove(frame - VLAN_BYTES, frame, 2 * ETH_ALEN);
+        frame -= VLAN_BYTES;
+        memcpy(frame + 2 * ETH_ALEN, tag, sizeof tag);
+        length += VLAN_BYTES;
+    }
+    port->statistics.rx_packets++;
+    port->statistics.rx_bytes += length;
+    if (port->ways[PORTS_IN].active)
+        faults_pass(&port->ports->faults, &port->ways[PORTS_IN], frame, length);
+    else
+        process(port, frame, length);
+}
+
+/* Read a frame that its slot was too small for. */
+static uint8_t *long_frame(struct port *port, struct virtio_net_hdr *offload, uint32_t *length)
+{
+    static __thread uint8_t buffer[sizeof *offload + PORTS_MAX_FRAME];
+    ssize_t got = recv(port->rx, buffer, sizeof buffer, MSG_DONTWAIT | MSG_TRUNC);
+    if (got < (ssize_t)sizeof *offload || got > (ssize_t)sizeof buffer)
+        return NULL;
+    memcpy(offload, buffer, sizeof *offload);
+    *length = (uint32_t)got - (uint32_t)sizeof *offload;
+    return buffer + sizeof *offload;
+}
+
+/* Take what is in a slot: one frame, or several that were left to be cut up. Returns how many. */
+static unsigned take(struct port *port, struct tpacket2_hdr *slot)
+{
+    static __thread uint8_t room[VLAN_BYTES + PORTS_MAX_FRAME];
+    uint8_t *frame = (uint8_t *)slot + slot->tp_mac;
+    uint32_t length = slot->tp_snaplen;
+    struct virtio_net_hdr offload;
+    memcpy(&offload, frame - sizeof offload, sizeof offload);
+    bool whole = length == slot->tp_len;
+    if (slot->tp_status & TP_STATUS_COPY) {
+        frame = long_frame(port, &offload, &length);
+        whole = frame && offload.gso_type != VIRTIO_NET_HDR_GSO_NONE;
+    }
+    struct offloads_run run;
+    if (whole && offload.gso_type == VIRTIO_NET_HDR_GSO_NONE) {
+        if (offload.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
+            if (!offloads_checksum(frame, length, offload.csum_start, offload.csum_offset)) {
+                port->statistics.rx_malformed++;
+                return 1;
+            }
+            port->statistics.rx_checksums++;
+        }
+        deliver(port, slot, frame, length);
+        return 1;
+    }
+    if (!whole || offload.gso_type != VIRTIO_NET_HDR_GSO_UDP_L4 ||
+        !offloads_run_open(&run, frame, length, &offload)) {
+        port->statistics.rx_oversize++;
+        return 1;
+    }
+    unsigned taken = 0;
+    for (; (length = offloads_run_next(&run, room + VLAN_BYTES)); taken++) {
+        port->statistics.rx_checksums++;
+        deliver(port, slot, room + VLAN_BYTES, length);
+    }
+    return taken;
+}
+
+/* Hand about RX_BATCH frames of one port to the pipeline; the caller holds all locks. */
+static unsigned port_drain(struct port *port)
 {
     unsigned taken = 0;
     while (taken < RX_BATCH && ring_ready(port)) {
-        struct tpacket2_hdr *header = ring_head(port);
-        uint32_t length;
-        uint8_t *frame = wire_frame(port, header, &length);
-        if (frame && port->ways[PORTS_IN].active)
-            faults_pass(&ports->faults, &port->ways[PORTS_IN], frame, length);
-        else if (frame)
-            process(port, frame, length);
+        struct tpacket2_hdr *slot = ring_head(port);
+        taken += take(port, slot);
         /* From here on the kernel owns the slot again. */
-        __atomic_store_n(&header->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
+        __atomic_store_n(&slot->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
         if (++port->next == port->frame_count)
             port->next = 0;
-        taken++;
     }
     return taken;
 }
@@ -409,7 +422,7 @@ void ports_run(struct ports *ports)
         if (pipeline->process)
             pipeline->lock(pipeline->context);
         for (unsigned i = 0; i < ports->count; i++)
-            port_drain(ports, ports->all[i]);
+            port_drain(ports->all[i]);
         drain_injected(ports);
         if (due == 0)
             faults_release(&ports->faults);
@@ -515,10 +528,15 @@ static int port_set_up(struct port *port, unsigned ifindex)
     const int send_buffer = SEND_BUFFER;
     setsockopt(port->tx, SOL_SOCKET, SO_SNDBUFFORCE, &send_buffer, sizeof send_buffer);
 
+    /* Frames that do not fit a slot (take()) come by way of the socket's own buffer. */
+    const int buffer = RECEIVE_BUFFER;
+    setsockopt(port->rx, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer);
+
     /* TPACKET_V2: V3 hands frames over by the block, after a timer of at least a millisecond. */
     const int version = TPACKET_V2, on = 1;
     if (setsockopt(port->rx, SOL_PACKET, PACKET_VERSION, &version, sizeof version) < 0 ||
         setsockopt(port->rx, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) < 0 ||
+        setsockopt(port->rx, SOL_PACKET, PACKET_COPY_THRESH, &on, sizeof on) < 0 ||
         setsockopt(port->rx, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on) < 0)
         return -errno;
     int error = frame_bytes_for(port->rx, port->name, &port->frame_bytes);

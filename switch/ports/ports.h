@@ -23,7 +23,7 @@ struct ports_statistics {
     uint64_t rx_packets, rx_bytes;
     uint64_t tx_packets, tx_bytes;
     uint64_t rx_dropped;   /* the receive ring was full */
-    uint64_t rx_oversize;  /* longer than the MTU, or a segmentation-offload frame */
+    uint64_t rx_oversize;  /* longer than the MTU, or to be cut up and not UDP */
     uint64_t rx_malformed; /* an offload request that does not fit its frame */
     uint64_t rx_checksums; /* checksums completed on receipt */
     uint64_t tx_dropped;   /* interface down, or its queue full */

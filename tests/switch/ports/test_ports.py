@@ -90,16 +90,6 @@ def test_partial_checksums_are_completed(bench: Bench) -> None:
     assert bench.ports.statistics(1).rx_checksums == 1
 
 
-def test_segmentation_offload_frames_are_counted(bench: Bench) -> None:
-    ip("addr add 10.9.0.1/24 dev h1")
-    ip("neigh add 10.9.0.2 lladdr 02:00:00:00:00:02 dev h1")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        sender.setsockopt(socket.IPPROTO_UDP, 103, 1000)  # UDP_SEGMENT
-        sender.sendto(bytes(5000), ("10.9.0.2", 4700))
-    eventually(lambda: bench.ports.statistics(1).rx_oversize == 1)
-    assert bench.ports.statistics(2).tx_packets == 0
-
-
 def test_frames_over_the_mtu_of_the_way_out_are_counted(bench: Bench) -> None:
     ip("link set s2 mtu 600")
     with bench.host("h1") as one, bench.host("h2") as two:
