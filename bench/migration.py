@@ -36,7 +36,11 @@ def plain(system: System, source: str, destination: str) -> float:
     """Move every key behind the agents' back; return keys per second."""
     client = stores.connect(system.sockets[source])
     count = int(client.dbsize())
-    where = (system.ip(destination), 6379, "", 0, 5000, "REPLACE", "KEYS")
+    address = system.ip(destination)
+    reachable = stores.connect(system.sockets[destination])
+    reachable.config_set("protected-mode", "no")
+    reachable.config_set("bind", f"127.0.0.1 {address}")
+    where = (address, stores.STORE_PORT, "", 0, 5000, "REPLACE", "KEYS")
     started = time.perf_counter()
     for slot in range(GROUPS):
         keys = client.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 1000)

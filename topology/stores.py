@@ -15,6 +15,7 @@ from hosts.wire import GROUPS
 from topology.processes import Children, StartError
 
 AGENT_USER: Final = "netmigrate"
+STORE_PORT: Final = 6379
 
 
 def password_file(directory: Path) -> Path:
@@ -44,23 +45,21 @@ def executable() -> str:
 def start(
     children: Children,
     server: str,
-    ip: str,
     namespace: int,
     cgroup: str | None,
     rdb: Path | None,
     more: Mapping[str, str],
 ) -> Path:
-    """Start the store of `server` on its unix socket and `ip`:6379, with `more` settings; return
-    the socket's path. Started again, it has what it kept on the disk."""
+    """Start the store of `server`, out of reach of other hosts, with `more` settings; return its
+    unix socket's path. Started again, it has what it kept on the disk."""
     directory = children.directory / server
     directory.mkdir(parents=True, exist_ok=True)
     socket = directory / "store.sock"
     if rdb is not None:
         shutil.copyfile(rdb, directory / "dump.rdb")
     settings = {
-        "port": "6379",
-        "bind": f"127.0.0.1 {ip}",
-        "protected-mode": "no",
+        "port": str(STORE_PORT),
+        "bind": "127.0.0.1",
         "unixsocket": str(socket),
         "unixsocketperm": "700",
         "dir": str(directory),

@@ -121,7 +121,6 @@ class System:
         self.sockets[name] = stores.start(
             self.children,
             name,
-            self.ip(name),
             self.net[name].pid,
             self._cgroup(name),
             rdb,

@@ -36,6 +36,10 @@ async def _run(settings: Settings, where: str, tls: Tls | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     own = settings.own
+    if settings.secret is None and not _is_local(own.ip):
+        _warn("--channel-secret-file", f"pass for a server: {own.ip}:{own.channel_port}")
+    if tls is None and not _is_local(where.rpartition(":")[0]):
+        _warn("--tls-cert", f"give this agent orders: {where}")
     # Queries would wait some 30 ms for a collection that walks what lives as long as the process.
     gc.collect()
     gc.freeze()
@@ -48,6 +52,14 @@ async def _run(settings: Settings, where: str, tls: Tls | None) -> None:
     await stopped.wait()
     await server.stop(0.2)
     await agent.stop()
+
+
+def _is_local(host: str) -> bool:
+    return host in ("unix", "localhost") or host.startswith(("unix:", "127.", "[::1"))
+
+
+def _warn(option: str, what: str) -> None:
+    logging.getLogger("netmigrate.agent").warning("without %s everybody may %s", option, what)
 
 
 def agent(
