@@ -16,7 +16,7 @@ COMPARED = KEYS WRITES BUDGET FULL RATE THROTTLE REPEAT PROTOCOLS PEERS SWEEP SI
 NATIVE := $(wildcard hosts/*/core/*.c hosts/*/core/*.h hosts/wire/*.h)
 PROTOS := hosts/agent/agent.proto controller/controller.proto
 
-.PHONY: help setup run net shell test torture model lint bench bench-protocols protos clean
+.PHONY: help setup run net shell test torture restarts model lint bench bench-protocols protos clean
 
 help:
 	@echo 'make run     set up, load a store, move its partition under live load, report (root)'
@@ -24,6 +24,7 @@ help:
 	@echo 'make shell   p4runtime-shell on the switch of make net (or ARGS="ADDRESS:PORT DEVICE_ID FLAGS")'
 	@echo 'make test    all tests (root for those that build networks)'
 	@echo 'make torture faults strike under load and migrations; every history judged: SECONDS SEED FAULTS PROTOCOL (root)'
+	@echo 'make restarts  how long it takes until all is well after a restart of each part: SECONDS SEED PROTOCOL (root)'
 	@echo 'make model   the protocol in every state of its formal model; DEEP=1: larger bounds'
 	@echo 'make bench   every benchmark; figures in out/bench/ (root)'
 	@echo 'make bench-protocols  the migration protocols side by side; QUICK=1: in minutes (root)'
@@ -53,6 +54,9 @@ test: $(READY)
 
 torture: $(READY)
 	@$(PYTHON) -m torture $(foreach s,SECONDS SEED FAULTS PROTOCOL OUTPUT,$(if $($(s)),--$(shell tr A-Z a-z <<<$(s))='$($(s))'))
+
+restarts: $(READY)
+	@$(PYTHON) -m torture.restarts $(foreach s,SECONDS SEED PROTOCOL OUTPUT,$(if $($(s)),--$(shell tr A-Z a-z <<<$(s))='$($(s))'))
 
 model: $(READY)
 	@$(PYTHON) -m tests.model $(if $(DEEP),--deep)

@@ -18,7 +18,7 @@ from torture.strikes import Strike
 
 _INTERVAL: Final = 0.05
 _MOVED: Final = ("keys_sent", "keys_applied", "groups_sent", "groups_received")
-_RESTARTED: Final = ("switch", "agents", "controller", "store")
+RESTARTS: Final = ("switch", "agents", "controller", "store")
 
 
 class Movement:
@@ -124,7 +124,7 @@ def table(found: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """Return of each kind of restart how long it was until its groups were served and migrations
     went on, the time for which the part was kept away taken off: median and longest."""
     result: dict[str, dict[str, float]] = {}
-    for kind in _RESTARTED:
+    for kind in RESTARTS:
         row: dict[str, float] = {}
         for name in ("served_after", "moved_after"):
             times = [

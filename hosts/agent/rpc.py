@@ -62,6 +62,9 @@ async def _complaints(context: Context) -> AsyncIterator[None]:
         await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
     except ConnectionError as error:
         await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+    except OSError as error:  # what must outlive the process cannot be written down
+        why = f"{error.filename or 'its files'}: {error.strerror}"
+        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, why)
 
 
 class AgentService(agent_pb2_grpc.AgentServicer):

@@ -38,6 +38,18 @@ def test_a_bad_network_a_switch_that_restarts_and_agents_that_stand_still(tmp_pa
     assert found["operations"] > 500
 
 
+def test_what_runs_out_and_stores_that_crash(tmp_path: Path) -> None:
+    status, found = torture(
+        tmp_path / "out", "--seconds", "20", "--seed", "1", "--faults", "store,memory,disk,stall"
+    )
+    assert (status, found["ok"]) == (0, True), json.dumps(found, indent=2)
+    assert all(found["faults"][kind] > 0 for kind in ("store", "memory", "disk", "stall"))
+    assert found["migrations_completed"] > 0
+    assert found["migrations_resumed"] > 0, "those that paused because a store had no memory left"
+    times = found["recovery_times"]["store"]
+    assert 0 < times["served_after_median"] <= times["served_after_longest"]
+
+
 def test_what_is_wrong_is_said() -> None:
     result = subprocess.run(
         [sys.executable, "-m", "torture", "--faults", "packets,meteors"],
