@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from hosts.agent import incoming, limits
 from hosts.agent.agent import Agent, Settings, StartError
 from hosts.agent.channel import Server
 from hosts.agent.handshake import Secret
@@ -104,8 +105,9 @@ def agent(
         tcp = Tcp(tcp_port, tcp_connections, tcp_memory)
         secret = Secret.read(channel_secret_file)
         settings = Settings(own, redis, state, grace, login, secret, tcp)
+        limits.allow(tcp_connections + incoming.CONNECTIONS)
         asyncio.run(_run(settings, grpc, files.load() if files else None))
-    except (StartError, UnfitStore, CredentialsError) as error:
+    except (StartError, UnfitStore, CredentialsError, limits.LimitError) as error:
         print(f"netmigrate-agent: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
 
