@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
@@ -11,11 +12,14 @@ from hosts.client import _core
 from hosts.client.api import Commands
 from hosts.client.commands import Argument, CommandTable, encode
 from hosts.client.errors import NetMigrateError, ReplyError, RequestTimeout, TooLarge
-from hosts.client.loop import Finished, LoopSession
-from hosts.wire import Op
+from hosts.client.longer import address_of
+from hosts.client.loop import SPARE, Finished, LoopSession
+from hosts.client.stream import SLOWEST, Address, Streams, payload_of
+from hosts.wire import Flags, Header, Op
 
 # What a burst may have in the air: a socket buffer of Linux' default size takes it without loss.
 _MOST_IN_FLIGHT: Final = 128
+_AGAIN_SECONDS: Final = 0.05
 
 
 def _address(host: str) -> int:
@@ -39,6 +43,7 @@ class _Base:
         commands: CommandTable | None = None,
     ) -> None:
         self._where = f"service {service} at {host}:{port}"
+        self._service = service
         self._timeout = timeout
         self._table = commands or CommandTable.load()
         self._session = _core.Session(_address(host), port, service, timeout, resend_after)
@@ -60,8 +65,6 @@ class _Base:
         if status == _core.REFUSED:
             return value if isinstance(value, ReplyError) else ReplyError(f"refused: {value!r}")
         shown = b" ".join(command[:2])[:80].decode(errors="backslashreplace")
-        if status == _core.TOO_LARGE:
-            return TooLarge(f"{shown}: the path to {self._where} has an MTU below 1500 bytes")
         route = self._table.route(command)
         outcome = "; it may have taken effect" if route.op == Op.WRITE else ""
         return RequestTimeout(
@@ -76,9 +79,11 @@ class Client(_Base, Commands):
     def __init__(self, host: str, port: int = 4700, **options: Any) -> None:
         super().__init__(host, port, **options)
         self._lock = threading.Lock()
+        self._streams = Streams(self._timeout)
 
     def close(self) -> None:
         with self._lock:
+            self._streams.close()
             self._session.close()
 
     def __enter__(self) -> Self:
@@ -97,27 +102,87 @@ class Client(_Base, Commands):
         encoded = [tuple(map(encode, command)) for command in commands]
         replies: list[Any] = [None] * len(encoded)
         with self._lock:
-            started: list[int] = []
+            started: dict[int, int] = {}  # seq by token
+            longer: dict[int, Address | None] = {}  # what goes by TCP, by token
             try:
                 token = 0
-                while token < len(encoded) or self._session.outstanding:
-                    while token < len(encoded) and self._has_room():
+                while token < len(encoded) or self._session.outstanding or longer:
+                    while token < len(encoded) and self._has_room(SPARE if longer else 0):
                         try:
-                            started.append(self._start(encoded[token], token))
+                            started[token] = self._start(encoded[token], token)
+                        except TooLarge:
+                            started[token], longer[token] = self._session.park(), None
                         except NetMigrateError as error:
                             replies[token] = error
                         token += 1
                     for finished in self._session.poll(self._timeout):
-                        replies[finished[0]] = self._result(encoded[finished[0]], finished)
+                        which, status, value, _, _ = finished
+                        if status in (_core.BY_STREAM, _core.TOO_LARGE):
+                            longer[which] = address_of(value)
+                        else:
+                            replies[which] = self._result(encoded[which], finished)
+                    if not self._session.outstanding:
+                        for which, to in longer.items():
+                            replies[which] = self._by_stream(encoded[which], started[which], to)
+                        longer.clear()
                 return replies
             except BaseException:
                 # Interrupted: late replies must not be taken for those of the next call.
-                for seq in started:
+                for seq in started.values():
                     self._session.abandon(seq)
                 raise
 
-    def _has_room(self) -> bool:
-        return self._session.room > 0 and self._session.outstanding < _MOST_IN_FLIGHT
+    def _by_stream(self, command: tuple[bytes, ...], seq: int, to: Address | None) -> Any:
+        """Return the reply to a request that no datagram takes, or whose reply none takes."""
+        try:
+            payload = payload_of(command)
+        except TooLarge as error:
+            self._session.abandon(seq)
+            return error
+        route = self._table.route(command)
+        session = self._session
+        header = Header(
+            route.op,
+            service=self._service,
+            group=route.group,
+            client=session.client,
+            seq=seq,
+            acked=session.acked,
+        )
+        end = time.monotonic() + self._timeout + len(payload) / SLOWEST
+        tries = 0
+        try:
+            while True:
+                tries += 1
+                try:
+                    found = to or self._ask(route.group)
+                    answer, reply = self._streams.exchange(found, header, payload)
+                    value = _core.decode(reply)
+                except (OSError, ValueError):
+                    if time.monotonic() >= end:
+                        return self._result(command, (0, _core.TIMED_OUT, None, 0, tries))
+                    to = None
+                    time.sleep(_AGAIN_SECONDS)
+                    continue
+                good = Flags.AUTHORITATIVE in answer.flags
+                status = _core.DONE if good else _core.REFUSED
+                return self._result(command, (0, status, value, answer.flags, tries))
+        finally:
+            session.abandon(seq)
+
+    def _ask(self, group: int) -> Address:
+        """Return an agent that takes requests of a group by TCP."""
+        seq = self._session.ask(group, 0)
+        try:
+            for _, status, value, _, _ in self._session.poll(self._timeout):
+                if status == _core.BY_STREAM and (to := address_of(value)) is not None:
+                    return to
+        finally:
+            self._session.abandon(seq)
+        raise ConnectionError(f"{self._where} does not say where requests go by TCP")
+
+    def _has_room(self, spare: int) -> bool:
+        return self._session.room > spare and self._session.outstanding < _MOST_IN_FLIGHT
 
     def pipeline(self) -> "Pipeline":
         """Collect commands; Pipeline.execute() sends them together."""
@@ -162,7 +227,7 @@ class AsyncClient(_Base, Commands):
 
     def __init__(self, host: str, port: int = 4700, **options: Any) -> None:
         super().__init__(host, port, **options)
-        self._turns = LoopSession(self._session)
+        self._turns = LoopSession(self._session, self._service, self._timeout)
         self._calls: set[asyncio.Future[Finished]] = set()
         self._room = asyncio.Semaphore(_MOST_IN_FLIGHT)
         self._finished = asyncio.Event()

@@ -18,10 +18,12 @@ _MOST_IN_FLIGHT: Final = 128
 class Gateway(Service):
     """Sends commands and hands out replies, in RESP. To be made in a running loop, and closed."""
 
-    def __init__(self, session: _core.Session, where: str, room: Room) -> None:
+    def __init__(
+        self, session: _core.Session, service: int, timeout: float, where: str, room: Room
+    ) -> None:
         """`session` returns raw replies; `where` names the service in messages."""
         super().__init__("Gateway", room)
-        self._session = LoopSession(session)
+        self._session = LoopSession(session, service, timeout)
         self._where = where
         self._waiting: deque[tuple[Op, int, tuple[bytes, ...], Callable[[bytes], None]]] = deque()
 
@@ -60,8 +62,6 @@ class Gateway(Service):
         if status in (_core.DONE, _core.REFUSED):
             return bytes(payload)
         outcome = "; it may have taken effect" if op == Op.WRITE else ""
-        if status == _core.TOO_LARGE:
-            return error(f"netmigrate: the path to {self._where} has an MTU below 1500 bytes")
         return error(f"netmigrate: no reply from {self._where} to {tries} tries{outcome}")
 
     def close(self) -> None:

@@ -33,7 +33,7 @@ async def _run(listen: tuple[str, int], vip: tuple[str, int], service: int, time
         session = _core.Session(address, vip[1], service, timeout, 0.05, raw=True)
     except OSError as error:
         raise StartError(f"{where}: {error}") from None
-    gateway = Gateway(session, where, Limit())
+    gateway = Gateway(session, service, timeout, where, Limit())
     loop = asyncio.get_running_loop()
     try:
         server = await loop.create_server(lambda: Connection(gateway), *listen)

@@ -5,6 +5,7 @@ pipelined; replies come in any order, as datagrams do.
 """
 
 import struct
+from collections.abc import Sequence
 from typing import Final
 
 from hosts.wire.header import HEADER_LENGTH, Header, Op, WireError
@@ -16,6 +17,12 @@ MAX_STREAM: Final = (1 << 30) - (1 << 16)
 _LENGTH: Final = struct.Struct("!I")
 _STREAM: Final = struct.Struct("!IH")
 _HEAD: Final = HEADER_LENGTH + _LENGTH.size
+
+
+def resp_command(words: Sequence[bytes]) -> bytes:
+    """Return a command as a RESP array."""
+    pieces = [piece for word in words for piece in (b"$%d\r\n" % len(word), word, b"\r\n")]
+    return b"*%d\r\n%s" % (len(words), b"".join(pieces))
 
 
 def frame_head(header: bytes, length: int) -> bytes:

@@ -27,7 +27,7 @@ async def port(store: Store, tmp_path: Path) -> AsyncIterator[int]:
     async with agent(local(1), store, tmp_path) as one:
         assign([one])
         session = _core.Session(LOOPBACK, one.settings.own.udp_port, SERVICE, 5.0, 0.05, raw=True)
-        gateway = Gateway(session, "the service", Limit())
+        gateway = Gateway(session, SERVICE, 5.0, "the service", Limit())
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: Connection(gateway), "127.0.0.1", 0)
         yield server.sockets[0].getsockname()[1]

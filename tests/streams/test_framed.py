@@ -1,7 +1,9 @@
 """Queries by TCP as in datagrams, of any length."""
 
 import asyncio
+import struct
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,7 +71,8 @@ async def test_long_ones_of_groups_on_the_move(each_two: Pair) -> None:
         each_two.stores[0].client.set(key, BIG[: 1 << 20])
     precopy = each_two.protocol is Protocol.SOURCE  # its groups move when all is copied
     moving = each_two.start(0, 1, throttle=0 if precopy else SLOW)
-    await until(lambda: any(state != State.OWNED for state in each_two.agents[0].table.states))
+    states = each_two.agents[0].table.states
+    await until(lambda: np.count_nonzero(states != State.OWNED))
     async with Framed.open(each_two.agents[0]) as one, Framed.open(each_two.agents[1]) as other:
         for seq, key in enumerate(keys):
             for client in (one, other):
@@ -150,6 +153,16 @@ async def test_what_is_refused_goes_on(alone: Agent) -> None:
         assert b"but the header says 5" in found[1]
         assert b"writes" in await client.ask(Op.READ, 2, "SET", "k", 1)
         assert await client.ask(Op.WRITE, 3, "SET", "k", 1) == b"+OK\r\n"
+
+
+async def test_where_long_requests_go(alone: Agent) -> None:
+    """By TCP, too, an agent says where it listens."""
+    async with Framed.open(alone) as client:
+        header = Header(Op.READ, Flags.LONG, SERVICE, client=client.client, seq=1).pack()
+        client.send_raw(frame_head(header, 0))
+        found = await client.answer()
+        assert found is not None
+        assert found[1] == bytes((127, 0, 0, 1)) + struct.pack("!H", alone.streams.port)
 
 
 async def test_a_client_that_goes_away(alone: Agent, store: Store) -> None:

@@ -8,6 +8,7 @@ from hosts.agent.streams.numbers import Numbers
 from hosts.agent.streams.queries import Queries
 from hosts.gateway.service import Service
 from hosts.wire import Flags, Header, Op
+from hosts.wire.stream import resp_command
 
 
 class Commands(Service):
@@ -29,13 +30,7 @@ class Commands(Service):
         client, seq, acked = self._requests.next()
         service = self._node.core.service
         header = Header(op, Flags.RETRY, service, group, 0, client, seq, acked)
-        payload = b"".join(
-            (
-                b"*%d\r\n" % len(command),
-                *(piece for word in command for piece in (b"$%d\r\n" % len(word), word, b"\r\n")),
-            )
-        )
-        self._queries.ask(header, payload, partial(self._done, client, seq, reply))
+        self._queries.ask(header, resp_command(command), partial(self._done, client, seq, reply))
 
     def _done(
         self,

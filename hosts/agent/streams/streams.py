@@ -55,7 +55,7 @@ class Streams:
         except OSError as wrong:
             reason = os.strerror(wrong.errno) if wrong.errno else str(wrong)
             raise OSError(f"TCP port {ip}:{port}: {reason}") from None
-        self._node.core.streams(self.queries.answers.answered, address(ip), 0)
+        self._node.core.streams(self.queries.answers.answered, address(ip), self.port)
 
     @property
     def port(self) -> int:

@@ -51,7 +51,7 @@ static void completed(void *context, const struct nm_completion *c, int64_t now)
     const uint8_t *p = c->payload;
     /* The session hands on only payloads that resp_skip() found whole. */
     PyObject *value = !p ? Py_NewRef(Py_None)
-                      : self->raw
+                      : self->raw || c->status == NM_BY_STREAM
                           ? PyBytes_FromStringAndSize((const char *)p, (Py_ssize_t)c->length)
                           : decode(&p, p + c->length);
     PyObject *entry =
@@ -116,19 +116,25 @@ static bool is_open(Session *self) {
     return false;
 }
 
+static struct nm_request *prepare(Session *self) {
+    if (!is_open(self)) return NULL;
+    struct nm_request *r = nm_prepare(&self->session);
+    if (!r)
+        PyErr_Format(PyExc_BlockingIOError, "no room: %u requests are out, and the oldest must "
+                     "finish first", self->session.outstanding);
+    return r;
+}
+
 static PyObject *session_start(Session *self, PyObject *args) {
     int op;
     unsigned short group;
     PyObject *command;
     unsigned long token;
     if (!PyArg_ParseTuple(args, "iHO!k", &op, &group, &PyTuple_Type, &command, &token)) return NULL;
-    if (!is_open(self)) return NULL;
     if ((op != NM_READ && op != NM_WRITE) || group >= NM_GROUPS)
         return PyErr_Format(PyExc_ValueError, "op %d, group %d: not a request", op, (int)group);
-    struct nm_request *r = nm_prepare(&self->session);
-    if (!r)
-        return PyErr_Format(PyExc_BlockingIOError, "no room: %u requests are out, and the oldest "
-                            "must finish first", self->session.outstanding);
+    struct nm_request *r = prepare(self);
+    if (!r) return NULL;
     const uint8_t *end = nm_payload(r) + NM_PAYLOAD;
     Py_ssize_t count = PyTuple_GET_SIZE(command), total = 0;
     uint8_t *p = resp_write_array(nm_payload(r), end, (size_t)count);
@@ -153,6 +159,23 @@ static PyObject *session_start(Session *self, PyObject *args) {
     nm_start(&self->session, r, (enum nm_op)op, group, (size_t)(p - nm_payload(r)), token,
              nm_now());
     return PyLong_FromUnsignedLong(r->seq);
+}
+
+static PyObject *session_ask(Session *self, PyObject *args) {
+    unsigned short group;
+    unsigned long token;
+    if (!PyArg_ParseTuple(args, "Hk", &group, &token)) return NULL;
+    if (group >= NM_GROUPS) return PyErr_Format(PyExc_ValueError, "group %d", (int)group);
+    struct nm_request *r = prepare(self);
+    if (!r) return NULL;
+    nm_ask(&self->session, r, group, token, nm_now());
+    return PyLong_FromUnsignedLong(r->seq);
+}
+
+static PyObject *session_park(Session *self, PyObject *unused) {
+    (void)unused;
+    struct nm_request *r = prepare(self);
+    return r ? PyLong_FromUnsignedLong(nm_park(&self->session, r)) : NULL;
 }
 
 static PyObject *session_poll(Session *self, PyObject *arg) {
@@ -241,6 +264,16 @@ static PyObject *get_outstanding(Session *self, void *unused) {
     return PyLong_FromUnsignedLong(self->session.outstanding);
 }
 
+static PyObject *get_acked(Session *self, void *unused) {
+    (void)unused;
+    return PyLong_FromUnsignedLong(self->session.acked);
+}
+
+static PyObject *get_raw(Session *self, void *unused) {
+    (void)unused;
+    return PyBool_FromLong(self->raw);
+}
+
 static PyObject *get_room(Session *self, void *unused) {
     (void)unused;
     return PyLong_FromUnsignedLong(nm_room(&self->session));
@@ -248,6 +281,8 @@ static PyObject *get_room(Session *self, void *unused) {
 
 static PyMethodDef methods[] = {
     {"start", (PyCFunction)session_start, METH_VARARGS, NULL},
+    {"ask", (PyCFunction)session_ask, METH_VARARGS, NULL},
+    {"park", (PyCFunction)session_park, METH_NOARGS, NULL},
     {"poll", (PyCFunction)session_poll, METH_O, NULL},
     {"take", (PyCFunction)session_take, METH_O, NULL},
     {"abandon", (PyCFunction)session_abandon, METH_O, NULL},
@@ -262,6 +297,8 @@ static PyGetSetDef attributes[] = {
     {"client", (getter)get_client, NULL, NULL, NULL},
     {"outstanding", (getter)get_outstanding, NULL, NULL, NULL},
     {"room", (getter)get_room, NULL, NULL, NULL},
+    {"acked", (getter)get_acked, NULL, NULL, NULL},
+    {"raw", (getter)get_raw, NULL, NULL, NULL},
     {0},
 };
 
@@ -277,7 +314,23 @@ static PyTypeObject session_type = {
     .tp_getset = attributes,
 };
 
-static PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "_core", .m_size = -1};
+static PyObject *decode_reply(PyObject *module, PyObject *arg) {
+    (void)module;
+    Py_buffer view;
+    if (PyObject_GetBuffer(arg, &view, PyBUF_SIMPLE)) return NULL;
+    const uint8_t *p = view.buf, *end = p + view.len;
+    PyObject *value = NULL;
+    if (resp_skip(p, end, RESP_DEPTH) == end) value = decode(&p, end);
+    else PyErr_SetString(PyExc_ValueError, "not one whole RESP reply");
+    PyBuffer_Release(&view);
+    return value;
+}
+
+static PyMethodDef functions[] = {{"decode", (PyCFunction)decode_reply, METH_O, NULL}, {0}};
+
+static PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, .m_name = "_core", .m_size = -1, .m_methods = functions,
+};
 
 PyMODINIT_FUNC PyInit__core(void) {
     PyObject *errors = PyImport_ImportModule("hosts.client.errors");
@@ -292,6 +345,7 @@ PyMODINIT_FUNC PyInit__core(void) {
         PyModule_AddIntConstant(module, "REFUSED", NM_REFUSED) ||
         PyModule_AddIntConstant(module, "TIMED_OUT", NM_TIMED_OUT) ||
         PyModule_AddIntConstant(module, "TOO_LARGE", NM_TOO_LARGE) ||
+        PyModule_AddIntConstant(module, "BY_STREAM", NM_BY_STREAM) ||
         PyModule_AddIntConstant(module, "MAX_PAYLOAD", NM_PAYLOAD)) {
         Py_XDECREF(module);
         return NULL;

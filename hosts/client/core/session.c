@@ -76,7 +76,8 @@ static void remember(struct nm_text *text, const uint8_t *data, size_t length, u
 
 void nm_session_close(struct nm_session *s) {
     struct nm_request *r;
-    while ((r = TAILQ_FIRST(&s->expiries))) nm_abandon(s, r->seq);
+    for (size_t i = 0; i < NM_WINDOW; i++)
+        if (s->slots[i]) nm_abandon(s, s->slots[i]->seq);
     while ((r = TAILQ_FIRST(&s->spare))) {
         TAILQ_REMOVE(&s->spare, r, timer);
         free(r);
@@ -89,7 +90,7 @@ void nm_session_close(struct nm_session *s) {
 
 uint32_t nm_room(const struct nm_session *s) {
     /* The last number is used up: the session can go on, as another client, when all is finished. */
-    if (s->next_seq == UINT32_MAX) return s->outstanding ? 0 : NM_WINDOW;
+    if (s->next_seq == UINT32_MAX) return s->outstanding || s->parked ? 0 : NM_WINDOW;
     uint32_t open = s->next_seq - s->acked - 1, numbers = UINT32_MAX - s->next_seq;
     return NM_WINDOW - open < numbers ? NM_WINDOW - open : numbers;
 }
@@ -125,9 +126,10 @@ static void ask_source(struct nm_session *s, struct nm_request *r, const struct 
 /* Queues another try. */
 static void send_again(struct nm_session *s, struct nm_request *r) {
     bool in_vain = r->source_tries >= NM_SOURCE_TRIES; /* then the owner shall see to it */
+    bool asks = r->length == NM_HEADER_LENGTH;
     const struct nm_moving *m =
-        r->op == NM_READ && !in_vain ? nm_ranges_find(&s->moving, r->group) : NULL;
-    nm_put16(r->datagram + 4, in_vain ? NM_RETRY : m ? NM_MOVING : 0);
+        r->op == NM_READ && !in_vain && !asks ? nm_ranges_find(&s->moving, r->group) : NULL;
+    nm_put16(r->datagram + 4, asks ? NM_LONG : in_vain ? NM_RETRY : m ? NM_MOVING : 0);
     r->tries++;
     r->copies = NM_TO_SERVICE;
     if (m) ask_source(s, r, m);
@@ -164,14 +166,39 @@ void nm_start(struct nm_session *s, struct nm_request *r, enum nm_op op, uint16_
     await_reply(s, r, s->patience, now);
 }
 
-/* Takes the request out of everything; it is still readable until the next nm_prepare(). */
-static void take_out(struct nm_session *s, struct nm_request *r) {
-    s->slots[r->seq % NM_WINDOW] = NULL;
-    while (s->acked + 1 < s->next_seq && !s->slots[(s->acked + 1) % NM_WINDOW]) s->acked++;
+void nm_ask(struct nm_session *s, struct nm_request *r, uint16_t group, uint64_t token,
+            int64_t now) {
+    nm_start(s, r, NM_READ, group, 0, token, now);
+}
+
+static void mark_parked(struct nm_session *s, struct nm_request *r) {
+    r->parked = true;
+    s->parked++;
+}
+
+uint32_t nm_park(struct nm_session *s, struct nm_request *r) {
+    r->seq = s->next_seq++;
+    s->slots[r->seq % NM_WINDOW] = r;
+    s->counts.started++;
+    mark_parked(s, r);
+    return r->seq;
+}
+
+/* Neither sends the request nor waits for it any more. */
+static void leave(struct nm_session *s, struct nm_request *r) {
     s->outstanding--;
     TAILQ_REMOVE(&s->timers[r->level], r, timer);
     TAILQ_REMOVE(&s->expiries, r, expiry);
     if (r->queued) s->queue[r->queued - 1] = NULL;
+    r->queued = 0;
+}
+
+/* Takes the request out of everything; it is still readable until the next nm_prepare(). */
+static void take_out(struct nm_session *s, struct nm_request *r) {
+    if (r->parked) s->parked--;
+    else leave(s, r);
+    s->slots[r->seq % NM_WINDOW] = NULL;
+    while (s->acked + 1 < s->next_seq && !s->slots[(s->acked + 1) % NM_WINDOW]) s->acked++;
     s->counts.finished++;
 }
 
@@ -195,10 +222,13 @@ static void learn(struct nm_session *s, int64_t took) {
 
 void nm_finish(struct nm_session *s, struct nm_request *r, enum nm_status status,
                uint16_t flags, const uint8_t *payload, size_t length, int64_t now) {
-    take_out(s, r);
+    bool park = status == NM_TOO_LARGE || (status == NM_BY_STREAM && r->op == NM_WRITE);
+    if (park) leave(s, r), mark_parked(s, r);
+    else take_out(s, r);
     if (payload && r->tries == 1) learn(s, now - (r->expires - s->timeout));
     struct nm_completion completion = {
         .token = r->token,
+        .seq = r->seq,
         .payload = payload,
         .length = length,
         .status = status,
@@ -206,7 +236,7 @@ void nm_finish(struct nm_session *s, struct nm_request *r, enum nm_status status
         .tries = r->tries,
     };
     s->completed(s->context, &completion, now);
-    recycle(s, r);
+    if (!park) recycle(s, r);
 }
 
 void nm_abandon(struct nm_session *s, uint32_t seq) {
@@ -328,8 +358,17 @@ void nm_take(struct nm_session *s, const uint8_t *data, size_t length, int64_t n
     }
     /* Beyond the window every slot is NULL or another's: acked < seq is part of the invariant. */
     struct nm_request *r = h.seq > s->acked ? s->slots[h.seq % NM_WINDOW] : NULL;
-    if (!r) {
+    if (!r || r->parked) {
         s->counts.late++;
+        return;
+    }
+    if (h.flags & NM_LONG) {
+        bool good = h.group == r->group && end - payload == NM_STREAM_LENGTH &&
+                    nm_get16(payload + 4) && (r->op == NM_READ || h.flags & NM_AUTHORITATIVE);
+        if (good)
+            nm_finish(s, r, NM_BY_STREAM, h.flags, payload, (size_t)(end - payload), now);
+        else
+            s->counts.ignored++;
         return;
     }
     bool carries = h.flags & (NM_AUTHORITATIVE | NM_ERROR) ||

@@ -29,11 +29,14 @@ enum nm_status {
     NM_DONE,      /* a reply that counts; it may still be the store's own -ERR */
     NM_REFUSED,   /* no owner answered; an agent said why. A write may have taken effect */
     NM_TIMED_OUT, /* no answer; a write may take effect, now or later */
-    NM_TOO_LARGE, /* the path did not take the datagram */
+    NM_TOO_LARGE, /* the path did not take the datagram; the request keeps its number */
+    NM_BY_STREAM, /* the payload says where what fits no datagram is to be had by TCP, struct nm_stream.
+                   * A WRITE was executed, and keeps its number */
 };
 
 struct nm_completion {
     uint64_t token;
+    uint32_t seq;
     const uint8_t *payload; /* one whole RESP value; NULL if NM_TIMED_OUT, NM_TOO_LARGE */
     size_t length;
     enum nm_status status;
@@ -72,6 +75,7 @@ struct nm_request {
     uint8_t op, level, asks, heard;
     uint8_t copies, source_tries;
     bool doubled;
+    bool parked; /* it has a number and nothing else any more: somebody sends it by TCP */
     struct nm_moving source; /* where its last copy to a source went, or goes */
     uint8_t datagram[NM_DATAGRAM];
 };
@@ -97,7 +101,7 @@ struct nm_session {
      * with: an overloaded service must not be given everything twice. */
     int64_t mean, deviation;
     int patience;
-    uint32_t next_seq, acked, outstanding;
+    uint32_t next_seq, acked, outstanding, parked;
     struct nm_counts counts;
     struct nm_ranges moving;
     /* Invariant: slots[seq % NM_WINDOW] is the request `seq`, or NULL when it is finished, for all
@@ -133,6 +137,12 @@ void nm_discard(struct nm_session *s, struct nm_request *r);
 /* Gives it the next seq and queues it; nm_flush() sends. */
 void nm_start(struct nm_session *s, struct nm_request *r, enum nm_op op, uint16_t group,
               size_t payload_length, uint64_t token, int64_t now);
+
+/* Asks for an agent that takes requests of a group by TCP: it ends as NM_BY_STREAM. */
+void nm_ask(struct nm_session *s, struct nm_request *r, uint16_t group, uint64_t token, int64_t now);
+
+/* Gives a request that goes by TCP its number. It counts as unfinished until nm_abandon(). */
+uint32_t nm_park(struct nm_session *s, struct nm_request *r);
 
 /* Sends what is queued. False: the socket is full, call again when it is writable. */
 bool nm_flush(struct nm_session *s, int64_t now);

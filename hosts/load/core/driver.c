@@ -138,6 +138,11 @@ static enum record_status judge(struct driver *d, struct record *record,
         d->fatal = "the path takes no datagram of this size (MTU below 1500?)";
         return RECORD_ERROR;
     }
+    if (c->status == NM_BY_STREAM) {
+        static const char text[] = "a reply longer than a datagram, which the load does not follow";
+        note(d, text, sizeof text - 1);
+        return RECORD_ERROR;
+    }
     struct resp reply;
     resp_read(&reply, c->payload, c->payload + c->length);
     uint64_t count = 0;

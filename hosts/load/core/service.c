@@ -11,6 +11,7 @@ struct service {
 
 static void completed(void *context, const struct nm_completion *c, int64_t now) {
     struct transport *t = context;
+    if (c->status == NM_BY_STREAM) nm_abandon(&((struct service *)t)->session, c->seq);
     t->completed(t->context, c, now);
 }
 
