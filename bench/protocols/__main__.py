@@ -65,7 +65,7 @@ def main(
     repeat: Annotated[int, typer.Option(help="how often each", min=0)] = 0,
     protocols: Annotated[str, typer.Option(help="which ones")] = "",
     peers: Annotated[str, typer.Option(help="the stores' own ways beside them; or none")] = "",
-    sweep: Annotated[str, typer.Option(help="other settings to try: all, ours or none")] = "",
+    sweep: Annotated[str, typer.Option(help=f"other settings to try: {', '.join(SWEEPS)}")] = "",
     sizes: Annotated[str, typer.Option(help="numbers of records to move; 0: leave this out")] = "",
     quick: Annotated[int, typer.Option(help="1: three minutes, few records")] = 0,
 ) -> None:

@@ -179,6 +179,7 @@ def _sizes(sizes: Sequence[Size]) -> Iterator[Goal]:
         largest = sizes[-1]
         shown = f"{largest.memory_share:.1f} % at {largest.keys:,} records"
         met = largest.memory_share < AGENT_MEMORY
-        yield Goal("agent memory of the data", f"< {AGENT_MEMORY:g} %", shown, met)
+        why = reasons.memory(largest.agent_bytes)
+        yield Goal("agent memory of the data", f"< {AGENT_MEMORY:g} %", shown, met, why)
     else:
         yield _missing("agent memory of the data", f"< {AGENT_MEMORY:g} %")

@@ -4,6 +4,7 @@ import os
 
 from bench.protocols.compare import Row
 from bench.protocols.run import PARTS
+from hosts.agent.agent import JOURNAL_BYTES
 
 _NAMED = 3
 _SERVERS = ("source_store", "source_agent", "destination_store", "destination_agent")
@@ -56,3 +57,8 @@ def control(row: Row) -> str:
         f"{size / 1e3:,.1f} kB for {row['moved_bytes'] / 1e6:.1f} MB: four packets a batch, which "
         "is so small that few groups are on the move"
     )
+
+
+def memory(size: float) -> str:
+    """Return what an agent's memory is made of; it hardly grows with the data."""
+    return f"{size / 1e6:.1f} MB, up to {JOURNAL_BYTES / 1e6:.1f} MB of them the mapped journal"

@@ -29,6 +29,10 @@ def test_the_sweep_tries_every_protocols_settings_at_the_pivot_alone() -> None:
     assert len(swept) == 2 * sum(len(plan.swept(protocol)) for protocol in Protocol)
     assert {case.protocol for case in swept} == set(Protocol)
     assert not any(case.settings != plan.settings for case in plan.cases(40))
+    quick = replace(plan, sweep="quick")
+    for protocol in Protocol:
+        assert set(quick.swept(protocol)) < set(plan.swept(protocol))
+        assert all(dict(s)["throttle"] in (0, plan.throttle) for s in quick.swept(protocol))
     ours = [c for c in replace(plan, sweep="ours").cases(100) if c.settings != plan.settings]
     assert [(c.protocol, c.settings) for c in ours] == [("netmigrate", (("throttle", 0),))]
 
