@@ -124,6 +124,8 @@ class Controller:
         try:
             if listen.startswith("unix:"):
                 _make_way(Path(listen.removeprefix("unix:")))
+            if not listen.startswith("unix:"):
+                log.warning("%s: whoever reaches that may do all that netmigrate can", listen)
             with private():
                 server.add_insecure_port(listen)
             await server.start()
