@@ -15,6 +15,7 @@ import numpy as np
 
 from hosts.agent import frames, store
 from hosts.agent._core import BATCH, Core, Query, StoreError
+from hosts.agent.bulk import Bulk
 from hosts.agent.channel import Server
 from hosts.agent.copies import Copies
 from hosts.agent.counters import Counters
@@ -99,6 +100,7 @@ class Agent:
             own,
             self.table,
             self.core,
+            Bulk(self.core, store.socket_path(settings.redis)),
             self.counters,
             settings.grace,
             self._link_up,
@@ -106,20 +108,22 @@ class Agent:
             partial(store.connect, path, settings.login),
             secret=settings.secret,
         )
-        self.immigrations = Immigrations(self.node, settings.state / "accepted.json")
-        self.copies = Copies(self.node, self.immigrations)
-        self.streams = Streams(self.node, settings.tcp, self._slow)
-        self._pieces = Arriving(self.node, self.immigrations)
-        self._sweeper = Sweeper(self.node)
-        self._watch = Watch(self.node, self._store_lost)
-        self._server: asyncio.Server | None = None
         self._door = Door(
             own.index,
             settings.secret,
             trusted=self._link_up,
             handle=self._frame,
             malformed=partial(self.counters.add, "channel_malformed"),
+            full=lambda: self.immigrations.restores.full,
         )
+        accepted = settings.state / "accepted.json"
+        self.immigrations = Immigrations(self.node, accepted, self._door.go_on)
+        self.copies = Copies(self.node, self.immigrations)
+        self.streams = Streams(self.node, settings.tcp, self._slow)
+        self._pieces = Arriving(self.node, self.immigrations)
+        self._sweeper = Sweeper(self.node)
+        self._watch = Watch(self.node, self._store_lost)
+        self._server: asyncio.Server | None = None
         self._housekeeping: asyncio.TimerHandle | None = None
         self._restore(*remembered)
 
@@ -145,6 +149,7 @@ class Agent:
         gone = self.table.former.astype(bool) & (self.table.states == State.ABSENT)
         self._sweeper.add(np.flatnonzero(gone).tolist())  # an earlier process may have left them
         loop.add_reader(self._socket.fileno(), self._readable)
+        self.node.bulk.open()
         self._housekeep()
         self._watch.start()
         return self
@@ -171,6 +176,7 @@ class Agent:
         self.immigrations.close()
         self._sweeper.close()
         self._watch.close()
+        self.node.bulk.close()
         for link in self.node.links.values():
             link.close()
         if self._server is not None:

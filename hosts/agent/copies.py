@@ -3,7 +3,7 @@
 The source owns every group until TAKE; until then what is here may be replaced or deleted freely.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from hosts.agent import frames
@@ -30,12 +30,15 @@ class Copies:
         if number <= migration.copied:
             return  # from an earlier connection: its sender has begun anew
         migration.copied = number
-        if kind is Kind.CLEAR:
-            self._clear(migration, frames.read_groups(body))
-        elif kind is Kind.COPY:
+        if kind is Kind.COPY:
             self._copy(migration, number, body)
+            return
+        # no copy of what is cleared, or is the truth from here on, may be written after that
+        if kind is Kind.CLEAR:
+            then = partial(self._clear, migration, frames.read_groups(body))
         else:
-            self._take(migration, body)
+            then = partial(self._take, migration, *frames.read_groups_with_records(body))
+        self._immigrations.restores.after_copies(then)
 
     def _to_come(self, migration: Immigration, groups: list[int]) -> list[int]:
         """Return the groups that are to come, and tell the source of those that cannot."""
@@ -73,20 +76,26 @@ class Copies:
 
     def _copy(self, migration: Immigration, number: int, body: memoryview) -> None:
         """Replace what the copy holds of some keys."""
-        applied, dropped, _, error = self._node.core.restore(body, migration.cleared)
+        done = partial(self._copied, migration, number)
+        failed = partial(self._immigrations.store_failed, migration)
+        self._immigrations.restores.add(body, migration.cleared, done, failed, copies=True)
+
+    def _copied(
+        self, migration: Immigration, number: int, result: tuple[int, int, list[int]]
+    ) -> None:
+        applied, dropped, _ = result
         self._node.counters.add("keys_applied", applied)
         self._node.counters.add("keys_dropped", dropped)
-        if error is not None:
-            self._immigrations.store_failed(migration, error)
-        elif dropped:
+        if dropped:
             self._immigrations.complain(migration, "copies came of groups that were not cleared")
         else:
             answer = frames.migration(migration.number) + frames.number(number)
             self._node.link(migration.source.index).send(Kind.COPIED, answer)
 
-    def _take(self, migration: Immigration, body: memoryview) -> None:
+    def _take(
+        self, migration: Immigration, groups: list[int], records: Mapping[int, memoryview]
+    ) -> None:
         """Become the owner. The source has stopped, and every copy has been answered for."""
-        groups, records = frames.read_groups_with_records(body)
         taken: list[int] = []
         for group in self._to_come(migration, groups):
             if group in migration.cleared:

@@ -15,13 +15,14 @@ from typing import Final
 from hosts.agent import frames
 from hosts.agent._core import Query, StoreError
 from hosts.agent.channel import Link, Server
+from hosts.agent.fetch import Fetch
 from hosts.agent.frames import Kind
 from hosts.agent.held import Held
 from hosts.agent.mover import FINAL, Mover, Protocol, Status
 from hosts.agent.node import Node, address
 from hosts.agent.pieces.frame import Pieced
 from hosts.agent.pieces.outgoing import Outgoing
-from hosts.agent.stream import Section, Stream
+from hosts.agent.stream import Chunk, Stream
 from hosts.agent.table import State
 from hosts.wire import Control, Header, Op
 
@@ -86,8 +87,11 @@ class Emigration(Mover):
         self._todo = deque(first for groups in ranges for first in groups[::batch])
         self._moving: dict[int, Lane] = {}  # by the first group of its batch
         self._idle = list(reversed(self.lanes))
-        self._stream = Stream(node, self.throttle)
+        self._stream = Stream(node, self.throttle, self._kick, self._dumped, self.store_failed)
         self._values = Outgoing(node, number, self._stream)  # the big ones
+        self._fetch = Fetch(
+            node, number, destination.index, self._values, self._kick, self.store_failed
+        )
         self._held = Held(node)
         self._told = 0  # watermarks told to the destination, by the core's clock
         self._preparing = _PREPARING[0]  # seconds that PREPARE took of late
@@ -150,12 +154,12 @@ class Emigration(Mover):
         link = self._node.link(self.destination.index)
         if link.ready:
             try:
-                self._send_keys(link)
+                self._take_keys()
                 self._send_piece(link, self._values, _OVERDRAFT)
-                self._start_batches(link)
             except (StoreError, ConnectionError) as error:
                 self.store_failed(error)
                 return
+            self._start_batches(link)
         if self._moving and self._ticking is None:
             self._ticking = asyncio.get_running_loop().call_later(_TICK, self._tick)
         self._check_end()
@@ -239,25 +243,23 @@ class Emigration(Mover):
         self._transmit(lanes)
         self._kick()
 
-    def _send_keys(self, link: Link) -> None:
-        """Step 4: one chunk of keys, of as many groups as it takes. A batch that is under way goes
-        quickly; the throttle is paid back before the next one is begun."""
-        if not self._stream:
-            return
-        if (wait := self.throttle.wait() - _OVERDRAFT) > 0:
-            self._kick_in(wait)
-            return
-        sections = self._values.set_aside(self._stream.take()[0])
-        count = sum(len(keys) for _, keys, _ in sections)
-        for group, _, last in sections:
-            if last and (lane := self._lane(group)) is not None:
+    def _take_keys(self) -> None:
+        """Step 4: chunks of keys, each of as many groups as it takes. A batch that is under way
+        goes quickly; the throttle is paid back before the next one is begun."""
+        while self._stream:
+            if (wait := self.throttle.wait() - _OVERDRAFT) > 0:
+                self._kick_in(wait)
+                return
+            if not self._stream.begin():
+                return
+
+    def _dumped(self, chunk: Chunk) -> None:
+        for group in chunk.ended:
+            if (lane := self._lane(group)) is not None:
                 lane.unsent -= 1
-        body = self._node.core.dump(sections)
-        size = link.send(Kind.KEYS, frames.migration(self.number), body)
-        self._stream.chunks.learn(count, len(body))
-        self._sent(count, size)
-        if self._stream or self.throttle.rate:
-            self._kick()
+        link = self._node.link(self.destination.index)
+        self._sent(chunk.keys, link.send(Kind.KEYS, frames.migration(self.number), chunk.body))
+        self._kick()
 
     def _arrived(self, groups: Iterable[int]) -> None:
         """The destination has every key of these: COMPLETE, when this is so for a whole batch and
@@ -373,22 +375,10 @@ class Emigration(Mover):
 
     def _pulled(self, wanted: dict[int, list[bytes]]) -> None:
         """A priority pull. What has arrived in the meantime, the destination will see."""
-        sections: list[Section] = []
         for group, keys in wanted.items():
             lane = self._lane(group)
             if lane is not None and group not in lane.unprepared:
-                sections.append((group, keys, False))
-        if not sections:
-            return
-        try:
-            body = self._node.core.dump(self._values.urge(sections))
-        except (StoreError, ConnectionError) as error:
-            self.store_failed(error)
-            return
-        link = self._node.link(self.destination.index)
-        size = link.send(Kind.PULLED, frames.migration(self.number), body)
-        self._node.counters.add("channel_pull_bytes", size)
-        self._kick()
+                self._fetch.add(group, keys)
 
     def close(self) -> None:
         """The agent ends."""

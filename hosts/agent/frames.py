@@ -3,7 +3,7 @@
 A channel's two directions are two connections: each agent connects to its peer, says who it is
 with HELLO and proves it (handshake.py). Frames are idempotent; whoever sent something that was not
 answered when a connection broke sends it again. Bodies of KEYS are made and read by the core
-(core/transfer.c).
+(core/body.c).
 """
 
 import struct
@@ -32,7 +32,7 @@ class Kind(IntEnum):
     WATERMARKS = 2  # (client, acked)*: what is known finished; goes before PREPARE
     PREPARE = 3  # migration, groups, completion records of those that have any
     PREPARED = 4  # migration, group*: the destination is the owner of these now
-    KEYS = 5  # migration, body (core/transfer.c)
+    KEYS = 5  # migration, body (core/body.c)
     ARRIVED = 6  # migration, group*: every key of these has been applied
     PULL = 7  # migration, (group, number of keys, key*)*
     PULLED = 8  # migration, body as of KEYS
@@ -191,6 +191,14 @@ def read_handed(body: memoryview) -> list[Handed]:
     return items
 
 
+def one_key(group: int, key: bytes, value: bytes | None, expiry: int) -> bytes:
+    """Return a KEYS body (core/body.c) of one key as DUMP gave it; None: it does not exist."""
+    head = b"\5" + _MIGRATION.pack(group)
+    if value is None:
+        return head + b"\2" + key_list([key])
+    return head + b"\1" + key_list([key]) + _NUMBER.pack(expiry) + key_list([value])
+
+
 def pull(number: int, wanted: Mapping[int, Sequence[bytes]]) -> bytes:
     """Return the body of PULL: some keys of each group."""
     parts = [_MIGRATION.pack(number)]
@@ -221,6 +229,34 @@ def read_pull(body: memoryview) -> dict[int, list[bytes]]:
             keys.append(bytes(body[:length]))
             body = body[length:]
     return wanted
+
+
+def key_list(keys: Iterable[bytes]) -> bytes:
+    """Return a list of keys, as the core makes and takes them."""
+    return b"".join(_KEY.pack(len(key)) + key for key in keys)
+
+
+def read_keys(body: bytes | memoryview) -> list[bytes]:
+    """Return a list of keys."""
+    keys: list[bytes] = []
+    while body:
+        if len(body) < _KEY.size:
+            raise FrameError("a list of keys is cut short")
+        (length,) = _KEY.unpack_from(body)
+        body = body[_KEY.size :]
+        if length > len(body):
+            raise FrameError("a list of keys is cut short")
+        keys.append(bytes(body[:length]))
+        body = body[length:]
+    return keys
+
+
+def end_of_keys(keys: bytes, count: int) -> int:
+    """Return where the first `count` keys of a list end."""
+    at = 0
+    for _ in range(count):
+        at += _KEY.size + int(_KEY.unpack_from(keys, at)[0])
+    return at
 
 
 class Splitter:

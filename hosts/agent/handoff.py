@@ -6,20 +6,20 @@ the client to ask again meanwhile. With `Protocol.FULVA` it tells the client of 
 source too, which serves double reads from its copy (core/serve.c); the rest is the same.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from hosts.agent import frames
 from hosts.agent._core import Query, StoreError
 from hosts.agent.channel import Link, Server
+from hosts.agent.fetch import Fetch
 from hosts.agent.frames import FrameError, Kind
 from hosts.agent.held import Held
 from hosts.agent.mover import FINAL, Mover, Protocol, Status
 from hosts.agent.node import Node
 from hosts.agent.pieces.frame import Pieced
 from hosts.agent.pieces.outgoing import Outgoing
-from hosts.agent.stream import Stream
+from hosts.agent.stream import Chunk, Stream
 from hosts.agent.table import State
 
 _AT_ONCE: Final = 512  # groups of one PREPARE; twice as many are on their way at most
@@ -45,13 +45,15 @@ class Handoff(Mover):
         self.protocol = protocol
         self._emigrated = emigrated
         self._held = Held(node)
-        self._stream = Stream(node, self.throttle)
+        self._stream = Stream(node, self.throttle, self._kick, self._dumped, self.store_failed)
         self._values = Outgoing(node, number, self._stream)  # the big ones
+        self._fetch = Fetch(
+            node, number, destination.index, self._values, self._kick, self.store_failed
+        )
         self._left = {group for groups in ranges for group in groups}
         self._ours = sorted(self._left)  # of those, what has not been given away
         self._unprepared = set(self._left)  # what the destination may not own yet
         self._told = 0  # watermarks told to the destination, by the core's clock
-        self._wanted: dict[int, list[bytes]] = {}  # priority pulls of this turn of the loop
         self._kick()
 
     # --- what the controller asks -----------------------------------------------------------------
@@ -82,14 +84,14 @@ class Handoff(Mover):
         link = self._node.link(self.destination.index)
         if not link.ready:
             return
-        try:
-            if self._ours:
-                self._give_away(link)
-            elif not self._pausing:
-                self._send_keys(link)
+        if self._ours:
+            self._give_away(link)
+        elif not self._pausing:
+            try:
+                self._take_keys()
                 self._send_piece(link, self._values)
-        except (StoreError, ConnectionError) as error:
-            self.store_failed(error)
+            except (StoreError, ConnectionError) as error:
+                self.store_failed(error)
 
     def _give_away(self, link: Link) -> None:
         """Steps 1 and 2 of docs/protocol.md, for the next groups. While they pass nobody serves
@@ -112,18 +114,18 @@ class Handoff(Mover):
         self._told = clock
         self._node.counters.add("channel_other_bytes", size)
 
-    def _send_keys(self, link: Link) -> None:
-        if not self._stream:
-            return
-        if wait := self.throttle.wait():
-            self._kick_in(wait)
-            return
-        sections = self._values.set_aside(self._stream.take()[0])
-        count = sum(len(keys) for _, keys, _ in sections)
-        body = self._node.core.dump(sections)
-        size = link.send(Kind.KEYS, frames.migration(self.number), body)
-        self._stream.chunks.learn(count, len(body))
-        self._sent(count, size)
+    def _take_keys(self) -> None:
+        while self._stream:
+            if wait := self.throttle.wait():
+                self._kick_in(wait)
+                return
+            if not self._stream.begin():
+                return
+
+    def _dumped(self, chunk: Chunk) -> None:
+        link = self._node.link(self.destination.index)
+        self._sent(chunk.keys, link.send(Kind.KEYS, frames.migration(self.number), chunk.body))
+        self._check_end()
         self._kick()
 
     # --- answers ----------------------------------------------------------------------------------
@@ -163,26 +165,10 @@ class Handoff(Mover):
             self._set(Status.DONE)
 
     def _pulled(self, wanted: dict[int, list[bytes]]) -> None:
-        """A priority pull: those of one turn of the loop are dumped at once."""
+        """A priority pull. What has arrived in the meantime, the destination will see."""
         for group, keys in wanted.items():
-            if group not in self._left or group in self._unprepared:
-                continue  # it has arrived in the meantime, the destination will see
-            if not self._wanted:
-                asyncio.get_running_loop().call_soon(self._serve_pulls)
-            self._wanted.setdefault(group, []).extend(keys)
-
-    def _serve_pulls(self) -> None:
-        wanted, self._wanted = self._wanted, {}
-        try:
-            sections = [(group, keys, False) for group, keys in wanted.items()]
-            body = self._node.core.dump(self._values.urge(sections))
-        except (StoreError, ConnectionError) as error:
-            self.store_failed(error)
-            return
-        link = self._node.link(self.destination.index)
-        size = link.send(Kind.PULLED, frames.migration(self.number), body)
-        self._node.counters.add("channel_pull_bytes", size)
-        self._kick()
+            if group in self._left and group not in self._unprepared:
+                self._fetch.add(group, keys)
 
     def resend(self) -> None:
         """The channel is new: everything that has not arrived is sent again."""
@@ -197,5 +183,6 @@ class Handoff(Mover):
         self._kick()
 
     def _check_end(self) -> None:
-        if self._pausing and self.status is Status.RUNNING:
+        quiet = not self._stream.under_way
+        if self._pausing and quiet and self.status is Status.RUNNING:
             self._set(Status.PAUSED)

@@ -6,7 +6,7 @@ migrated copy of such a key is dropped, so the newer value wins (invariant 4).
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from hosts.agent.node import Node, address
 from hosts.agent.pieces.staging import Staging
 from hosts.agent.pulls import Pulls
 from hosts.agent.purge import Purger
+from hosts.agent.restores import Restores
 from hosts.agent.table import State
 from hosts.agent.told import Told
 from hosts.wire import Control, Flags, Header, Op
@@ -101,9 +102,10 @@ class Immigration:
 class Immigrations:
     """All migrations to this server; the file at `path` is of what was accepted."""
 
-    def __init__(self, node: Node, path: Path) -> None:
+    def __init__(self, node: Node, path: Path, drained: Callable[[], None]) -> None:
         self._node = node
         self._path = path
+        self.restores = Restores(node.bulk, drained)
         self._migrations: dict[int, Immigration] = {}
         self.purger = Purger(node)
         self.staging = Staging(node.core, node.connect, path.with_name("staged"))
@@ -207,9 +209,13 @@ class Immigrations:
         if migration is None:
             return
         if kind is Kind.PREPARE:
-            self._prepare(migration, body)
+            then = partial(self._prepare, migration, *frames.read_groups_with_records(body))
+            self.restores.after_copies(then)
         else:
-            self._apply(migration, body)
+            done = partial(self._applied, migration)
+            failed = partial(self._not_applied, migration)
+            ahead = kind is Kind.PULLED
+            self.restores.add(body, migration.here, done, failed, ahead=ahead)
 
     def accepted(self, peer: int, body: memoryview) -> tuple[Immigration | None, memoryview]:
         """Return which migration from `peer` a frame is about, and the rest of its body. Of one
@@ -269,12 +275,13 @@ class Immigrations:
         else:
             self.complain(migration, why)
 
-    def _prepare(self, migration: Immigration, body: memoryview) -> None:
+    def _prepare(
+        self, migration: Immigration, groups: list[int], records: Mapping[int, memoryview]
+    ) -> None:
         """Step 2: become the owner. Left-over copies of the group must be gone first."""
         again: list[int] = []
         new: list[int] = []
         arrived: list[int] = []
-        groups, records = frames.read_groups_with_records(body)
         absent = self._node.table.are(groups, State.ABSENT)
         for group, free, own in zip(groups, absent, migration.covers(groups), strict=True):
             owned = group in migration.done and not free
@@ -305,27 +312,24 @@ class Immigrations:
         self._node.table.set(list(groups), State.IMMIGRATING, self._node.own.index)
         self.acknowledge(migration, Kind.PREPARED, groups)
 
-    def _apply(self, migration: Immigration, body: memoryview) -> None:
-        """Step 4, and the answers to priority pulls."""
-        applied, dropped, ended, error = self._node.core.restore(body, migration.here)
+    def _applied(self, migration: Immigration, result: tuple[int, int, list[int]]) -> None:
+        """Step 4, and the answers to priority pulls: a body is in the store."""
+        applied, dropped, ended = result
         self._node.counters.add("keys_applied", applied)
         self._node.counters.add("keys_dropped", dropped)
-        arrived: list[int] = []
         try:
             for number in ended:
                 self.staging.drop_group(number)  # of a key that is not at the source any more
         except ConnectionError as lost:
-            error = str(lost)
-        if error is not None:
-            self.store_failed(migration, error)
-        else:
-            arrived = [number for number in ended if number in migration.here]
-            for number in arrived:
-                migration.here[number] = True
-                self._node.core.arriving(number, True)
-            # a source that was restarted may send again what is complete here
-            known = [each for each in ended if each in migration.here or each in migration.done]
-            self.acknowledge(migration, Kind.ARRIVED, known)
+            self._not_applied(migration, lost)
+            return
+        arrived = [number for number in ended if number in migration.here]
+        for number in arrived:
+            migration.here[number] = True
+            self._node.core.arriving(number, True)
+        # a source that was restarted may send again what is complete here
+        known = [each for each in ended if each in migration.here or each in migration.done]
+        self.acknowledge(migration, Kind.ARRIVED, known)
         self.came(migration)
         if migration.protocol is not Protocol.NETMIGRATE:
             self._complete(migration, arrived)  # nobody else has to know
@@ -335,6 +339,17 @@ class Immigrations:
         migration.pulls.arrived(migration.here)
         for number in list(migration.waiting):
             self._wake(migration, number)
+
+    def _not_applied(self, migration: Immigration, error: Exception) -> None:
+        """None of its keys counts as here. What waited for them is judged anew."""
+        self.store_failed(migration, error)
+        for number in list(migration.waiting):
+            those = migration.wanted[number].waiting
+            queries = [waiting.query for waiting in those.values()]
+            migration.waiters -= len(those)
+            those.clear()
+            migration.waiting.discard(number)
+            self.query(queries)
 
     # --- queries of IMMIGRATING groups ------------------------------------------------------------
 
@@ -372,12 +387,16 @@ class Immigrations:
     ) -> None:
         """What the core could not answer alone: some of the keys are not here yet."""
         missing = frozenset(query.keys) - here
+        restoring = self._node.core.restoring
+        coming = frozenset(key for key in missing if restoring(query.group, key))
+        if query.blind and not query.whole:
+            missing = coming  # it needs no key, but must not be overwritten by what is just coming
         if not missing and not query.whole:
             ready.append(query)
             return
         wanted = migration.wanted.setdefault(query.group, Wanted())
-        if query.whole or migration.protocol not in HANDED_OVER:
-            self._wait(migration, wanted, query, None if query.whole else missing)
+        if query.whole or coming or migration.protocol not in HANDED_OVER:
+            self._wait(migration, wanted, query, None if query.whole else missing, coming)
         elif self._want(migration, query.group, wanted, missing):
             asked = max(wanted.pulled[key] for key in missing)
             again.append((query, migration.pulls.wait(asked)))
@@ -388,10 +407,11 @@ class Immigrations:
         wanted: Wanted,
         query: Query,
         missing: frozenset[bytes] | None,
+        coming: frozenset[bytes],
     ) -> None:
         if len(wanted.waiting) >= PER_GROUP or migration.waiters >= PER_MIGRATION:
             self._node.counters.add("dropped_full")
-        elif self._want(migration, query.group, wanted, missing or frozenset()):
+        elif self._want(migration, query.group, wanted, (missing or frozenset()) - coming):
             migration.waiters += (query.client, query.seq) not in wanted.waiting
             wanted.waiting.setdefault((query.client, query.seq), Waiting(query, missing))
             migration.waiting.add(query.group)
@@ -429,9 +449,11 @@ class Immigrations:
             or (waiting.missing is not None and waiting.missing <= here)
         ]
         migration.waiters -= len(ready)
-        self._execute([those.pop(key).query for key in ready])
+        # a blind write may have to wait for others of its keys, which have begun to come since
+        queries = [those.pop(key).query for key in ready]
         if not those:
             migration.waiting.discard(number)
+        self.query(queries)
 
     def _execute(self, queries: list[Query]) -> None:
         if not queries:

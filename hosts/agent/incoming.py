@@ -32,9 +32,11 @@ class Door:
         trusted: Callable[[int], None],
         handle: Callable[[int, Kind, memoryview], None],
         malformed: Callable[[], None],
+        full: Callable[[], bool],
     ) -> None:
         self.trusted = trusted
         self.handle = handle
+        self.full = full  # whether what has been handled still waits for the store
         self._own, self._secret = own, secret
         self._malformed = malformed
         self._complaints = Complaints()
@@ -70,6 +72,11 @@ class Door:
         """Count and log what was wrong with a connection."""
         self._malformed()
         self._complaints.add(f"channel from {connection.name} {why}")
+
+    def go_on(self) -> None:
+        """There is room again."""
+        for connection in self._all:
+            connection.go_on()
 
     def close(self) -> None:
         """End all connections."""
@@ -141,7 +148,7 @@ class Incoming(asyncio.Protocol):
             self._turn_away(str(error))
         except FrameError as error:
             self.refuse(str(error))
-        if self._transport is not None and self._queued > _QUEUE:
+        if self._transport is not None and (self._queued > _QUEUE or self._door.full()):
             self._transport.pause_reading()
         if self._queue and not self._scheduled:
             self._scheduled = True
@@ -174,7 +181,11 @@ class Incoming(asyncio.Protocol):
         if self._queue:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._run)
-        if self._transport is not None and self._queued <= _QUEUE:
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Read on, if there is room."""
+        if self._transport is not None and self._queued <= _QUEUE and not self._door.full():
             self._transport.resume_reading()
 
     def refuse(self, why: str) -> None:

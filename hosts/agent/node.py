@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from hosts.agent import frames
 from hosts.agent._core import Core, Query
+from hosts.agent.bulk import Bulk
 from hosts.agent.channel import Link, Server
 from hosts.agent.counters import Counters
 from hosts.agent.frames import Kind
@@ -23,11 +24,12 @@ def address(ip: str) -> int:
 
 @dataclass(slots=True)
 class Node:
-    """This server, its table, its core and its links to the others."""
+    """This server, its table, its core, the other way to its store, and its links to the others."""
 
     own: Server
     table: Table
     core: Core
+    bulk: Bulk
     counters: Counters
     grace: float
     link_up: Callable[[int], None]

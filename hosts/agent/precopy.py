@@ -10,13 +10,14 @@ from time import monotonic
 from typing import Final
 
 from hosts.agent import frames
-from hosts.agent._core import Query, StoreError
+from hosts.agent._core import Query
+from hosts.agent.bulk import Section
 from hosts.agent.channel import Link, Server
 from hosts.agent.frames import FrameError, Kind
 from hosts.agent.held import Held
 from hosts.agent.mover import FINAL, Mover, Protocol, Status
 from hosts.agent.node import Node
-from hosts.agent.stream import Section, Stream
+from hosts.agent.stream import Chunk, Stream
 from hosts.agent.table import State
 from hosts.agent.throttle import Throttle
 from hosts.wire import Flags
@@ -59,6 +60,7 @@ class Precopy(Mover):
         self._written: dict[int, set[bytes] | None] = {}
         self._stopped = 0.0
         self.downtime = 0.0
+        self._stream = self._new_stream(self.throttle)
         self._begin()
 
     def _begin(self) -> None:
@@ -77,13 +79,17 @@ class Precopy(Mover):
         self._round_groups, self._round_sent = len(self._left), 0
         self._to_clear = deque(groups)
         self._clearing: set[int] = set()
-        self._stream = Stream(self._node, self.throttle)
+        self._stream.clear()
+        self._stream = self._new_stream(self.throttle)
         self._unanswered: dict[int, list[Section]] = {}
         self._written.clear()
         self._track(self._written)
         if self._asking:
             self._stop_serving()
         self._kick()
+
+    def _new_stream(self, throttle: Throttle) -> Stream:
+        return Stream(self._node, throttle, self._kick, self._dumped, self.store_failed)
 
     def _track(self, written: dict[int, set[bytes] | None] | None) -> None:
         for groups in self.ranges:
@@ -143,18 +149,20 @@ class Precopy(Mover):
         if self._stopping and self._serving:
             self._give_up(link)
         elif link.ready:
+            self._clear(link)
+            if not self._to_clear and not self._clearing and self._asking:
+                self._serve_again()
             try:
-                self._clear(link)
-                if not self._to_clear and not self._clearing and self._asking:
-                    self._serve_again()
-                self._copy(link)
-                if not (self._to_clear or self._clearing or self._stream):
-                    self._turn(link)
-            except (StoreError, ConnectionError) as error:
+                self._copy()
+            except ConnectionError as error:
                 self.store_failed(error)
+                return
+            if not (self._to_clear or self._clearing or self._stream or self._stream.under_way):
+                self._turn(link)
 
     def _give_up(self, link: Link) -> None:
-        """Nothing moves any more: have the copies deleted."""
+        """Nothing moves any more: have the copies deleted, and none sent after that."""
+        self._stream.clear()
         self._send_clear(link, sorted(self._left))
         self._end(Status.STOPPED)
 
@@ -177,25 +185,26 @@ class Precopy(Mover):
         self._clearing.update(groups)
         self._send_clear(link, groups)
 
-    def _copy(self, link: Link) -> None:
-        """One chunk of keys. Once nobody serves, the throttle does not count."""
-        if not self._stream or len(self._unanswered) >= _UNANSWERED:
-            return
-        if self._serving and (wait := self.throttle.wait()):
-            self._kick_in(wait)
-            return
-        sections, count = self._stream.take()
+    def _copy(self) -> None:
+        """Chunks of keys. Once nobody serves, the throttle does not count."""
+        while self._stream and len(self._unanswered) < _UNANSWERED:
+            if self._serving and (wait := self.throttle.wait()):
+                self._kick_in(wait)
+                return
+            if not self._stream.begin():
+                return
+
+    def _dumped(self, chunk: Chunk) -> None:
+        """Numbered as it is sent: what is sent in order is taken in order."""
+        self._round_sent += len(chunk.ended)
+        if chunk.keys:
+            self._number += 1
+            self._unanswered[self._number] = chunk.sections
+            head = frames.migration(self.number) + frames.number(self._number)
+            link = self._node.link(self.destination.index)
+            self._sent(chunk.keys, link.send(Kind.COPY, head, chunk.body))
+        self._check_end()
         self._kick()
-        if not count:
-            return
-        self._number += 1
-        self._unanswered[self._number] = sections
-        self._round_sent += sum(last for _, _, last in sections)
-        body = self._node.core.dump(sections)
-        head = frames.migration(self.number) + frames.number(self._number)
-        size = link.send(Kind.COPY, head, body)
-        self._stream.chunks.learn(count, len(body))
-        self._sent(count, size)
 
     def _turn(self, link: Link) -> None:
         """All that was to copy is on its way: another round, or the end."""
@@ -220,14 +229,14 @@ class Precopy(Mover):
             if keys is None:  # among what a script did there may be deletions
                 self._to_clear.append(group)
             else:
-                self._stream.add_keys(group, list(keys))
+                self._stream.add_keys(group, frames.key_list(keys), len(keys))
         self._written.clear()
         self._kick()
 
     def _stop_serving(self) -> None:
         self._serving = False
         self._stopped = monotonic()
-        self._stream = Stream(self._node, Throttle(0))
+        self._stream = self._new_stream(Throttle(0))
         groups = list(self._left)
         self._node.table.moving[groups] = self.number
         self._node.table.set(groups, State.EMIGRATING, self.destination.index)
@@ -284,12 +293,13 @@ class Precopy(Mover):
         self._to_clear.extendleft(sorted(self._clearing, reverse=True))
         self._clearing.clear()
         for sections in self._unanswered.values():
-            for group, keys, _ in sections:
-                self._stream.add_keys(group, keys)
+            for group, keys, _, _ in sections:
+                self._stream.add_keys(group, keys, len(frames.read_keys(keys)))
         self._unanswered.clear()
         self._take_sent = False
         self._kick()
 
     def _check_end(self) -> None:
-        if self._serving and self._pausing and self.status is Status.RUNNING:
+        quiet = self._serving and not self._stream.under_way
+        if quiet and self._pausing and self.status is Status.RUNNING:
             self._set(Status.PAUSED)

@@ -21,7 +21,9 @@ ACL_RULES: Final = (
 _LISTED: Final = 1000
 _CLUSTER_SECONDS: Final = 10.0
 _ANSWER_SECONDS: Final = 5.0
-_NAME: Final = b"netmigrate-agent"  # of connections, by core/store.c
+# names of connections, by core/module.c and core/pipeline.c
+_AGENT: Final = b"netmigrate-agent"
+BULK: Final = b"netmigrate-bulk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def connect(path: str, login: Login | None) -> socket.socket:
     try:
         connection.settimeout(_ANSWER_SECONDS)
         connection.connect(path)
-        for command in (login.command if login else b"", b"CLIENT SETNAME %s\r\n" % _NAME):
+        for command in (login.command if login else b"", b"CLIENT SETNAME %s\r\n" % _AGENT):
             connection.sendall(command)
             answer = connection.recv(512) if command else b"+"
             if not answer.startswith(b"+"):
@@ -154,7 +156,10 @@ def check(core: Core, path: str, login: Login | None = None) -> str:
             f"the store at {path} does not own all slots: "
             "run `redis-cli CLUSTER ADDSLOTSRANGE 0 16383` on it, alone in its cluster"
         )
-    _end_earlier_connections(core, path)
+    try:
+        end_connections(core, _AGENT, BULK)
+    except StoreError as error:
+        raise UnfitStore(f"the store at {path} refuses: {error}") from None
     _wait_for_cluster(core, path)
     table = rows(commands)
     core.load(table, any(row[0] == b"pexpiretime" for row in table))
@@ -164,18 +169,34 @@ def check(core: Core, path: str, login: Login | None = None) -> str:
     return f"redis {fields.get('redis_version', '?')}"
 
 
-def _end_earlier_connections(core: Core, path: str) -> None:
-    """What a killed process of this agent wrote and the store has not read yet must not be executed
-    any more: this one decides by what the store holds now."""
+def end_connections(core: Core, *names: bytes) -> None:
+    """Have the store end all connections of these names but the core's first one.
+
+    What a killed process of this agent, or a connection that was lost, wrote and the store has not
+    read yet must not be executed any more: from here on it counts what the store holds now.
+    """
     own, clients = core.call([[b"CLIENT", b"ID"], [b"CLIENT", b"LIST"]])
     lines = clients.split(b"\n") if isinstance(clients, bytes) else []
     fields = [dict(word.partition(b"=")[::2] for word in line.split()) for line in lines]
-    others = [each[b"id"] for each in fields if each.get(b"name") == _NAME]
+    others = [each[b"id"] for each in fields if each.get(b"name") in names]
     others = [number for number in others if number != str(own).encode()]
     killed = core.call([[b"CLIENT", b"KILL", b"ID", number] for number in others])
     for reply in (own, clients, *killed):
         if isinstance(reply, StoreError):
-            raise UnfitStore(f"the store at {path} refuses: {reply}")
+            raise reply
+
+
+def is_gone(path: str) -> bool:
+    """Whether nobody listens at the store's socket: its process has ended."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return True
+        except OSError:
+            return False
+    return False
 
 
 def _wait_for_cluster(core: Core, path: str) -> None:

@@ -5,13 +5,16 @@
 Feeds the core mutated datagrams, KEYS bodies, records and watermarks, and journals.
 """
 
+import contextlib
 import importlib.machinery
 import importlib.util
 import random
+import select
 import socket
 import struct
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -109,6 +112,17 @@ def changed(chance: random.Random, journal: bytes) -> bytes:
     return journal[:8] + head + out + bytes(len(out) + chance.randrange(20))
 
 
+def run(bulk: Any, begin: Callable[..., None], *arguments: object) -> list[Any]:
+    """Begin a job, wait for all that are under way, and return the result of the last."""
+    begin(*arguments)
+    done = bulk.go_on()
+    while not bulk.idle:
+        select.select([bulk.connect()], [], [], 1)
+        done += bulk.go_on()
+    results: list[Any] = done[-1:]
+    return results
+
+
 def main() -> None:
     """Fuzz."""
     core_path, store_path, seed, rounds = sys.argv[1:]
@@ -127,6 +141,8 @@ def main() -> None:
         sock.fileno(), store_path, states.data, owners.data, former.data, moving.data
     )
     store.check(core, store_path)
+    bulk = module.Pipeline(core)
+    bulk.connect()
     core.service = 1
     core.streams(lambda server, header, reply: None, 1, 2)
     directory = tempfile.TemporaryDirectory()
@@ -170,14 +186,29 @@ def main() -> None:
         core.given(given[:256])
         long = head + resp([b"EVAL", LONG_REPLY, b"1", b"k", b"%d" % chance.randrange(9000)])
         core.given([(1, chance.choice((0, 9)), 0, long)])
-        body = core.dump([(group, [b"k", b"{k}2", b"missing"], chance.random() < 0.5)])
+        names = [b"k", b"{k}2", b"missing"][: chance.randrange(1, 4)]
+        keys = b"".join(struct.pack("!I", len(name)) + name for name in names)
+        first, last = chance.random() < 0.5, chance.random() < 0.5
+        (body, _), *_ = run(bulk, bulk.dump, [(group, keys, first, last)], last)
         here: dict[int, set[bytes]] = {group: set()}
-        core.restore(body, here)
+        run(bulk, bulk.restore, body, here)
+        run(bulk, bulk.list_keys, [group, 0])
+        bulk.restore(body, here)  # under way from here on
+        core.restoring(group, b"k")
         for _ in range(5):
-            try:
-                core.restore(mutate(chance, body), {group: chance.choice((None, set()))})
-            except ValueError:
-                continue
+            changed_body = mutate(chance, body)
+            one: dict[int, object] = {group: chance.choice((None, set(), True))}
+            with contextlib.suppress(ValueError):
+                bulk.restore(changed_body, one)
+            with contextlib.suppress(ValueError):
+                module.check_body(changed_body)
+            with contextlib.suppress(ValueError):
+                bulk.dump([(group, mutate(chance, keys), first, last)], first)
+        states[group] = 3
+        core.arriving(group, here[group])
+        core.given([(1, 9, 0, head + resp(commands(chance)))])
+        states[group] = 1
+        run(bulk, bulk.call, [[b"PING"], [b"CLUSTER", b"SLOTS"]])
         for _ in range(3):
             try:
                 core.add_records(group, mutate(chance, core.records(group)))
@@ -206,7 +237,12 @@ def main() -> None:
             core.call([[b"FLUSHALL"]])
             core.forget(0)
         if turn % 97 == 0:  # the store goes away in the middle
+            bulk.dump([(group, keys, first, last)], first)
             core.call([[b"CLIENT", b"KILL", b"TYPE", b"normal", b"SKIPME", b"no"]])
+            with contextlib.suppress(ConnectionError):
+                run(bulk, bulk.restore, body, here)
+            bulk.close()
+            bulk.connect()
     print("survived", core.counters()[:3])
 
 

@@ -73,7 +73,7 @@ async def test_pauses(two: Pair, client: Client) -> None:
     mover = two.start(0, 1, [PART], throttle=200_000)
     await until(lambda: mover.keys_sent > 0)
     mover.pause(drain=True)
-    assert mover.status is Status.PAUSED
+    await until(lambda: mover.status is Status.PAUSED)
     sent = mover.keys_sent
     answer = await client.ask(two.server(1), Op.READ, "GET", names[-1])
     assert answer.payload == bulk(b"0")

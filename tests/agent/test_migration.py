@@ -144,14 +144,17 @@ async def test_there_and_back(each_two: Pair) -> None:
     assert each_two.stores[0].client.dbsize() == 500
 
 
-async def test_copies_are_deleted_though_their_groups_were_to_return(two: Pair) -> None:
+async def test_copies_are_deleted_though_their_groups_were_to_return(
+    running: list[Store], tmp_path: Path
+) -> None:
     """The way back was aborted before it had begun."""
-    for name in named("key", 500):
-        two.stores[0].client.set(name, "0")
-    await two.migrate(0, 1, [PART])
-    two.agents[0].accept(two.number + 1, two.found(1), [PART])
-    assert two.stores[0].client.dbsize() == 500
-    await until(lambda: two.stores[0].client.dbsize() == 0)
+    async with pair(running, tmp_path, 2.0) as two:
+        for name in named("key", 500):
+            two.stores[0].client.set(name, "0")
+        await two.migrate(0, 1, [PART])
+        two.agents[0].accept(two.number + 1, two.found(1), [PART])
+        assert two.stores[0].client.dbsize() == 500
+        await until(lambda: two.stores[0].client.dbsize() == 0)
 
 
 async def test_a_group_that_leaves_again_has_a_grace_period_of_its_own(

@@ -69,7 +69,7 @@ async def test_stops_when_little_enough_is_left(
 ) -> None:
     names = named("key", 4000)
     fill(two, names)
-    mover = two.start(0, 1, [PART], throttle=10_000_000, stop_bytes=stop_bytes)
+    mover = two.start(0, 1, [PART], throttle=2_000_000, stop_bytes=stop_bytes)
     for name in names[:50]:
         await client.ask(two.server(0), Op.WRITE, "SET", name, "new")
     assert mover.rounds == 0  # they came in the first round
@@ -114,7 +114,7 @@ async def test_paused(two: Pair, client: Client) -> None:
     mover = two.start(0, 1, [PART], throttle=1_000_000)
     await until(lambda: mover.keys_sent > 100)
     mover.pause(drain=True)
-    assert mover.status is Status.PAUSED
+    await until(lambda: mover.status is Status.PAUSED)
     sent = mover.keys_sent
     await client.ask(two.server(0), Op.WRITE, "SET", names[0], "new")
     await asyncio.sleep(0.1)

@@ -2,7 +2,7 @@
  *
  * `here[g]` is the set of the group's keys whose truth is here, or True when all of it is. Invariant:
  * it is the set that Python and RESTORE work with, and a key is added to it by whoever makes it so:
- * RESTORE, a blind write that was executed, or the word that it does not exist. */
+ * RESTORE when it is done, a blind write that was executed, or the word that it does not exist. */
 #include "core.h"
 
 /* Lets the core answer for a group: a set, True, or None, which leaves its queries to Python. */
@@ -47,19 +47,23 @@ enum presence arriving_presence(Core *core, struct item *item) {
     const uint8_t *p = item->datagram + NM_HEADER_LENGTH;
     struct request r;
     request_parse(&r, p, item->length - NM_HEADER_LENGTH);
-    if (item->h.op == NM_WRITE && is_blind(item->command, p, &r)) {
-        item->newer = true;
-        return HERE;
-    }
+    bool blind = item->h.op == NM_WRITE && is_blind(item->command, p, &r);
+    if (blind && !core->restoring[item->h.group]) return item->newer = true, HERE;
     PyObject *keys = keys_of_item(item);
     Py_ssize_t count = keys ? PyList_GET_SIZE(keys) : 0, known = 0;
-    for (Py_ssize_t i = 0; i < count; i++) {
-        int found = PySet_Contains(here, PyList_GET_ITEM(keys, i));
-        known = found < 0 || known < 0 ? -1 : known + found;
+    for (Py_ssize_t i = 0; i < count && known >= 0; i++) {
+        PyObject *key = PyList_GET_ITEM(keys, i);
+        int found = PySet_Contains(here, key);
+        if (!found && restoring(core, item->h.group, (const uint8_t *)PyBytes_AS_STRING(key),
+                                (size_t)PyBytes_GET_SIZE(key)))
+            found = -1; /* neither here nor not here: it waits */
+        known = found < 0 ? -1 : known + found;
     }
     Py_XDECREF(keys);
     PyErr_Clear();
-    return !count || known < 0 ? UNKNOWN : known == count ? HERE : known ? UNKNOWN : NOT_HERE;
+    if (!count || known < 0) return UNKNOWN;
+    if (blind) return item->newer = true, HERE;
+    return known == count ? HERE : known ? UNKNOWN : NOT_HERE;
 }
 
 /* The keys of a blind write that was executed are newer than any copy (invariant 4). A key that

@@ -40,7 +40,7 @@ static PyObject *ask_keys(Core *core, struct item *item, const uint8_t *p, size_
     if (buffer_head(&b, '*', r->count + 2) == 0 && buffer_bulk(&b, "COMMAND", 7) == 0 &&
         buffer_bulk(&b, "GETKEYS", 7) == 0 && buffer_add(&b, p + r->body, length - r->body) == 0 &&
         store_connect(&core->store) && store_write(&core->store, b.data, b.length))
-        keys = store_object(&core->store, 0);
+        keys = store_object(&core->store);
     free(b.data);
     if (!keys) {
         PyErr_Clear();

@@ -79,7 +79,7 @@ struct buffer { uint8_t *data; size_t length, capacity; };
 int buffer_reserve(struct buffer *b, size_t more);
 int buffer_add(struct buffer *b, const void *data, size_t length);
 int buffer_bulk(struct buffer *b, const void *data, size_t length);
-int buffer_head(struct buffer *b, char type, long long value);
+int buffer_head(struct buffer *b, char type, size_t value);
 
 /* resp.c */
 const char *request_parse(struct request *r, const uint8_t *payload, size_t length);
@@ -92,17 +92,35 @@ struct identity {
     bool lost, accepted;
 };
 
-/* store.c: the connection to Redis or Valkey. Anything that fails closes it. */
+/* reply.c: replies of the store (RESP2) in memory */
+struct scan { size_t at, open; };
+#define SCAN ((struct scan){.open = 1}) /* the next reply, from its beginning */
+enum whole { PART, WHOLE, BROKEN };
+struct reply {
+    uint8_t type; /* + - : $ or * */
+    bool nil;
+    const uint8_t *data; /* of a bulk string, else the line behind its type */
+    size_t length;
+    long long number;    /* of an integer, or how many elements an array has */
+};
+enum whole reply_scan(struct scan *scan, const uint8_t *p, size_t length);
+struct reply reply_next(const uint8_t **p);
+PyObject *reply_object(const uint8_t *p);
+PyObject *store_error(const void *text, size_t length);
+extern PyObject *StoreError;
+
+/* store.c: a connection to Redis or Valkey. Anything that fails closes it. */
 struct store {
     int fd; /* -1: not connected */
     struct identity *identity;
     long long id;            /* of the last connection, by which the store knows it; 0: none */
     char run_id[RUN_ID + 1]; /* of the process that it was to */
     char path[108];
+    const char *name; /* by which the store lists it */
     uint8_t login[LOGIN]; /* an AUTH command for each new connection, or nothing */
     size_t login_length;
     uint8_t *in;
-    size_t start, end;
+    size_t room, start, end;
 };
 struct capture {
     uint8_t *data;
@@ -117,10 +135,9 @@ bool store_greet(struct store *s); /* greet.c */
 void store_close(struct store *s);
 bool store_write(struct store *s, const void *data, size_t length);
 bool store_skip(struct store *s, struct capture *c); /* one reply, its first bytes kept */
-bool store_line(struct store *s, uint8_t *type, const uint8_t **text, size_t *length);
-bool store_bytes(struct store *s, uint8_t *to, size_t length);
-PyObject *store_object(struct store *s, int depth);  /* one reply; NULL without error: lost */
-extern PyObject *StoreError;
+PyObject *store_object(struct store *s);
+bool store_commands(struct buffer *to, PyObject *commands);
+PyObject *store_call(struct store *s, PyObject *commands);
 
 /* session.c: completion records (docs/consistency.md, invariant 5). */
 struct session;
@@ -223,6 +240,9 @@ typedef struct {
     struct store store;
     struct sessions sessions;
     struct journal journal;
+    struct restore *restores;        /* under way (restore.c) */
+    uint32_t restoring[NM_GROUPS];   /* how many of their sections are of the group */
+    uint8_t from_first[NM_GROUPS];   /* 1: all that came of the group since its first key is here */
     PyObject *here[NM_GROUPS];    /* of IMMIGRATING groups (arriving.c); NULL: Python knows */
     PyObject *moving_told[NM_GROUPS]; /* ends of replies (moving.c); NULL: nothing is on the move */
     PyObject *answered;     /* takes (server, header, reply) of queries that came by TCP */
@@ -235,6 +255,7 @@ typedef struct {
     uint8_t *replies;  /* BATCH × DATAGRAM */
 } Core;
 
+extern PyTypeObject CoreType;
 uint32_t now_seconds(void);
 
 /* command.c */
@@ -295,9 +316,7 @@ PyObject *serve_queries(Core *core, PyObject *queries, int flags);
 int serve_retries(Core *core, PyObject *retries);
 int serve_refuse(Core *core, Query *query, const char *message);
 
-/* transfer.c */
-PyObject *transfer_call(Core *core, PyObject *commands);
-PyObject *transfer_dump(Core *core, PyObject *sections);
-PyObject *transfer_restore(Core *core, Py_buffer *body, PyObject *here);
+/* restore.c */
+bool restoring(const Core *core, unsigned group, const uint8_t *key, size_t length);
 
 #endif

@@ -15,7 +15,7 @@ static bool ask(struct store *s, const char *words) {
 
 /* The next reply, which must be bytes; NULL: lost, or an error. */
 static PyObject *text_of(struct store *s) {
-    PyObject *reply = store_object(s, 0);
+    PyObject *reply = store_object(s);
     if (reply && !PyBytes_Check(reply)) Py_CLEAR(reply);
     return reply;
 }
@@ -25,7 +25,7 @@ static bool has(PyObject *text, const char *line) {
 }
 
 static long long id_of(struct store *s) {
-    PyObject *reply = store_object(s, 0);
+    PyObject *reply = store_object(s);
     long long id = reply && PyLong_Check(reply) ? PyLong_AsLongLong(reply) : 0;
     Py_XDECREF(reply);
     return id;
@@ -54,7 +54,7 @@ static bool end_earlier(struct store *s) {
     if (!s->id) return true;
     snprintf(kill, sizeof kill, "CLIENT KILL ID %lld", s->id);
     if (!ask(s, kill)) return false;
-    PyObject *reply = store_object(s, 0);
+    PyObject *reply = store_object(s);
     Py_XDECREF(reply);
     return reply != NULL;
 }

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 #include "core.h"
+#include "pipeline.h"
 
 #include <structmember.h>
 
@@ -75,7 +76,7 @@ static int core_init(Core *core, PyObject *arguments, PyObject *keywords) {
         PyErr_SetString(PyExc_RuntimeError, "a Core is initialised once");
         return -1;
     }
-    core->store.fd = -1;
+    core->store.fd = -1, core->store.name = "netmigrate-agent";
     core->store.identity = &core->identity;
     core->runs = true;
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "is#y*y*y*y*", names, &core->fd, &path,
@@ -173,21 +174,16 @@ static PyObject *core_streams(Core *core, PyObject *arguments) {
 
 static PyObject *core_call(Core *core, PyObject *commands) {
     if (!PyList_Check(commands)) return PyErr_Format(PyExc_TypeError, "expected a list");
-    return transfer_call(core, commands);
+    return store_call(&core->store, commands);
 }
 
-static PyObject *core_dump(Core *core, PyObject *sections) {
-    if (!PyList_Check(sections)) return PyErr_Format(PyExc_TypeError, "expected a list");
-    return transfer_dump(core, sections);
-}
-
-static PyObject *core_restore(Core *core, PyObject *arguments) {
-    Py_buffer body;
-    PyObject *here;
-    if (!PyArg_ParseTuple(arguments, "y*O!", &body, &PyDict_Type, &here)) return NULL;
-    PyObject *result = transfer_restore(core, &body, here);
-    PyBuffer_Release(&body);
-    return result;
+static PyObject *core_restoring(Core *core, PyObject *arguments) {
+    unsigned int group;
+    const char *key;
+    Py_ssize_t length;
+    if (!PyArg_ParseTuple(arguments, "Iy#", &group, &key, &length)) return NULL;
+    if (group >= NM_GROUPS) return PyErr_Format(PyExc_ValueError, "groups are 0 to 16383");
+    return PyBool_FromLong(restoring(core, group, (const uint8_t *)key, (size_t)length));
 }
 
 /* Sends datagrams to one address; what cannot be sent counts as lost on the wire. */
@@ -411,6 +407,19 @@ static PyObject *core_memory(Core *core, PyObject *Py_UNUSED(none)) {
     return Py_BuildValue("(nn)", core->sessions.count, core->sessions.bytes);
 }
 
+static PyObject *check_body(PyObject *Py_UNUSED(module), PyObject *body) {
+    Py_buffer data;
+    if (PyObject_GetBuffer(body, &data, PyBUF_SIMPLE) < 0) return NULL;
+    bool good = body_is_good(data.buf, (size_t)data.len);
+    PyBuffer_Release(&data);
+    return accepted(good ? NULL : "a KEYS frame is malformed");
+}
+
+static PyMethodDef functions[] = {
+    {"check_body", check_body, METH_O, "ValueError if the body of a KEYS frame is malformed."},
+    {0},
+};
+
 static PyMethodDef core_methods[] = {
     {"load", (PyCFunction)core_load, METH_VARARGS, "Load the store's command table."},
     {"log_in", (PyCFunction)core_log_in, METH_O, NULL},
@@ -421,8 +430,7 @@ static PyMethodDef core_methods[] = {
     {"refuse", (PyCFunction)core_refuse, METH_VARARGS, "Answer a query with an error."},
     {"streams", (PyCFunction)core_streams, METH_VARARGS, "Answer queries that came by TCP."},
     {"call", (PyCFunction)core_call, METH_O, "Run commands in one round trip."},
-    {"dump", (PyCFunction)core_dump, METH_O, "Dump keys into the body of a KEYS frame."},
-    {"restore", (PyCFunction)core_restore, METH_VARARGS, "Apply the body of a KEYS frame."},
+    {"restoring", (PyCFunction)core_restoring, METH_VARARGS, "Whether a key is just arriving."},
     {"send", (PyCFunction)core_send, METH_VARARGS, "Send datagrams from the agent's port."},
     {"records", (PyCFunction)core_records, METH_VARARGS, "A group's completion records."},
     {"add_records", (PyCFunction)core_add_records, METH_VARARGS, "Take over such records."},
@@ -453,7 +461,7 @@ static PyGetSetDef core_properties[] = {
     {0},
 };
 
-static PyTypeObject CoreType = {
+PyTypeObject CoreType = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "hosts.agent._core.Core",
     .tp_basicsize = sizeof(Core),
@@ -468,14 +476,15 @@ static PyTypeObject CoreType = {
 };
 
 static struct PyModuleDef module = {
-    PyModuleDef_HEAD_INIT, .m_name = "hosts.agent._core", .m_size = -1,
+    PyModuleDef_HEAD_INIT, .m_name = "hosts.agent._core", .m_size = -1, .m_methods = functions,
 };
 
 PyMODINIT_FUNC PyInit__core(void) {
     PyObject *m = PyModule_Create(&module);
     StoreError = PyErr_NewException("hosts.agent._core.StoreError", NULL, NULL);
     if (!m || !StoreError || PyModule_AddType(m, &CoreType) < 0 ||
-        PyModule_AddType(m, &QueryType) < 0 || PyModule_AddIntConstant(m, "BATCH", BATCH) < 0 ||
+        PyModule_AddType(m, &QueryType) < 0 || PyModule_AddType(m, &PipelineType) < 0 ||
+        PyModule_AddIntConstant(m, "BATCH", BATCH) < 0 ||
         PyModule_AddIntConstant(m, "SHORT", REPLY_ROOM) < 0 ||
         PyModule_AddIntConstant(m, "LONGEST", LONGEST) < 0 ||
         PyModule_AddObjectRef(m, "StoreError", StoreError) < 0)

@@ -23,14 +23,18 @@ int buffer_add(struct buffer *b, const void *data, size_t length) {
     return 0;
 }
 
-int buffer_head(struct buffer *b, char type, long long value) {
-    char text[32];
-    int n = snprintf(text, sizeof text, "%c%lld\r\n", type, value);
-    return buffer_add(b, text, (size_t)n);
+/* Appends "<type><value>\r\n" of a length or a count, so never negative. */
+int buffer_head(struct buffer *b, char type, size_t value) {
+    char text[32], *at = text + sizeof text;
+    *--at = '\n', *--at = '\r';
+    do *--at = (char)('0' + value % 10);
+    while (value /= 10);
+    *--at = type;
+    return buffer_add(b, at, (size_t)(text + sizeof text - at));
 }
 
 int buffer_bulk(struct buffer *b, const void *data, size_t length) {
-    if (buffer_head(b, '$', (long long)length) < 0) return -1;
+    if (buffer_head(b, '$', length) < 0) return -1;
     return buffer_add(b, data, length) < 0 || buffer_add(b, "\r\n", 2) < 0 ? -1 : 0;
 }
 

@@ -1,4 +1,4 @@
-/* The blocking, pipelined connection to the store over its unix socket. */
+/* The blocking connection to the store over its unix socket: a batch of commands, one round trip. */
 #include "core.h"
 
 #include <errno.h>
@@ -7,9 +7,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { IN = 1 << 18, TIMEOUT_SECONDS = 10, DEPTH = 16 };
+enum { IN = 1 << 18, TIMEOUT_SECONDS = 10 };
 
 PyObject *StoreError;
+
+static bool store_line(struct store *s, uint8_t *type, const uint8_t **text, size_t *length);
 
 void store_close(struct store *s) {
     if (s->fd >= 0) close(s->fd);
@@ -36,19 +38,21 @@ static bool log_in(struct store *s) {
     return type == '+';
 }
 
-/* Gives the connection the name by which the next process of this agent will know it. */
+/* Gives the connection the name by which this agent, and its next process, will know it. */
 static bool introduce(struct store *s) {
-    static const char command[] = "*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$16\r\nnetmigrate-agent\r\n";
+    char command[128];
     uint8_t type;
     const uint8_t *text;
     size_t length;
-    return store_write(s, command, sizeof command - 1) && store_line(s, &type, &text, &length);
+    int n = snprintf(command, sizeof command, "*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$%zu\r\n%s\r\n",
+                     strlen(s->name), s->name);
+    return store_write(s, command, (size_t)n) && store_line(s, &type, &text, &length);
 }
 
 bool store_connect(struct store *s) {
     if (s->fd >= 0 && !stale(s)) return true;
     store_close(s);
-    if (!s->in && !(s->in = malloc(IN))) return false;
+    if (!s->in && !(s->in = malloc(s->room = IN))) return false;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     memcpy(address.sun_path, s->path, sizeof s->path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -80,14 +84,17 @@ bool store_write(struct store *s, const void *data, size_t length) {
 
 static bool fill(struct store *s) {
     if (s->start == s->end) s->start = s->end = 0;
-    if (s->end == IN) {
+    if (s->end == s->room && s->start) {
         memmove(s->in, s->in + s->start, s->end - s->start);
         s->end -= s->start, s->start = 0;
+    } else if (s->end == s->room) { /* a reply that is wanted in one piece */
+        uint8_t *in = realloc(s->in, 2 * s->room);
+        if (in) s->in = in, s->room *= 2;
     }
     ssize_t n = 0;
-    if (s->end < IN) do n = recv(s->fd, s->in + s->end, IN - s->end, 0);
+    if (s->end < s->room) do n = recv(s->fd, s->in + s->end, s->room - s->end, 0);
         while (n < 0 && errno == EINTR);
-    if (n <= 0) { /* lost, timed out, or a line longer than the buffer */
+    if (n <= 0) { /* lost, or timed out */
         store_close(s);
         return false;
     }
@@ -96,7 +103,7 @@ static bool fill(struct store *s) {
 }
 
 /* Reads one line; `text` (behind the type byte, without CRLF) is valid until the next read. */
-bool store_line(struct store *s, uint8_t *type, const uint8_t **text, size_t *length) {
+static bool store_line(struct store *s, uint8_t *type, const uint8_t **text, size_t *length) {
     if (s->fd < 0) return false;
     for (size_t seen = 0;;) {
         uint8_t *from = s->in + s->start;
@@ -121,16 +128,6 @@ static long long number(const uint8_t *p, size_t length) {
     for (size_t i = negative; i < length && p[i] >= '0' && p[i] <= '9'; i++)
         value = value * 10 + (p[i] - '0');
     return negative ? -value : value;
-}
-
-bool store_bytes(struct store *s, uint8_t *to, size_t length) {
-    while (length) {
-        if (s->start == s->end && !fill(s)) return false;
-        size_t n = s->end - s->start < length ? s->end - s->start : length;
-        if (to) memcpy(to, s->in + s->start, n), to += n;
-        s->start += n, length -= n;
-    }
-    return true;
 }
 
 /* A reply that outgrows `data` goes on in `grown`, as far as that is allowed and there is memory. */
@@ -179,39 +176,58 @@ bool store_skip(struct store *s, struct capture *c) {
     return true;
 }
 
-/* Reads one reply into Python objects: bytes, int, None, list, and StoreError for an error. */
-PyObject *store_object(struct store *s, int depth) {
-    uint8_t type;
-    const uint8_t *text;
-    size_t length;
-    if (!store_line(s, &type, &text, &length)) return NULL;
-    long long n = number(text, length);
-    if (type == '+') return PyBytes_FromStringAndSize((const char *)text, (Py_ssize_t)length);
-    if (type == ':') return PyLong_FromLongLong(n);
-    if (type == '-') {
-        PyObject *message = PyUnicode_DecodeUTF8((const char *)text, (Py_ssize_t)length, "replace");
-        PyObject *error = message ? PyObject_CallOneArg(StoreError, message) : NULL;
-        Py_XDECREF(message);
-        return error;
+/* Reads one reply into Python objects. NULL without an error: the connection is lost. */
+PyObject *store_object(struct store *s) {
+    struct scan scan = SCAN;
+    enum whole found = PART;
+    if (s->fd < 0) return NULL;
+    while ((found = reply_scan(&scan, s->in + s->start, s->end - s->start)) == PART)
+        if (!fill(s)) return NULL;
+    PyObject *object = found == WHOLE ? reply_object(s->in + s->start) : NULL;
+    if (object) s->start += scan.at;
+    else store_close(s); /* what follows cannot be trusted */
+    return object;
+}
+
+static bool add_command(struct buffer *b, PyObject *words) {
+    if (!PyList_Check(words)) {
+        PyErr_SetString(PyExc_TypeError, "a command is a list of bytes");
+        return false;
     }
-    if (type == '$' && n >= 0) {
-        PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)n);
-        if (!bytes) return NULL;
-        uint8_t *data = (uint8_t *)PyBytes_AS_STRING(bytes);
-        if (store_bytes(s, data, (size_t)n) && store_bytes(s, NULL, 2)) return bytes;
-        Py_DECREF(bytes);
-        return NULL;
+    Py_ssize_t count = PyList_GET_SIZE(words);
+    bool ok = buffer_head(b, '*', count) == 0;
+    for (Py_ssize_t i = 0; ok && i < count; i++) {
+        char *data;
+        Py_ssize_t length;
+        if (PyBytes_AsStringAndSize(PyList_GET_ITEM(words, i), &data, &length) < 0) return false;
+        ok = buffer_bulk(b, data, (size_t)length) == 0;
     }
-    if (type == '*' && n >= 0 && depth < DEPTH) {
-        PyObject *list = PyList_New(0);
-        for (long long i = 0; list && i < n; i++) {
-            PyObject *element = store_object(s, depth + 1);
-            if (!element || PyList_Append(list, element) < 0) Py_CLEAR(list);
-            Py_XDECREF(element);
-        }
-        return list;
+    if (!ok) PyErr_NoMemory();
+    return ok;
+}
+
+/* Appends commands in RESP. False: with a Python error. */
+bool store_commands(struct buffer *to, PyObject *commands) {
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(commands); i++)
+        if (!add_command(to, PyList_GET_ITEM(commands, i))) return false;
+    return true;
+}
+
+/* Runs commands in one round trip; returns their replies, errors as StoreError objects. */
+PyObject *store_call(struct store *s, PyObject *commands) {
+    struct buffer b = {0};
+    PyObject *replies = NULL;
+    bool ok = store_commands(&b, commands);
+    if (ok && store_connect(s) && store_write(s, b.data, b.length)) replies = PyList_New(0);
+    for (Py_ssize_t i = 0; replies && i < PyList_GET_SIZE(commands); i++) {
+        PyObject *reply = store_object(s);
+        if (!reply || PyList_Append(replies, reply) < 0) Py_CLEAR(replies);
+        Py_XDECREF(reply);
     }
-    if ((type == '$' || type == '*') && n < 0) Py_RETURN_NONE;
-    store_close(s); /* not RESP2: what follows cannot be trusted */
+    free(b.data);
+    if (replies || !ok) return replies;
+    store_close(s); /* replies not read belong to nobody */
+    if (!PyErr_Occurred())
+        PyErr_SetString(PyExc_ConnectionError, "the connection to the store was lost");
     return NULL;
 }

@@ -52,7 +52,8 @@ class Arriving:
         staging, here = self._immigrations.staging, migration.here.get(piece.group)
         if here is None and piece.group not in migration.done:
             return None
-        if not isinstance(here, set) or piece.key in here:
+        coming = self._node.core.restoring(piece.group, piece.key)  # as a whole
+        if not isinstance(here, set) or piece.key in here or coming:
             staging.drop(piece.group, piece.key)
             return Outcome.ENOUGH
         if not staging.take(piece):

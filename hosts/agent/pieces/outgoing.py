@@ -2,21 +2,19 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from hosts.agent import frames
+from hosts.agent._core import StoreError
 from hosts.agent.channel import Link
 from hosts.agent.frames import Kind
 from hosts.agent.node import Node
 from hosts.agent.pieces.frame import End, Outcome, Piece, Pieced
-from hosts.agent.pieces.value import pieces
-from hosts.agent.store import count_of
-from hosts.agent.stream import Section, Stream
-
-BIG_BYTES: Final = 256 * 1024
-"""Of the store's memory. What is smaller blocks it for a millisecond or less."""
+from hosts.agent.pieces.value import expires_at, pieces
+from hosts.agent.stream import Stream
+from hosts.agent.table import State
 
 _UNANSWERED: Final = 4  # pieces
 
@@ -46,39 +44,19 @@ class Outgoing:
         self._unanswered: dict[int, _Value] = {}  # by attempt
         self._ending: set[int] = set()  # groups of which nothing else is left to send
         self._attempt = 0
+        stream.values = self
 
-    def set_aside(self, sections: Sequence[Section]) -> list[Section]:
-        """Take the big values out of a chunk. A group is not at its end before they are."""
-        left: list[Section] = []
-        for group, keys, last in sections:
-            big = set(self._big(keys))
-            for key in big:
-                self._add(group, key)
-            ends = last and self._complete(group)
-            if last and not ends:
-                self._ending.add(group)
-            left.append((group, [key for key in keys if key not in big], ends))
-        return left
+    def urge(self, group: int, key: bytes) -> None:
+        """Let a value go first that somebody waits for."""
+        if self._node.table.states[group] != State.EMIGRATING:
+            return  # it has arrived meanwhile
+        value = self.add(group, key)
+        if value in self._queue:
+            self._queue.remove(value)
+            self._queue.appendleft(value)
 
-    def urge(self, sections: Sequence[Section]) -> list[Section]:
-        """Let the big values of these keys go first; return the others."""
-        left: list[Section] = []
-        for group, keys, last in sections:
-            big = set(self._big(keys))
-            for key in big:
-                value = self._add(group, key)
-                if value in self._queue:
-                    self._queue.remove(value)
-                    self._queue.appendleft(value)
-            left.append((group, [key for key in keys if key not in big], last))
-        return left
-
-    def _big(self, keys: Sequence[bytes]) -> list[bytes]:
-        sizes = self._node.core.call([[b"MEMORY", b"USAGE", key] for key in keys])
-        known = [0 if size is None else count_of(size) for size in sizes]
-        return [key for key, size in zip(keys, known, strict=True) if size > BIG_BYTES]
-
-    def _add(self, group: int, key: bytes) -> _Value:
+    def add(self, group: int, key: bytes) -> _Value:
+        """Let a value go in pieces."""
         values = self._values.setdefault(group, {})
         if key not in values:
             # numbers only grow, even if this agent is started anew
@@ -88,7 +66,12 @@ class Outgoing:
             self._queue.append(values[key])
         return values[key]
 
-    def _complete(self, group: int) -> bool:
+    def end_later(self, group: int) -> None:
+        """Nothing of the group is left to send but its big values, before which it cannot end."""
+        self._ending.add(group)
+
+    def complete(self, group: int) -> bool:
+        """Whether the destination has every big value of a group that is known."""
         return all(value.done for value in self._values.get(group, {}).values())
 
     def forget(self, groups: Iterable[int]) -> None:
@@ -127,9 +110,17 @@ class Outgoing:
             self._node.counters.add("values_in_pieces")
         if piece.end is End.DROPPED:
             self._node.counters.add("values_whole")
-            body = self._node.core.dump([(value.group, [value.key], False)])
-            size += link.send(Kind.KEYS, self._migration, body)
+            size += link.send(Kind.KEYS, self._migration, self._whole(value))
         return piece.end is not End.MORE, size
+
+    def _whole(self, value: _Value) -> bytes:
+        """Return the body of a KEYS frame with a value that cannot go in pieces."""
+        dumped, expiry, left = self._node.core.call(
+            [[command, value.key] for command in (b"DUMP", b"PEXPIRETIME", b"PTTL")]
+        )
+        if dumped is not None and not isinstance(dumped, bytes):
+            raise dumped if isinstance(dumped, StoreError) else StoreError(f"DUMP: {dumped!r}")
+        return frames.one_key(value.group, value.key, dumped, expires_at(expiry, left))
 
     def answered(self, answer: Pieced) -> None:
         """Take an answer. A group that has nothing else left to send may end."""
@@ -143,6 +134,6 @@ class Outgoing:
             value.done = True
             if value in self._queue:
                 self._queue.remove(value)
-            if value.group in self._ending and self._complete(value.group):
+            if value.group in self._ending and self.complete(value.group):
                 self._ending.discard(value.group)
-                self._stream.add_keys(value.group, [])
+                self._stream.end(value.group)

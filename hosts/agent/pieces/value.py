@@ -64,6 +64,11 @@ def _end(call: Call, key: bytes) -> tuple[End, int]:
     expiry, left = call([[b"PEXPIRETIME", key], [b"PTTL", key]])
     if left == -2:
         return End.ABSENT, 0
+    return End.COMPLETE, expires_at(expiry, left)
+
+
+def expires_at(expiry: object, left: object) -> int:
+    """Return when a key expires, in ms since 1970, by its PEXPIRETIME and its PTTL; 0: never."""
     if isinstance(expiry, StoreError):  # Redis before 7
         expiry = -1 if left == -1 else time.time_ns() // 1_000_000 + count_of(left)
-    return End.COMPLETE, max(0, count_of(expiry))
+    return max(0, count_of(expiry))

@@ -1,0 +1,264 @@
+/* The body of a KEYS frame into the store (docs/consistency.md, invariant 4).
+ *
+ * From begin to end the keys of a restore are neither here nor not here: whoever names one of them
+ * waits. Invariant: of a key that is here nothing is under way, so no migrated copy overwrites it.
+ * A restore succeeds as a whole or not at all: what it wrote of a failed one counts as nothing. */
+#include "pipeline.h"
+
+enum { RUN_KEYS = 128, RUN_BYTES = 1 << 16 }; /* of one MSET */
+
+struct restore {
+    struct job job;
+    struct restore *next; /* another one under way */
+    Py_buffer body;
+    PyObject *here;       /* (hosts/agent/immigration.py) by group: a set, True or None */
+    unsigned long applied, dropped;
+    bool counted;         /* its sections are in core->restoring */
+    bool done;
+};
+
+/* Strings without an expiry, which go by one MSET. */
+struct strings { struct buffer words; size_t keys; };
+
+static const uint8_t *end_of(const struct restore *r) {
+    return (const uint8_t *)r->body.buf + r->body.len;
+}
+
+/* Goes through the entries of a body that was found good. */
+static bool next_entry(const struct restore *r, const uint8_t **at, struct entry *e) {
+    return *at < end_of(r) && body_next(at, end_of(r), e);
+}
+
+static bool is_section(const struct entry *e) { return e->tag == TAG_GROUP || e->tag == TAG_MORE; }
+
+static bool names(const struct restore *r, unsigned group, const uint8_t *key, size_t length) {
+    struct entry e = {.group = NM_GROUPS};
+    for (const uint8_t *at = r->body.buf; next_entry(r, &at, &e);)
+        if (e.group == group && !is_section(&e) && e.tag != TAG_END && e.key_length == length &&
+            memcmp(e.key, key, length) == 0)
+            return true;
+    return false;
+}
+
+/* Whether a restore of the key is under way. */
+bool restoring(const Core *core, unsigned group, const uint8_t *key, size_t length) {
+    if (!core->restoring[group]) return false;
+    for (const struct restore *r = core->restores; r; r = r->next)
+        if (names(r, group, key, length)) return true;
+    return false;
+}
+
+/* --- the commands ------------------------------------------------------------------------------- */
+
+static int add_strings(struct buffer *b, struct strings *strings, size_t *commands) {
+    if (!strings->keys) return 0;
+    ++*commands;
+    int failed = buffer_head(b, '*', 1 + 2 * strings->keys) < 0 || buffer_add(b, "$4\r\nMSET\r\n", 10) < 0 ||
+                 buffer_add(b, strings->words.data, strings->words.length) < 0;
+    strings->keys = strings->words.length = 0;
+    return -failed;
+}
+
+static int add_string(struct buffer *b, struct strings *strings, const struct entry *e,
+                      size_t *commands) {
+    if (strings->keys == RUN_KEYS || strings->words.length + e->value_length > RUN_BYTES)
+        if (add_strings(b, strings, commands) < 0) return -1;
+    strings->keys++;
+    return buffer_bulk(&strings->words, e->key, e->key_length) < 0 ||
+                   buffer_bulk(&strings->words, e->value, e->value_length) < 0
+               ? -1
+               : 0;
+}
+
+static int add_ttl(struct buffer *b, const struct entry *e) {
+    char ttl[24];
+    int n = snprintf(ttl, sizeof ttl, "%llu", (unsigned long long)e->expiry);
+    return buffer_bulk(b, ttl, (size_t)n);
+}
+
+/* SET and PEXPIREAT, which any version has. Nobody reads the key in between. */
+static int add_dated_string(struct buffer *b, const struct entry *e, size_t *commands) {
+    *commands += 2;
+    return buffer_add(b, "*3\r\n$3\r\nSET\r\n", 13) < 0 || buffer_bulk(b, e->key, e->key_length) < 0 ||
+                   buffer_bulk(b, e->value, e->value_length) < 0 ||
+                   buffer_add(b, "*3\r\n$9\r\nPEXPIREAT\r\n", 19) < 0 ||
+                   buffer_bulk(b, e->key, e->key_length) < 0 || add_ttl(b, e) < 0
+               ? -1
+               : 0;
+}
+
+static int add_dumped(struct buffer *b, const struct entry *e, size_t *commands) {
+    ++*commands;
+    return buffer_add(b, "*6\r\n$7\r\nRESTORE\r\n", 17) < 0 ||
+                   buffer_bulk(b, e->key, e->key_length) < 0 || add_ttl(b, e) < 0 ||
+                   buffer_bulk(b, e->value, e->value_length) < 0 ||
+                   buffer_add(b, "$7\r\nREPLACE\r\n$6\r\nABSTTL\r\n", 25) < 0
+               ? -1
+               : 0;
+}
+
+static int add_unlink(struct buffer *b, const struct entry *e, size_t *commands) {
+    ++*commands;
+    return buffer_add(b, "*2\r\n$6\r\nUNLINK\r\n", 16) < 0 ||
+                   buffer_bulk(b, e->key, e->key_length) < 0
+               ? -1
+               : 0;
+}
+
+/* Whether the key counts as here, or will when a restore before this one is done. -1: an error. */
+static int known(const Core *core, PyObject *here, const struct entry *e) {
+    if (!here || here == Py_True) return 1;
+    if (here == Py_None) return 0;
+    if (restoring(core, e->group, e->key, e->key_length)) return 1;
+    if (!PySet_GET_SIZE(here)) return 0;
+    PyObject *key = PyBytes_FromStringAndSize((const char *)e->key, e->key_length);
+    int found = key ? PySet_Contains(here, key) : -1;
+    Py_XDECREF(key);
+    return found;
+}
+
+static PyObject *here_of(const struct restore *r, unsigned group) {
+    PyObject *number = PyLong_FromLong((long)group);
+    PyObject *here = number ? PyDict_GetItemWithError(r->here, number) : NULL; /* borrowed */
+    Py_XDECREF(number);
+    if (here && here != Py_True && here != Py_None && !PySet_Check(here))
+        PyErr_SetString(PyExc_TypeError, "expected a set, True or None");
+    return PyErr_Occurred() ? NULL : here;
+}
+
+/* Writes the commands for the body; false: a Python error, ValueError if it is malformed. */
+static bool write_commands(Pipeline *p, struct restore *r, size_t *commands) {
+    struct entry e = {.group = NM_GROUPS};
+    struct strings strings = {0};
+    PyObject *here = NULL;
+    int failed = 0;
+    for (const uint8_t *at = r->body.buf; !failed && at < end_of(r);) {
+        if (!body_next(&at, end_of(r), &e)) {
+            PyErr_SetString(PyExc_ValueError, "a KEYS frame is malformed");
+            failed = -1;
+        } else if (is_section(&e)) {
+            failed = add_strings(&p->out, &strings, commands); /* an MSET is of one group */
+            here = here_of(r, e.group);
+            if (PyErr_Occurred()) failed = -1;
+        } else if (e.tag != TAG_END) {
+            int is_known = known(p->core, here, &e);
+            failed = is_known < 0 ? -1 : 0;
+            if (is_known) {
+                r->dropped++;
+                continue;
+            }
+            r->applied++;
+            if (e.tag == TAG_ABSENT) /* what is not there needs no deletion, but where copies are */
+                failed = here == Py_None ? add_unlink(&p->out, &e, commands) : 0;
+            else if (e.tag == TAG_KEY) failed = add_dumped(&p->out, &e, commands);
+            else if (e.expiry) failed = add_dated_string(&p->out, &e, commands);
+            else failed = add_string(&p->out, &strings, &e, commands);
+        }
+    }
+    failed = failed || add_strings(&p->out, &strings, commands) < 0;
+    free(strings.words.data);
+    if (failed && !PyErr_Occurred()) PyErr_NoMemory();
+    return !failed;
+}
+
+/* --- the end ------------------------------------------------------------------------------------ */
+
+static bool restore_reply(Pipeline *Py_UNUSED(p), struct job *job, const uint8_t *data) {
+    struct reply r = reply_next(&data);
+    if (r.type == '-') job_fails(job, "", r.data, r.length);
+    return true;
+}
+
+/* A restore counts on the keys that an earlier one brings, or on all that came before it. */
+void restore_spread(struct job *failed) {
+    for (struct job *job = failed->next; job; job = job->next)
+        if (job->kind == &RESTORE &&
+            ((struct restore *)job)->here == ((struct restore *)failed)->here)
+            job_fails(job, failed->error, NULL, 0);
+}
+
+static bool is_here_now(PyObject *here, const struct entry *e) {
+    PyObject *key = PyBytes_FromStringAndSize((const char *)e->key, e->key_length);
+    bool ok = key && PySet_Add(here, key) == 0;
+    Py_XDECREF(key);
+    return ok;
+}
+
+/* Whether the section that begins at `at` ends its group. */
+static bool ends(const struct restore *r, const uint8_t *at, struct entry e) {
+    while (next_entry(r, &at, &e) && !is_section(&e))
+        if (e.tag == TAG_END) return true;
+    return false;
+}
+
+/* (applied, dropped, groups of which every key has come). Their keys are not added one by one: all
+ * of such a group is here, which the caller says next. */
+static PyObject *restore_result(Pipeline *p, struct job *job) {
+    struct restore *r = (struct restore *)job;
+    struct entry e = {.group = NM_GROUPS};
+    PyObject *here = NULL, *ended = PyList_New(0);
+    bool ok = ended, ends_here = false;
+    uint8_t *from_first = p->core->from_first;
+    for (const uint8_t *at = r->body.buf; ok && next_entry(r, &at, &e);) {
+        if (is_section(&e)) {
+            if (e.tag == TAG_GROUP) from_first[e.group] = 1;
+            here = here_of(r, e.group);
+            ends_here = ends(r, at, e) && from_first[e.group];
+            ok = !PyErr_Occurred();
+        } else if (e.tag == TAG_END && from_first[e.group]) {
+            PyObject *group = PyLong_FromLong(e.group);
+            ok = group && PyList_Append(ended, group) == 0;
+            Py_XDECREF(group);
+            from_first[e.group] = 0;
+        } else if (e.tag != TAG_END && here && PySet_Check(here) && !ends_here) {
+            ok = is_here_now(here, &e);
+        }
+    }
+    r->done = ok;
+    if (ok) return Py_BuildValue("(kkN)", r->applied, r->dropped, ended);
+    Py_XDECREF(ended);
+    return NULL;
+}
+
+static void count_sections(Core *core, struct restore *r) {
+    struct entry e = {.group = NM_GROUPS};
+    for (const uint8_t *at = r->body.buf; next_entry(r, &at, &e);)
+        if (is_section(&e)) core->restoring[e.group]++;
+    r->counted = true;
+}
+
+static void restore_drop(Pipeline *p, struct job *job) {
+    struct restore *r = (struct restore *)job, **link = &p->core->restores;
+    struct entry e = {.group = NM_GROUPS};
+    for (const uint8_t *at = r->body.buf; r->counted && next_entry(r, &at, &e);)
+        if (is_section(&e)) {
+            p->core->restoring[e.group]--;
+            /* of a failed one something is missing, until the group begins anew */
+            if (!r->done) p->core->from_first[e.group] = 0;
+        }
+    while (*link && *link != r) link = &(*link)->next;
+    if (*link) *link = r->next;
+    PyBuffer_Release(&r->body);
+    Py_DECREF(r->here);
+    PyMem_Free(r);
+}
+
+const struct job_kind RESTORE = {restore_reply, restore_result, restore_drop};
+
+/* Begins to apply a body. `here` maps each group that may be written to the set of keys whose truth
+ * is here already; those are not touched, the others join it. None instead of a set: nothing of the
+ * group is the truth here, the body replaces what there is. True, or no such group: all of it is. */
+bool restore_begin(Pipeline *p, PyObject *body, PyObject *here) {
+    struct restore *r = PyMem_Calloc(1, sizeof *r);
+    size_t commands = 0;
+    if (!r) return PyErr_NoMemory() != NULL;
+    r->job.kind = &RESTORE, r->here = Py_NewRef(here);
+    if (PyObject_GetBuffer(body, &r->body, PyBUF_SIMPLE) == 0 && write_commands(p, r, &commands) &&
+        pipeline_begin(p, &r->job, commands)) {
+        r->next = p->core->restores, p->core->restores = r;
+        count_sections(p->core, r);
+        return true;
+    }
+    restore_drop(p, &r->job);
+    return false;
+}
