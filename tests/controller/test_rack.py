@@ -389,6 +389,30 @@ def test_a_source_that_was_restarted_goes_on(net: Rack) -> None:
     _read_some(net)
 
 
+def test_a_destination_without_memory(net: Rack) -> None:
+    """The migration pauses and says why; with memory, a resume lets it end."""
+    partition = next(iter(_placement(net)))
+    full = stores.connect(net.directory / "server2" / "store.sock")
+    full.config_set("maxmemory", full.info("memory")["used_memory"] + 500_000)
+    try:
+        net.json("migrate", partition, "--to", "server2")
+        _wait("paused", lambda: net.status()["migrations"][0]["state"] == "paused")
+        (paused,) = net.status()["migrations"]
+        assert paused["error"].startswith("the store of server2: OOM command not allowed")
+        assert "the store of server2: OOM" in net.cli("status")[1].replace("\n", " ")
+        _read_some(net)
+        net.json("resume")
+        _wait("again", lambda: net.status()["migrations"][0]["state"] == "paused")
+    finally:
+        full.config_set("maxmemory", 0)
+    time.sleep(0.5)  # until all that was sent before has been complained of
+    net.json("resume")
+    _wait("done", lambda: not net.status()["migrations"])
+    assert _placement(net)[partition] == "server2"
+    assert _keys(net, "server2") == KEYS
+    _read_some(net)
+
+
 def test_an_agent_that_is_away(net: Rack) -> None:
     agent = net.children.children["server3-agent"]
     before = _placement(net)
