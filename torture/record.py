@@ -10,10 +10,12 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hosts.check.search import Call
 from torture.workload import Command
+
+_LONG: Final = 256
 
 
 class Recorder:
@@ -47,12 +49,20 @@ class Recorder:
 
 
 def _text(part: Any) -> Any:
-    """Bytes as lists of one string, so that they come back as bytes."""
-    return [part.decode("latin-1")] if isinstance(part, bytes) else part
+    """Bytes as lists of one string, so that they come back as bytes; what they end with again and
+    again is told once, and how often."""
+    if not isinstance(part, bytes):
+        return part
+    text = part.decode("latin-1")
+    short = text.rstrip(text[-1:])
+    return [short, text[-1], len(text) - len(short)] if len(text) > _LONG else [text]
 
 
 def _value(part: Any) -> Any:
-    return part[0].encode("latin-1") if isinstance(part, list) else part
+    if not isinstance(part, list):
+        return part
+    text, *more = part
+    return (text + more[0] * more[1] if more else text).encode("latin-1")
 
 
 def read(paths: Iterable[Path]) -> dict[str, list[Call]]:
