@@ -84,7 +84,7 @@ def _cable(one: str, other: str) -> None:
 @contextmanager
 def _embedded(subject: Subject, interfaces: Mapping[int, str]) -> Iterator[None]:
     """Run our loop; a thread stays on the core that it was started on."""
-    ports = Ports()
+    ports = Ports(awake=True)
     for number, interface in interfaces.items():
         ports.add(number, interface)
     ports.load(subject.pipeline)

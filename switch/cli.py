@@ -126,6 +126,10 @@ def run(
         Path | None,
         typer.Option(help="Let `p4switch faults` change them here.", metavar="SOCKET"),
     ] = None,
+    awake: Annotated[
+        bool,
+        typer.Option("--awake", help="While packets come, keep idle processors from sleeping."),
+    ] = False,
     log_packets: Annotated[
         bool,
         typer.Option(
@@ -162,7 +166,7 @@ def run(
     )
     tls = credentials(tls_cert, tls_key, tls_ca)
     program_config = device_config(program, include or (), _defines(define)) if program else None
-    ports = Ports(cpu_port)
+    ports = Ports(cpu_port, awake=awake)
     for item in interface or ():
         ports.add(*_port(item))
     ports.seed_faults(fault_seed)

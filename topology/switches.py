@@ -38,7 +38,7 @@ def start_embedded(
     argv = [sys.executable, "-m", "switch.cli", "run", str(PROGRAM)]
     argv += [f"--interface={number}@{name}" for number, name in sorted(ports.items())]
     argv += ["--grpc", grpc, "--device-id", str(device), "--cpu-port", str(CPU_PORT)]
-    argv += ["--fault-control", str(children.directory / "faults.sock")]
+    argv += ["--fault-control", str(children.directory / "faults.sock"), "--awake"]
     if log_packets:
         argv.append("--log-packets")
     return children.start("switch", argv, ready="ready:")

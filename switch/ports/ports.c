@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include "ports.h"
 
+#include "awake.h"
 #include "offloads.h"
 
 #include <arpa/inet.h>
@@ -83,6 +84,7 @@ struct ports {
     struct ports_totals totals;
     struct queue to_cpu, from_cpu;
     struct faults faults; /* the frames that injected faults hold back; the loop's own */
+    struct awake awake;   /* the loop's own */
 };
 
 /* ---- queue ------------------------------------------------------------------------------ */
@@ -372,7 +374,12 @@ static void wait_for_frames(struct ports *ports, int64_t longest)
 {
     struct epoll_event events[16];
     int timeout = longest < 0 ? -1 : (int)((longest + 999999) / 1000000);
-    int ready = epoll_wait(ports->epoll, events, 16, timeout);
+    bool lingers = ports->awake.held && (timeout < 0 || timeout > AWAKE_LINGER_MS);
+    int ready = epoll_wait(ports->epoll, events, 16, lingers ? AWAKE_LINGER_MS : timeout);
+    if (ready > 0)
+        awake_hold(&ports->awake);
+    else if (ready == 0 && lingers)
+        awake_release(&ports->awake);
     for (int i = 0; i < ready; i++) {
         struct port *port = events[i].data.ptr;
         if (!port) {
@@ -431,6 +438,7 @@ void ports_run(struct ports *ports)
         pthread_mutex_unlock(&ports->mutex);
         flush_dirty(ports);
     }
+    awake_release(&ports->awake);
 }
 
 /* ---- life ------------------------------------------------------------------------------- */
@@ -605,6 +613,11 @@ int ports_add(struct ports *ports, uint32_t number, const char *interface)
     ports->all[ports->count++] = port;
     ports->by_number[number] = port;
     return 0;
+}
+
+void ports_keep_awake(struct ports *ports)
+{
+    ports->awake.wanted = true;
 }
 
 /* ---- while running ---------------------------------------------------------------------- */

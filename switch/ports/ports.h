@@ -45,7 +45,8 @@ struct ports;
 /* Functions that can fail return a negative errno. */
 struct ports *ports_open(uint32_t cpu_port);
 int ports_add(struct ports *ports, uint32_t number, const char *interface);
-void ports_run(struct ports *ports); /* until ports_stop() */
+void ports_keep_awake(struct ports *ports); /* before ports_run(), see awake.h */
+void ports_run(struct ports *ports);        /* until ports_stop() */
 void ports_stop(struct ports *ports);
 void ports_close(struct ports *ports); /* after ports_run() has returned */
 void ports_set_pipeline(struct ports *ports, const struct ports_pipeline *pipeline);

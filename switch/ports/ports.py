@@ -78,10 +78,11 @@ _FaultCounts = c_uint64 * len(fields(FaultCounts))
 
 
 def _library() -> Any:
-    library = load("ports", "faults", "offloads")
+    library = load("ports", "awake", "faults", "offloads")
     signatures: dict[str, tuple[Any, list[Any]]] = {
         "ports_open": (c_void_p, [c_uint32]),
         "ports_add": (c_int, [c_void_p, c_uint32, c_char_p]),
+        "ports_keep_awake": (None, [c_void_p]),
         "ports_run": (None, [c_void_p]),
         "ports_stop": (None, [c_void_p]),
         "ports_close": (None, [c_void_p]),
@@ -114,11 +115,14 @@ def _port_error(number: int, interface: str, error: int) -> PortError:
 class Ports:
     """The front panel of one switch: add the interfaces, start, then load pipelines at will."""
 
-    def __init__(self, cpu_port: int | None = None) -> None:
+    def __init__(self, cpu_port: int | None = None, *, awake: bool = False) -> None:
+        """With `awake`, idle processors do not sleep while packets come, if we have root rights."""
         self._c = _library()
         self._handle = self._c.ports_open(NO_PORT if cpu_port is None else cpu_port)
         if not self._handle:
             raise MemoryError("no memory or file descriptors left for the ports")
+        if awake:
+            self._c.ports_keep_awake(self._handle)
         self._pipeline: Runnable | None = None
         self._thread: threading.Thread | None = None
         self.interfaces: dict[int, str] = {}
