@@ -33,6 +33,9 @@ class Copies:
         if kind is Kind.COPY:
             self._copy(migration, number, body)
             return
+        if kind is Kind.CLEAR and not body:
+            migration.apart = number
+            return
         # no copy of what is cleared, or is the truth from here on, may be written after that
         if kind is Kind.CLEAR:
             then = partial(self._clear, migration, frames.read_groups(body))
@@ -65,9 +68,14 @@ class Copies:
         clean = partial(self._cleared, migration)
         failed = partial(self._immigrations.store_failed, migration)
         try:
+            self._drop_staged(those)
             clean(purger.purge(those, clean, failed))
         except (StoreError, ConnectionError) as error:
             failed(error)
+
+    def _drop_staged(self, groups: Sequence[int]) -> None:
+        for group in groups:
+            self._immigrations.staging.drop_group(group)
 
     def _cleared(self, migration: Immigration, groups: Sequence[int]) -> None:
         migration.cleared.update(dict.fromkeys(groups))
@@ -102,6 +110,11 @@ class Copies:
                 taken.append(group)
             else:
                 self._immigrations.complain(migration, f"group {group} was not cleared")
+        try:
+            self._drop_staged(taken)
+        except (StoreError, ConnectionError) as error:
+            self._immigrations.store_failed(migration, error)
+            return
         self._immigrations.remember(taken, records)
         self._node.table.set(taken, State.OWNED, self._node.own.index)
         migration.done.update(taken)

@@ -86,6 +86,7 @@ class Immigration:
     # of pre-copy alone (hosts/agent/copies.py)
     cleared: dict[int, None] = field(default_factory=dict)  # groups whose copies may be written
     copied: int = 0  # the number of the last CLEAR, COPY or TAKE
+    apart: int = 0  # pieces with lower numbers are from an earlier connection
 
     def covers(self, groups: Sequence[int]) -> list[bool]:
         """Return for each group whether it is one of its own."""

@@ -3,6 +3,7 @@ copies in rounds what is there and then what was written meanwhile, stops, copie
 all groups over at once.
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -10,13 +11,15 @@ from time import monotonic
 from typing import Final
 
 from hosts.agent import frames
-from hosts.agent._core import Query
+from hosts.agent._core import Query, StoreError
 from hosts.agent.bulk import Section
 from hosts.agent.channel import Link, Server
 from hosts.agent.frames import FrameError, Kind
 from hosts.agent.held import Held
 from hosts.agent.mover import FINAL, Mover, Protocol, Status
 from hosts.agent.node import Node
+from hosts.agent.pieces.copying import Copying
+from hosts.agent.pieces.frame import Pieced
 from hosts.agent.stream import Chunk, Stream
 from hosts.agent.table import State
 from hosts.agent.throttle import Throttle
@@ -61,6 +64,9 @@ class Precopy(Mover):
         self._stopped = 0.0
         self.downtime = 0.0
         self._stream = self._new_stream(self.throttle)
+        self._values = Copying(
+            node, number, self._stream, self._written, self._next_number, self._send_whole
+        )
         self._begin()
 
     def _begin(self) -> None:
@@ -80,7 +86,9 @@ class Precopy(Mover):
         self._to_clear = deque(groups)
         self._clearing: set[int] = set()
         self._stream.clear()
-        self._stream = self._new_stream(self.throttle)
+        self._values.clear()
+        self._apart = True
+        self._serve_stream(self.throttle)
         self._unanswered: dict[int, list[Section]] = {}
         self._written.clear()
         self._track(self._written)
@@ -90,6 +98,14 @@ class Precopy(Mover):
 
     def _new_stream(self, throttle: Throttle) -> Stream:
         return Stream(self._node, throttle, self._kick, self._dumped, self.store_failed)
+
+    def _serve_stream(self, throttle: Throttle) -> None:
+        self._stream = self._new_stream(throttle)
+        self._values.serve(self._stream)
+
+    def _next_number(self) -> int:
+        self._number += 1
+        return self._number
 
     def _track(self, written: dict[int, set[bytes] | None] | None) -> None:
         for groups in self.ranges:
@@ -149,20 +165,24 @@ class Precopy(Mover):
         if self._stopping and self._serving:
             self._give_up(link)
         elif link.ready:
+            self._set_apart(link)
             self._clear(link)
             if not self._to_clear and not self._clearing and self._asking:
                 self._serve_again()
             try:
                 self._copy()
-            except ConnectionError as error:
+                self._send_piece(link, self._values, 0.0 if self._serving else math.inf)
+            except (StoreError, ConnectionError) as error:
                 self.store_failed(error)
                 return
-            if not (self._to_clear or self._clearing or self._stream or self._stream.under_way):
+            copying = self._stream or self._stream.under_way or self._values.left
+            if not (self._to_clear or self._clearing or copying):
                 self._turn(link)
 
     def _give_up(self, link: Link) -> None:
         """Nothing moves any more: have the copies deleted, and none sent after that."""
         self._stream.clear()
+        self._values.clear()
         self._send_clear(link, sorted(self._left))
         self._end(Status.STOPPED)
 
@@ -171,9 +191,14 @@ class Precopy(Mover):
         self._written.clear()
         self._set(status)
 
+    def _set_apart(self, link: Link) -> None:
+        """No piece counts that an earlier connection, or process, brings later than this."""
+        if self._apart:
+            self._apart = False
+            self._send_clear(link, [])
+
     def _send_clear(self, link: Link, groups: Sequence[int]) -> None:
-        self._number += 1
-        body = frames.number(self._number) + frames.group_list(groups)
+        body = frames.number(self._next_number()) + frames.group_list(groups)
         size = link.send(Kind.CLEAR, frames.migration(self.number), body)
         self._node.counters.add("channel_other_bytes", size)
 
@@ -198,13 +223,18 @@ class Precopy(Mover):
         """Numbered as it is sent: what is sent in order is taken in order."""
         self._round_sent += len(chunk.ended)
         if chunk.keys:
-            self._number += 1
-            self._unanswered[self._number] = chunk.sections
-            head = frames.migration(self.number) + frames.number(self._number)
-            link = self._node.link(self.destination.index)
-            self._sent(chunk.keys, link.send(Kind.COPY, head, chunk.body))
+            self._sent(chunk.keys, self._send_copy(chunk.sections, chunk.body))
         self._check_end()
         self._kick()
+
+    def _send_copy(self, sections: list[Section], body: bytes) -> int:
+        number = self._next_number()
+        self._unanswered[number] = sections
+        head = frames.migration(self.number) + frames.number(number)
+        return self._node.link(self.destination.index).send(Kind.COPY, head, body)
+
+    def _send_whole(self, group: int, key: bytes, body: bytes) -> int:
+        return self._send_copy([(group, frames.key_list([key]), False, False)], body)
 
     def _turn(self, link: Link) -> None:
         """All that was to copy is on its way: another round, or the end."""
@@ -231,12 +261,13 @@ class Precopy(Mover):
             else:
                 self._stream.add_keys(group, frames.key_list(keys), len(keys))
         self._written.clear()
+        self._values.clear()
         self._kick()
 
     def _stop_serving(self) -> None:
         self._serving = False
         self._stopped = monotonic()
-        self._stream = self._new_stream(Throttle(0))
+        self._serve_stream(Throttle(0))
         groups = list(self._left)
         self._node.table.moving[groups] = self.number
         self._node.table.set(groups, State.EMIGRATING, self.destination.index)
@@ -248,8 +279,7 @@ class Precopy(Mover):
         size = link.send(Kind.WATERMARKS, marks) if marks else 0
         groups = sorted(self._left)
         for first in range(0, len(groups), _TAKEN_AT_ONCE):
-            self._number += 1
-            head = frames.migration(self.number) + frames.number(self._number)
+            head = frames.migration(self.number) + frames.number(self._next_number())
             body = self._node.with_records(groups[first : first + _TAKEN_AT_ONCE])
             size += link.send(Kind.TAKE, head, body)
         self._node.counters.add("channel_other_bytes", size)
@@ -257,7 +287,7 @@ class Precopy(Mover):
     # --- answers ----------------------------------------------------------------------------------
 
     def frame(self, kind: Kind, body: memoryview) -> None:
-        """CLEARED, COPIED or TAKEN."""
+        """CLEARED, COPIED, PIECED or TAKEN."""
         if kind is Kind.CLEARED:
             groups = [group for group in frames.read_groups(body) if group in self._clearing]
             self._clearing.difference_update(groups)
@@ -265,6 +295,8 @@ class Precopy(Mover):
         elif kind is Kind.COPIED:
             number, _ = frames.read_number(body)
             self._unanswered.pop(number, None)
+        elif kind is Kind.PIECED:
+            self._values.answered(Pieced.read(body))
         elif kind is Kind.TAKEN:
             self._taken([group for group in frames.read_groups(body) if group in self._left])
         else:
@@ -296,10 +328,14 @@ class Precopy(Mover):
             for group, keys, _, _ in sections:
                 self._stream.add_keys(group, keys, len(frames.read_keys(keys)))
         self._unanswered.clear()
+        for group, key in self._values.left:
+            self._stream.add_keys(group, frames.key_list([key]), 1)
+        self._values.clear()
+        self._apart = True
         self._take_sent = False
         self._kick()
 
     def _check_end(self) -> None:
-        quiet = self._serving and not self._stream.under_way
+        quiet = self._serving and not self._stream.under_way and not self._values.left
         if quiet and self._pausing and self.status is Status.RUNNING:
             self._set(Status.PAUSED)

@@ -104,7 +104,7 @@ async def test_an_earlier_attempt_does_not_mix_in(
     assert store.client.dbsize() == 1
 
 
-@pytest.mark.parametrize("end", [End.ABSENT, End.DROPPED])
+@pytest.mark.parametrize("end", [End.ABSENT, End.WHOLE])
 async def test_a_value_that_does_not_come(
     destination: Agent, peer: Peer, store: Store, client: Client, dumped: bytes, end: End
 ) -> None:
@@ -116,7 +116,7 @@ async def test_a_value_that_does_not_come(
     await answered(peer, 1, Outcome.TAKEN)
     assert store.client.dbsize() == 0
     await send_keys(peer, key(b"k", dumped))
-    kept = end is End.DROPPED
+    kept = end is End.WHOLE
     answer = await client.ask(destination.settings.own, Op.READ, "GET", "k")
     assert (answer.payload, answer.flags & AUTH) == (bulk(b"old") if kept else b"$-1\r\n", AUTH)
 

@@ -1,11 +1,13 @@
 """The destination's side of big values: takes PIECE, answers with PIECED."""
 
 from contextlib import suppress
+from functools import partial
 
 from hosts.agent import frames
 from hosts.agent._core import StoreError
 from hosts.agent.frames import Kind
 from hosts.agent.immigration import Immigration, Immigrations
+from hosts.agent.mover import Protocol
 from hosts.agent.node import Node
 from hosts.agent.pieces.frame import End, Outcome, Piece, Pieced
 
@@ -26,14 +28,21 @@ class Arriving:
         migration, body = self._immigrations.accepted(peer, body)
         if migration is None:
             return
-        piece = Piece.read(body)
+        then = partial(self._handle, migration, Piece.read(body))
+        if migration.protocol is Protocol.SOURCE:  # in order with other copies
+            self._immigrations.restores.after_copies(then)
+        else:
+            then()
+
+    def _handle(self, migration: Immigration, piece: Piece) -> None:
+        copies = migration.protocol is Protocol.SOURCE
         try:
-            outcome = self._take(migration, piece)
+            outcome = self._copy(migration, piece) if copies else self._take(migration, piece)
         except (StoreError, ConnectionError) as error:
             self._failed(migration, piece, error)
             return
         if outcome is None:
-            return
+            return  # it is from an earlier connection
         answer = Pieced(piece.attempt, piece.number, outcome).pack()
         link = self._node.link(migration.source.index)
         size = link.send(Kind.PIECED, frames.migration(migration.number), answer)
@@ -48,7 +57,7 @@ class Arriving:
         self._immigrations.store_failed(migration, error)
 
     def _take(self, migration: Immigration, piece: Piece) -> Outcome | None:
-        """Return what became of a piece; None: it is from an earlier connection."""
+        """Take a piece of a group that is ours already: what is the truth here stays."""
         staging, here = self._immigrations.staging, migration.here.get(piece.group)
         if here is None and piece.group not in migration.done:
             return None
@@ -61,4 +70,13 @@ class Arriving:
         if piece.end in (End.COMPLETE, End.ABSENT):
             here.add(piece.key)
             self._node.counters.add("keys_applied")
+        return Outcome.TAKEN
+
+    def _copy(self, migration: Immigration, piece: Piece) -> Outcome | None:
+        """Take a piece of pre-copy: what is here is nobody's truth yet."""
+        if piece.group not in migration.cleared or piece.attempt < migration.apart:
+            return None
+        if not self._immigrations.staging.take(piece):
+            return None
+        self._node.counters.add("keys_applied", piece.end is End.COMPLETE)
         return Outcome.TAKEN

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import accumulate, pairwise
 from typing import Final, Self, TypeAlias
 
 from hosts.agent.frames import FrameError
@@ -26,7 +27,8 @@ class End(IntEnum):
     MORE = 0
     COMPLETE = 1
     ABSENT = 2  # it has expired meanwhile
-    DROPPED = 3  # it comes in another way: what has come does not count
+    WHOLE = 3  # it goes without pieces: what has come does not count
+    DROPPED = 4  # it was written meanwhile (pre-copy): nor does this, and it comes again
 
 
 class Outcome(IntEnum):
@@ -97,12 +99,11 @@ class Pieced:
 
 
 def pack_commands(commands: Sequence[Command]) -> bytes:
-    """Return commands as bytes: of each the number of its words, then these with their lengths."""
+    """Return commands as bytes: of each the number of its words, their lengths, then the words."""
     parts: list[bytes] = []
     for words in commands:
-        parts.append(_LENGTH.pack(len(words)))
-        for word in words:
-            parts += (_LENGTH.pack(len(word)), word)
+        parts.append(struct.pack(f"!{1 + len(words)}I", len(words), *map(len, words)))
+        parts += words
     return b"".join(parts)
 
 
@@ -118,12 +119,12 @@ def _commands(data: bytes) -> Iterator[Command]:
     at = 0
     while at < len(data):
         (count,) = _LENGTH.unpack_from(data, at)
-        at += _LENGTH.size
-        words: Command = []
-        for _ in range(count):
-            (length,) = _LENGTH.unpack_from(data, at)
-            at += _LENGTH.size + length
-            if at > len(data):
-                raise FrameError("the commands of a PIECE are cut short")
-            words.append(data[at - length : at])
-        yield words
+        if count > len(data) // _LENGTH.size:
+            raise FrameError("the commands of a PIECE are cut short")
+        lengths = struct.unpack_from(f"!{count}I", data, at + _LENGTH.size)
+        start = at + _LENGTH.size * (1 + count)
+        ends = list(accumulate(lengths, initial=start))
+        at = ends[-1]
+        if at > len(data):
+            raise FrameError("the commands of a PIECE are cut short")
+        yield [data[first:last] for first, last in pairwise(ends)]

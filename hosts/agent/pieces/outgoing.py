@@ -20,7 +20,9 @@ _UNANSWERED: Final = 4  # pieces
 
 
 @dataclass(slots=True)
-class _Value:
+class Value:
+    """One that is on its way."""
+
     group: int
     key: bytes
     attempt: int
@@ -38,12 +40,16 @@ class Outgoing:
         self.bytes_sent = 0
         self._node = node
         self._migration = frames.migration(migration)
-        self._stream = stream
-        self._values: dict[int, dict[bytes, _Value]] = {}  # by group, until it has arrived
-        self._queue: deque[_Value] = deque()
-        self._unanswered: dict[int, _Value] = {}  # by attempt
+        self._values: dict[int, dict[bytes, Value]] = {}  # by group, until it has arrived
+        self._queue: deque[Value] = deque()
+        self._unanswered: dict[int, Value] = {}  # by attempt
         self._ending: set[int] = set()  # groups of which nothing else is left to send
         self._attempt = 0
+        self.serve(stream)
+
+    def serve(self, stream: Stream) -> None:
+        """Take the big values of this stream."""
+        self._stream = stream
         stream.values = self
 
     def urge(self, group: int, key: bytes) -> None:
@@ -55,16 +61,20 @@ class Outgoing:
             self._queue.remove(value)
             self._queue.appendleft(value)
 
-    def add(self, group: int, key: bytes) -> _Value:
+    def add(self, group: int, key: bytes) -> Value:
         """Let a value go in pieces."""
         values = self._values.setdefault(group, {})
         if key not in values:
-            # numbers only grow, even if this agent is started anew
-            self._attempt = max(self._attempt + 1, time.time_ns() // 1000)
-            reading = pieces(self._node.core.call, group, key, self._attempt)
-            values[key] = _Value(group, key, self._attempt, reading)
+            attempt = self._number()
+            reading = pieces(self._node.core.call, group, key, attempt)
+            values[key] = Value(group, key, attempt, reading)
             self._queue.append(values[key])
         return values[key]
+
+    def _number(self) -> int:
+        """Return a number that only grows, even if this agent is started anew."""
+        self._attempt = max(self._attempt + 1, time.time_ns() // 1000)
+        return self._attempt
 
     def end_later(self, group: int) -> None:
         """Nothing of the group is left to send but its big values, before which it cannot end."""
@@ -97,7 +107,7 @@ class Outgoing:
         """Send the next piece; return how many values it ends, and its size. Raises what the store
         raises."""
         value = self._queue[0]
-        piece = next(value.pieces)
+        piece = self._next(value)
         size = link.send(Kind.PIECE, self._migration, piece.pack())
         self._unanswered[value.attempt] = value
         value.unanswered += 1
@@ -108,19 +118,25 @@ class Outgoing:
             value.last = piece.number
         if piece.end is End.COMPLETE:
             self._node.counters.add("values_in_pieces")
-        if piece.end is End.DROPPED:
+        if piece.end is End.WHOLE:
             self._node.counters.add("values_whole")
-            size += link.send(Kind.KEYS, self._migration, self._whole(value))
+            size += self._send_whole(link, value.group, value.key)
         return piece.end is not End.MORE, size
 
-    def _whole(self, value: _Value) -> bytes:
+    def _next(self, value: Value) -> Piece:
+        return next(value.pieces)
+
+    def _send_whole(self, link: Link, group: int, key: bytes) -> int:
+        return link.send(Kind.KEYS, self._migration, self._dump(group, key))
+
+    def _dump(self, group: int, key: bytes) -> bytes:
         """Return the body of a KEYS frame with a value that cannot go in pieces."""
         dumped, expiry, left = self._node.core.call(
-            [[command, value.key] for command in (b"DUMP", b"PEXPIRETIME", b"PTTL")]
+            [[command, key] for command in (b"DUMP", b"PEXPIRETIME", b"PTTL")]
         )
         if dumped is not None and not isinstance(dumped, bytes):
             raise dumped if isinstance(dumped, StoreError) else StoreError(f"DUMP: {dumped!r}")
-        return frames.one_key(value.group, value.key, dumped, expires_at(expiry, left))
+        return frames.one_key(group, key, dumped, expires_at(expiry, left))
 
     def answered(self, answer: Pieced) -> None:
         """Take an answer. A group that has nothing else left to send may end."""

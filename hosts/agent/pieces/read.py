@@ -11,7 +11,7 @@ from hosts.agent._core import StoreError
 from hosts.agent.pieces.frame import Command
 
 PIECE_BYTES: Final = 256 * 1024
-PIECE_ELEMENTS: Final = 512
+PIECE_ELEMENTS: Final = 256
 
 Call: TypeAlias = Callable[[list[Command]], list[object]]
 """Runs commands in one round trip; errors are among the replies."""
@@ -24,11 +24,12 @@ class WholeError(Exception):
 class Pager:
     """How many elements make a piece, by what they took of late."""
 
-    def __init__(self, element: float = PIECE_BYTES / 16) -> None:
-        self.count = self._fitting(element)
+    def __init__(self, most: int = PIECE_ELEMENTS) -> None:
+        self._most = most
+        self.count = min(most, 16)  # they may be long
 
     def _fitting(self, element: float) -> int:
-        return max(1, min(PIECE_ELEMENTS, int(PIECE_BYTES / max(1.0, element))))
+        return max(1, min(self._most, int(PIECE_BYTES / max(1.0, element))))
 
     def learn(self, count: int, size: int) -> None:
         """So many elements had so many bytes."""

@@ -89,7 +89,7 @@ class Staging:
         """Take a piece; return whether it was the next one of its value.
 
         With COMPLETE the value is at its key, with ABSENT nothing is: what was there is gone. With
-        DROPPED it stays. Raises what the store raises.
+        WHOLE and DROPPED it stays. Raises what the store raises.
         """
         values = self._staged.setdefault(piece.group, {})
         staged = values.get(piece.key)

@@ -11,6 +11,7 @@ from hosts.agent._core import StoreError
 from hosts.agent.pieces.frame import Command
 from hosts.agent.pieces.read import Call, Pager, WholeError, ask, list_of
 
+_ENTRIES: Final = 128  # a command each
 _PENDING: Final = 256
 
 
@@ -31,7 +32,7 @@ def stream(call: Call, key: bytes) -> Iterator[list[Command]]:
 
 
 def _entries(call: Call, key: bytes) -> Iterator[list[Command]]:
-    pager, start = Pager(), b"-"
+    pager, start = Pager(_ENTRIES), b"-"
     while True:
         found = ask(call, b"XRANGE", key, start, b"+", b"COUNT", b"%d" % pager.count)
         if not isinstance(found, list) or not found:

@@ -31,7 +31,7 @@ _READERS: Final[dict[object, Callable[[Call, bytes], Iterator[list[Command]]]]] 
 def pieces(call: Call, group: int, key: bytes, attempt: int) -> Iterator[Piece]:
     """Yield a value piece by piece; raises what the store raises. The last one has no data."""
     number = 0
-    end, expiry = End.DROPPED, 0
+    end, expiry = End.WHOLE, 0
     try:
         for length, data in _parts(call, key):
             yield Piece(group, key, attempt, number, End.MORE, 0, length, data)
