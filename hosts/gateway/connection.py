@@ -6,6 +6,7 @@ from typing import Final
 
 from hosts.client.errors import CommandError, CrossSlot, NoKey
 from hosts.gateway import resp3
+from hosts.gateway.farewell import farewell
 from hosts.gateway.local import OK, Local, error
 from hosts.gateway.requests import RequestError, Requests
 from hosts.gateway.room import Share
@@ -81,6 +82,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take requests."""
+        if self._closing:
+            return
         self._requests.feed(data)
         if not self._account():
             self._refuse("clients hold as much memory here as they may")
@@ -103,6 +106,7 @@ class Connection(asyncio.Protocol):
         """What follows cannot be understood, or is too much: end the connection."""
         if not self._closing:
             self._closing = True
+            self._requests = Requests()
             self._reply(self._place(0), error(why))
 
     def _account(self) -> bool:
@@ -190,7 +194,10 @@ class Connection(asyncio.Protocol):
             return
         self._transport.writelines(ready)
         self._account()
-        if (self._closing or self._ended) and not self._places:
+        if self._ended and not self._places:
             self._transport.close()
+        elif self._closing and not self._places:
+            farewell(self._transport)
+            self.connection_lost(None)
         elif self._paused:
             self._read()

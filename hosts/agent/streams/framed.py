@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final, cast
 
 from hosts.agent.streams.queries import Queries
+from hosts.gateway.farewell import farewell
 from hosts.gateway.room import Room, Share
 from hosts.wire import Flags, Header, Op, WireError
 from hosts.wire.stream import StreamReader, frame_head
@@ -25,6 +26,7 @@ class Framed(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._full = False
         self._paused = False
+        self._ended = False
 
     # --- asyncio.Protocol -------------------------------------------------------------------------
 
@@ -41,9 +43,10 @@ class Framed(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client sends nothing more, but may wait for replies."""
+        self._ended = True
         if self._reader.held:
             self._refuse(WireError("the stream ends within a query"))
-        return bool(self._open)
+        return bool(self._open) and self._transport is not None
 
     def pause_writing(self) -> None:
         """The client does not read its replies."""
@@ -91,7 +94,9 @@ class Framed(asyncio.Protocol):
             return
         self._transport.writelines((frame_head(header, len(reply)), reply))
         self._account()
-        if self._paused:
+        if self._ended and not self._open:
+            self._transport.close()
+        elif self._paused:
             self._read()
 
     def _account(self) -> bool:
@@ -117,4 +122,5 @@ class Framed(asyncio.Protocol):
         reply = f"-ERR netmigrate: {wrong}\r\n".encode()
         header = Header(Op.REPLY, Flags.ERROR).pack()
         self._transport.writelines((frame_head(header, len(reply)), reply))
-        self._transport.close()
+        farewell(self._transport)
+        self.connection_lost(None)

@@ -14,6 +14,7 @@ from hosts.agent.streams.commands import Commands
 from hosts.agent.streams.framed import Framed
 from hosts.agent.streams.queries import Queries
 from hosts.gateway.connection import Connection
+from hosts.gateway.farewell import farewell
 from hosts.gateway.local import error
 from hosts.wire import MAGIC
 
@@ -70,9 +71,10 @@ class Streams:
 
     def admit(self, transport: asyncio.Transport) -> bool:
         """Whether one more connection may come."""
-        if len(self._open) >= self._settings.connections:
+        most = self._settings.connections
+        if len(self._open) >= most and sum(not one.is_closing() for one in self._open) >= most:
             transport.write(error("max number of clients reached"))
-            transport.close()
+            farewell(transport)
             return False
         self._open.add(transport)
         return True
@@ -92,7 +94,8 @@ class Streams:
         if self._server is not None:
             self._server.close()
         for transport in list(self._open):
-            transport.abort()
+            if not transport.is_closing():
+                transport.abort()
         self.queries.close()
 
 
