@@ -83,6 +83,7 @@ class Precopy(Mover):
         self.rounds = 0
         self._dirty = 0  # keys that the round before had to copy
         self._round_groups, self._round_sent = len(self._left), 0
+        self._giving_up = False
         self._to_clear = deque(groups)
         self._clearing: set[int] = set()
         self._stream.clear()
@@ -162,11 +163,15 @@ class Precopy(Mover):
 
     def _step(self) -> None:
         link = self._node.link(self.destination.index)
-        if self._stopping and self._serving:
-            self._give_up(link)
-        elif link.ready:
+        if self._stopping and self._serving and not self._giving_up:
+            self._give_up()
+        if link.ready:
             self._set_apart(link)
             self._clear(link)
+            if self._giving_up:
+                if not self._to_clear and not self._clearing:
+                    self._end(Status.STOPPED)
+                return
             if not self._to_clear and not self._clearing and self._asking:
                 self._serve_again()
             try:
@@ -179,12 +184,16 @@ class Precopy(Mover):
             if not (self._to_clear or self._clearing or copying):
                 self._turn(link)
 
-    def _give_up(self, link: Link) -> None:
-        """Nothing moves any more: have the copies deleted, and none sent after that."""
+    def _give_up(self) -> None:
+        """Nothing moves any more: have the copies deleted, and none sent after that. It ends when
+        the destination says that they are gone."""
+        self._giving_up = True
+        self._track(None)
         self._stream.clear()
         self._values.clear()
-        self._send_clear(link, sorted(self._left))
-        self._end(Status.STOPPED)
+        self._unanswered.clear()
+        self._clearing.clear()
+        self._to_clear = deque(sorted(self._left))
 
     def _end(self, status: Status) -> None:
         self._track(None)
@@ -291,7 +300,8 @@ class Precopy(Mover):
         if kind is Kind.CLEARED:
             groups = [group for group in frames.read_groups(body) if group in self._clearing]
             self._clearing.difference_update(groups)
-            self._stream.add(groups)
+            if not self._giving_up:
+                self._stream.add(groups)
         elif kind is Kind.COPIED:
             number, _ = frames.read_number(body)
             self._unanswered.pop(number, None)

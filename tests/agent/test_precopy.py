@@ -91,18 +91,24 @@ async def test_scripts(two: Pair, client: Client) -> None:
     assert two.stores[1].client.dbsize() == 0
 
 
-async def test_given_up(two: Pair, client: Client) -> None:
-    """Stopped, nothing has moved, and the copies are deleted."""
+@pytest.mark.parametrize("broken", [False, True])
+async def test_given_up(two: Pair, client: Client, broken: bool) -> None:
+    """Stopped, nothing has moved, and the copies are deleted: also if the channel just broke."""
     names = named("key", 3000)
     fill(two, names)
     mover = two.start(0, 1, [PART], throttle=1_000_000)
     await until(lambda: two.stores[1].client.dbsize() > 100)
+    if broken:
+        transport = two.agents[0].node.link(two.server(1).index)._transport
+        assert transport is not None
+        transport.abort()
+        await asyncio.sleep(0)
     mover.stop()
     assert mover.status in (Status.STOPPING, Status.STOPPED)
     await until(lambda: mover.status is Status.STOPPED)
+    assert two.stores[1].client.dbsize() == 0
     assert mover.done == set()
     assert two.agents[0].table.those(State.OWNED) == list(range(GROUPS))
-    await until(lambda: two.stores[1].client.dbsize() == 0)
     answer = await client.ask(two.server(1), Op.READ, "GET", names[0])
     assert answer.payload == bulk(b"0")
 
