@@ -58,7 +58,7 @@ def _size(keys: Iterable[bytes]) -> int:
 class Wanted:
     """What queries of one IMMIGRATING group want that was not here when they came."""
 
-    pulled: dict[bytes, float] = field(default_factory=dict)  # asked for, and when
+    pulled: set[bytes] = field(default_factory=set)  # asked for
     waiting: dict[tuple[int, int], Waiting] = field(default_factory=dict)
 
 
@@ -399,8 +399,7 @@ class Immigrations:
         if query.whole or coming or migration.protocol not in HANDED_OVER:
             self._wait(migration, wanted, query, None if query.whole else missing, coming)
         elif self._want(migration, query.group, wanted, missing):
-            asked = max(wanted.pulled[key] for key in missing)
-            again.append((query, migration.pulls.wait(asked)))
+            again.append((query, migration.pulls.wait))
 
     def _wait(
         self,
@@ -422,13 +421,13 @@ class Immigrations:
     ) -> bool:
         """A priority pull of what has not been asked for yet. False: there is no room to remember
         it, so the query is dropped; the client resends."""
-        if new := missing - wanted.pulled.keys():
+        if new := missing - wanted.pulled:
             if (size := _size(new)) > migration.room:
                 self._node.counters.add("dropped_full")
                 return False
             migration.room -= size
-            asked = migration.pulls.asked(group, new)
-            wanted.pulled.update(dict.fromkeys(new, asked))
+            migration.pulls.asked(group, new)
+            wanted.pulled |= new
             self._node.counters.add("priority_pulls", len(new))
             migration.to_pull.setdefault(group, []).extend(new)
         return True
@@ -518,7 +517,7 @@ class Immigrations:
             for number, wanted in migration.wanted.items():
                 here = migration.here[number]
                 wanted_by_none = not wanted.waiting and migration.protocol is Protocol.NETMIGRATE
-                missing = wanted.pulled.keys() - here if isinstance(here, set) else set()
+                missing = wanted.pulled - here if isinstance(here, set) else set()
                 if missing and not wanted_by_none:
                     migration.to_pull[number] = list(missing)
             self._pull(migration)

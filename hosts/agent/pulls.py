@@ -21,11 +21,10 @@ class Pulls:
         self._asked: deque[tuple[float, int, bytes]] = deque()
         self._mean = 0.001
 
-    def asked(self, group: int, keys: Iterable[bytes]) -> float:
-        """Note that these keys were asked for, and return when."""
+    def asked(self, group: int, keys: Iterable[bytes]) -> None:
+        """Note that these keys are asked for now."""
         now = monotonic()
         self._asked.extend((now, group, key) for key in keys)
-        return now
 
     def arrived(self, here: Mapping[int, set[bytes] | bool]) -> None:
         """Learn from the keys that are here now, all those of a group that is not in `here`:
@@ -42,8 +41,7 @@ class Pulls:
         if count:
             self._mean += (monotonic() - total / count - self._mean) / 8
 
-    def wait(self, asked: float) -> int:
-        """After how many microseconds to ask again for a key that was pulled at `asked`. If it
-        should be here by now: a little more than nothing, for it is on its way."""
-        left = asked + self._mean / 2 - monotonic()
-        return int(1e6 * min(max(left, self._mean / 4, _LEAST), _MOST))
+    @property
+    def wait(self) -> int:
+        """After how many microseconds to ask again for a key that is on its way."""
+        return int(1e6 * min(max(self._mean / 2, _LEAST), _MOST))
