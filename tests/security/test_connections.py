@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
 from hosts.agent import frames
 from hosts.agent.frames import Kind
 from hosts.agent.incoming import CONNECTIONS
 from hosts.agent.limits import _OWN
+from hosts.agent.main import _is_local
 from tests.agent.harness import Store, local
 from tests.agent.test_main import arguments
 
@@ -59,3 +62,15 @@ def test_too_few_files_are_no_surprise_later(store: Store, tmp_path: Path) -> No
     assert agent.returncode == 2
     needed = 10_000 + CONNECTIONS
     assert f"{needed} connections need {needed + _OWN} open files, 1000 are allowed" in errors
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        *((host, True) for host in ("127.0.0.1", "localhost", "[::1]", "unix")),
+        *((host, False) for host in ("0.0.0.0", "10.0.1.1", "[::]", "server1", "")),
+    ],
+)
+def test_an_agent_knows_where_others_can_reach_it(host: str, local: bool) -> None:
+    """There it warns, if it asks for no proof."""
+    assert _is_local(host) is local
