@@ -52,6 +52,8 @@ class Core:
     service: int
     @property
     def store_lost(self) -> bool: ...  # the store was started again without all that it had
+    @property
+    def store_run(self) -> str: ...  # which process of the store it is
     def accept_store(self) -> None: ...  # then nothing is asked of it before this
     room: int  # bytes that TCP clients may still take; replies longer than SHORT are taken from it
     def __init__(

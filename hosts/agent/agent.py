@@ -122,7 +122,8 @@ class Agent:
         self.streams = Streams(self.node, settings.tcp, self._slow)
         self._pieces = Arriving(self.node, self.immigrations)
         self._sweeper = Sweeper(self.node)
-        self._watch = Watch(self.node, self._store_lost)
+        self._watch = Watch(self.node, settings.state / "store", self._store_lost)
+        self._loss = ""  # of what was on its way from here when the store lost what it had
         self._server: asyncio.Server | None = None
         self._housekeeping: asyncio.TimerHandle | None = None
         self._restore(*remembered)
@@ -160,7 +161,9 @@ class Agent:
         self._housekeeping = loop.call_later(_HOUSEKEEPING_SECONDS, self._housekeep)
 
     def _store_lost(self, why: str) -> None:
-        """No migration may go on as if nothing had happened."""
+        """No migration may go on as if nothing had happened, nor be started anew so."""
+        if self.table.those(State.EMIGRATING) and not self.emigrations:
+            self._loss = why
         for emigration in self.emigrations.values():
             emigration.fail(why)
         self.immigrations.fail_all(why)
@@ -445,6 +448,9 @@ class Agent:
         )
         self.emigrations.pop(number, None)
         self.emigrations[number] = emigration
+        if self._loss:
+            emigration.fail(self._loss)
+            self._loss = ""
         self._forget_old()
         return emigration
 

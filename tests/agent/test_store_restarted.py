@@ -1,16 +1,18 @@
 """A store that is killed and started again, with an append-only file and without."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from hosts.agent.agent import Agent
 from hosts.agent.mover import Status
 from hosts.agent.table import State
-from hosts.wire import Flags, Op, group_of
+from hosts.wire import GROUPS, Flags, Op, group_of
 from tests.agent.conftest import WAYS
-from tests.agent.harness import Client, Store, bulk, pair, until
+from tests.agent.harness import Client, Pair, Store, agent, assign, bulk, local, pair, until
 
 AUTH = Flags.AUTHORITATIVE
 NAMES = [f"key{number}" for number in range(2000)]
@@ -150,3 +152,40 @@ async def test_what_a_silent_store_was_asked_is_not_executed_later(
         assert own != other
         listed = restartable[0].client.client_list()
         assert str(own) not in {each["id"] for each in listed}
+
+
+@volatile
+@pytest.mark.parametrize("index", [0, 1], ids=["source", "destination"])
+async def test_the_agent_ended_with_its_store(
+    restartable: list[Store], tmp_path: Path, index: int
+) -> None:
+    """It knows by a file that the store is another one."""
+    servers = [local(1), local(2)]
+
+    def run(number: int) -> contextlib.AbstractAsyncContextManager[Agent]:
+        return agent(servers[number], restartable[number], tmp_path / f"agent{number}")
+
+    async with contextlib.AsyncExitStack() as stack:
+        running = [run(0), run(1)]
+        two = Pair([await one.__aenter__() for one in running], restartable)
+        stack.push_async_callback(lambda: running[0].__aexit__(None, None, None))
+        stack.push_async_callback(lambda: running[1].__aexit__(None, None, None))
+        assign(two.agents)
+        for name in NAMES:
+            restartable[0].client.set(name, VALUE)
+        mover = two.start(0, 1, throttle=1_000_000)
+        await until(lambda: mover.keys_sent > 300)
+        await running[index].__aexit__(None, None, None)
+        await restart(restartable[index])
+        running[index] = run(index)
+        two.agents[index] = await running[index].__aenter__()
+        if index == 0:  # the controller tells it what is left
+            two.aim(0, 1)
+            states = two.agents[0].table.states
+            left = [range(group, group + 1) for group in range(GROUPS) if states[group]]
+            mover = two.agents[0].emigrate(1, two.server(1), left, 16, 0)
+        await until(lambda: mover.status is Status.FAILED)
+        assert mover.error.startswith(f"the store of server{index + 1} was started again without")
+        mover.resume()
+        mover.set_throttle(0)
+        await until(lambda: mover.status is Status.DONE)

@@ -456,7 +456,12 @@ static PyMemberDef core_members[] = {
     {0},
 };
 
+static PyObject *core_store_run(Core *core, void *Py_UNUSED(closure)) {
+    return PyUnicode_FromString(core->identity.run_id);
+}
+
 static PyGetSetDef core_properties[] = {
+    {"store_run", (getter)core_store_run, NULL, "run_id of the store's process", NULL},
     {"store_lost", (getter)core_store_lost, NULL, "the store lost what it had, and is not used", NULL},
     {0},
 };
