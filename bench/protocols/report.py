@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.peers.ways import SETTINGS as PEERS
-from bench.protocols import plots
+from bench.protocols import glance, plots
 from bench.protocols.compare import SIMILAR, Comparison, Row
 from bench.protocols.goals import Goal
 from bench.protocols.plan import Plan
@@ -37,6 +37,7 @@ def write(
     plots.trade(comparison, output / "trade.png")
     text = [
         *_head(plan, comparison),
+        *_glance(comparison),
         *_goals(goals),
         *_service(comparison),
         *_network(comparison),
@@ -100,6 +101,11 @@ def _head(plan: Plan, comparison: Comparison) -> list[str]:
         "ms.",
         "",
     ]
+
+
+def _glance(comparison: Comparison) -> list[str]:
+    header, *lines = glance.table(comparison, _shown(comparison))
+    return ["## At a glance", "", *_table(header, lines), ""]
 
 
 def _goals(goals: Sequence[Goal]) -> list[str]:

@@ -33,6 +33,9 @@ def test_everything_is_written(tmp_path: Path) -> None:
     for picture in ("protocols", "peers", "writes", "budgets", "trade"):
         assert f"({picture}.png)" in text
         assert (tmp_path / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
+    assert "|  | netmigrate | source | reshard | netmigrate, as long as reshard |" in text
+    (line,) = (line for line in text.splitlines() if line.startswith("| p99, ms |"))
+    assert line.endswith("| 1.00 | 0.10 |")
     assert "| open | reshard | 1,000 | – |" in text
     assert "| open | netmigrate, as long as reshard | 1,000 | – |" in text
     assert "stalled: for a reason" in text
