@@ -1,6 +1,7 @@
 """Send one packet from this host, collect every reply."""
 
 import contextlib
+import ipaddress
 import random
 import socket
 import threading
@@ -17,7 +18,8 @@ from scapy.supersocket import L3RawSocket
 from hosts.client.commands import CommandTable, encode
 from hosts.client.errors import CommandError
 from hosts.scapy.layer import PORTS, Control, Moving, NetMigrate, Resp, command
-from hosts.wire import HEADER_LENGTH, MAGIC, Flags, Op, group_of
+from hosts.wire import HEADER_LENGTH, MAGIC, Flags, Op, WireError, group_of
+from hosts.wire.stream import stream_address
 
 CONTROLS = {"START": Op.GROUP_START, "COMPLETE": Op.GROUP_COMPLETE, "ACK": Op.GROUP_ACK}
 
@@ -39,6 +41,14 @@ def meaning(packet: Packet) -> str:
     return "not here yet"
 
 
+def _where(payload: bytes) -> str:
+    try:
+        address, port = stream_address(payload)
+    except WireError as wrong:
+        return str(wrong)
+    return f"{ipaddress.IPv4Address(address)}:{port}"
+
+
 def describe(packet: Packet) -> dict[str, Any]:
     """A packet of ours in plain values."""
     header = packet[NetMigrate]
@@ -54,6 +64,8 @@ def describe(packet: Packet) -> dict[str, Any]:
     }
     if Control in packet:
         told |= {"lane": packet[Control].lane, "sequence": packet[Control].sequence}
+    elif Flags.LONG in Flags(int(header.flags)) and header.op == Op.REPLY and Resp in packet:
+        told["by_tcp"] = _where(bytes(packet[Resp].data))
     elif Resp in packet and packet[Resp].data:
         try:
             told["value"] = packet[Resp].value
@@ -83,6 +95,8 @@ class Replies(list[Packet]):
         flags = "|".join(told["flags"]) or "-"
         if "lane" in told:
             said = f"lane {told['lane']} sequence {told['sequence']}"
+        elif "by_tcp" in told:
+            said = f"by TCP at {told['by_tcp']}"
         elif "malformed" in told:
             said = f"malformed: {told['malformed']!r}"
         else:

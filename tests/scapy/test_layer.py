@@ -20,7 +20,7 @@ from hosts.wire import Moving as WireMoving
 headers = st.builds(
     Header,
     op=st.sampled_from(Op),
-    flags=st.integers(0, 1023).map(Flags),
+    flags=st.integers(0, 2047).map(Flags),
     service=st.integers(0, 0xFFFF),
     group=st.integers(0, 16383),
     migration=st.integers(0, 0xFFFF),

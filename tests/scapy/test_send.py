@@ -47,6 +47,14 @@ def test_a_reply_that_names_a_source() -> None:
     )
 
 
+def test_a_reply_too_long_for_a_datagram() -> None:
+    where = bytes((10, 0, 1, 1)) + (6380).to_bytes(2)
+    flags = Flags.AUTHORITATIVE | Flags.FOUND | Flags.LONG
+    with responder(lambda header, *_: [reply(header, flags, where)]) as served:
+        (shown,) = repr(send_query("127.0.0.1", "GET", "k", port=served.port)).splitlines()
+    assert shown.endswith("by TCP at 10.0.1.1:6380  (the owner's answer)")
+
+
 def test_control_packet() -> None:
     with responder(double) as served:
         (ack,) = send_control("127.0.0.1", "START", 7, migration=2, lane=1, port=served.port)
