@@ -342,15 +342,24 @@ class Immigrations:
             self._wake(migration, number)
 
     def _not_applied(self, migration: Immigration, error: Exception) -> None:
-        """None of its keys counts as here. What waited for them is judged anew."""
+        """None of its keys counts as here. What waited for them is judged anew; without memory it
+        is told so, and a later query asks for its keys again."""
         self.store_failed(migration, error)
+        full = _OUT_OF_MEMORY in str(error)
+        for wanted in migration.wanted.values() if full else ():
+            migration.room += _size(wanted.pulled)
+            wanted.pulled.clear()
         for number in list(migration.waiting):
             those = migration.wanted[number].waiting
             queries = [waiting.query for waiting in those.values()]
             migration.waiters -= len(those)
             those.clear()
             migration.waiting.discard(number)
-            self.query(queries)
+            if full:
+                for query in queries:
+                    self._node.core.refuse(query, f"its keys have no room here: {error}")
+            else:
+                self.query(queries)
 
     # --- queries of IMMIGRATING groups ------------------------------------------------------------
 

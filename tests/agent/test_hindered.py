@@ -52,6 +52,12 @@ async def test_destination_out_of_memory(two: Pair, client: Client, way: str) ->
             stayed = NAMES[next(i for i, s in enumerate(states) if s is State.ABSENT)]
             answer = await client.ask(two.server(0), Op.WRITE, "SET", stayed, VALUE)
             assert answer.flags & AUTH and answer.payload == b"+OK\r\n"
+        if two.protocol is Protocol.NETMIGRATE:
+            coming = NAMES[next(i for i, s in enumerate(states) if s is State.IMMIGRATING)]
+            answer = await client.ask(two.server(1), Op.WRITE, "APPEND", coming, "x")
+            assert b"OOM" in answer.payload, (
+                "of a key that has no room, or in the store's own words"
+            )
         mover.resume()
         await until(lambda: mover.status is Status.PAUSED)  # nobody has helped
         assert mover.keys_sent >= sent
