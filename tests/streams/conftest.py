@@ -1,5 +1,5 @@
 """Agents with their TCP ports."""
 
-from tests.agent.conftest import alone, each_two, running, store, two
+from tests.agent.conftest import alone, each_two, peer, running, store, two
 
-__all__ = ["alone", "each_two", "running", "store", "two"]
+__all__ = ["alone", "each_two", "peer", "running", "store", "two"]
