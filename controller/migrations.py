@@ -19,6 +19,7 @@ from controller.follow import Follower, Parts
 from controller.model import (
     DEFAULT_LANES,
     MAX_LANES,
+    UNTHROTTLED_LANES,
     Migration,
     Partition,
     Protocol,
@@ -113,7 +114,8 @@ class Migrations:
         stop_bytes: int,
     ) -> Migration:
         """Begin to move a partition, or the range of groups `what` names, to `destination`."""
-        lanes, group_batch = _checked(lanes, group_batch)
+        _check(lanes, group_batch)
+        lanes = lanes or (DEFAULT_LANES if throttle else UNTHROTTLED_LANES)
         wanted = _protocol(protocol)
         self._config.server_named(destination)
         partition, _ = self._movable(what, destination)
@@ -240,13 +242,12 @@ class Migrations:
         self._followers[migration.id].wake()
 
 
-def _checked(lanes: int, group_batch: int) -> tuple[int, int]:
-    """Return what a user asked for; 0 leaves the choice to us."""
+def _check(lanes: int, group_batch: int) -> None:
+    """Check what a user asked for; 0 leaves the choice to us."""
     if lanes > MAX_LANES:
         raise InvalidError(f"lanes {lanes}: expected 1 to {MAX_LANES}")
     if group_batch and not is_batch(group_batch):
         raise InvalidError(f"group batch {group_batch}: expected a power of two, 1 to {MAX_BATCH}")
-    return lanes or DEFAULT_LANES, group_batch
 
 
 def _fitting_batch(source: pb.AgentStatus) -> int:

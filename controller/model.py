@@ -48,6 +48,9 @@ class Partition:
 
 
 DEFAULT_LANES: Final = 4
+"""Of a migration with a throttle: few groups on the move at a time."""
+UNTHROTTLED_LANES: Final = 16
+"""Enough that the stream does not run dry while batches wait for answers."""
 MAX_LANES: Final = 64
 
 

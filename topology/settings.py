@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from controller.model import DEFAULT_LANES, MAX_LANES, Protocol
+from controller.model import MAX_LANES, Protocol
 from hosts.wire import MAX_BATCH, is_batch
 
 RUNTIME: Final = Path("/run/netmigrate")
@@ -52,7 +52,8 @@ class Run:
     rate: int = 8_000
     throttle: int = 20_000_000
     """Bits per second of group data; 0 is unthrottled."""
-    lanes: int = DEFAULT_LANES
+    lanes: int = 0
+    """Parallel senders of the source; 0: as the controller thinks right."""
     group_batch: int = 0
     """How many groups move as one; 0: as the controller thinks right."""
     protocol: str = Protocol.NETMIGRATE
@@ -74,8 +75,8 @@ class Run:
             )
         if self.throttle < 0:
             raise SettingError(f"THROTTLE={self.throttle}: Mbit/s, or 0 for unthrottled")
-        if not 1 <= self.lanes <= MAX_LANES:
-            raise SettingError(f"LANES={self.lanes}: 1 to {MAX_LANES}")
+        if not 0 <= self.lanes <= MAX_LANES:
+            raise SettingError(f"LANES={self.lanes}: 1 to {MAX_LANES}, 0 for as many as fit")
         if self.protocol not in tuple(Protocol):
             raise SettingError(f"PROTOCOL={self.protocol}: one of {', '.join(Protocol)}")
         if self.group_batch and not is_batch(self.group_batch):

@@ -10,7 +10,7 @@ from controller import controller_pb2 as pb
 from controller.cli.connection import DEFAULT_NET, Net, controller
 from controller.cli.output import AsJson, duration, fail, plain, print_json
 from controller.errors import ControllerError
-from controller.model import DEFAULT_LANES, MAX_LANES, Protocol
+from controller.model import DEFAULT_LANES, MAX_LANES, UNTHROTTLED_LANES, Protocol
 from controller.rates import format_rate, parse_rate
 
 Reference = Annotated[
@@ -39,8 +39,14 @@ def migrate(
     to: Annotated[str, typer.Option(help="The destination server.")],
     throttle: Annotated[str, typer.Option(help="40Mbps, 1Gbps, 500kbps, bits/s; 0: none.")] = "0",
     lanes: Annotated[
-        int, typer.Option(min=1, max=MAX_LANES, help="Parallel senders.")
-    ] = DEFAULT_LANES,
+        int,
+        typer.Option(
+            min=0,
+            max=MAX_LANES,
+            help="Parallel senders.",
+            show_default=f"{DEFAULT_LANES}, without a throttle {UNTHROTTLED_LANES}",
+        ),
+    ] = 0,
     group_batch: Annotated[
         int,
         typer.Option(
