@@ -42,6 +42,11 @@ class Bulk:
         self._words = 0  # how often the store has said something
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way."""
+        return not self._told
+
     def open(self) -> None:
         """Connect; it need not wait for the first job, which would keep queries waiting."""
         if self.fd < 0 and not self._lost:
