@@ -132,8 +132,10 @@ class Bulk:
 
     def _go_on(self) -> None:
         try:
-            results = self._pipeline.go_on()
-        except (ConnectionError, MemoryError, ValueError) as error:
+            self._pipeline.go_on()
+            while (result := self._pipeline.next()) is not None:
+                self._tell(*result)
+        except (ConnectionError, MemoryError) as error:
             log.error("the bulk connection to the store: %s", error)
             self._lose()
             return
@@ -144,15 +146,16 @@ class Bulk:
             else:
                 loop.add_writer(self.fd, self._go_on)
             self._writes = not self._writes
-        for result in results:
-            done, failed = self._told.popleft()
-            try:
-                if isinstance(result, StoreError):
-                    failed(result)
-                else:
-                    done(result)
-            except Exception:  # the other results are still to be told
-                log.exception("what the store answered could not be taken")
+
+    def _tell(self, result: object) -> None:
+        done, failed = self._told.popleft()
+        try:
+            if isinstance(result, StoreError):
+                failed(result)
+            else:
+                done(result)
+        except Exception:  # others are still to be told theirs
+            log.exception("what the store answered could not be taken")
 
     # --- a connection that is lost ----------------------------------------------------------------
 

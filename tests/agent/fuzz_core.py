@@ -115,11 +115,14 @@ def changed(chance: random.Random, journal: bytes) -> bytes:
 def run(bulk: Any, begin: Callable[..., None], *arguments: object) -> list[Any]:
     """Begin a job, wait for all that are under way, and return the result of the last."""
     begin(*arguments)
-    done = bulk.go_on()
+    bulk.go_on()
+    results: list[Any] = []
     while not bulk.idle:
-        select.select([bulk.connect()], [], [], 1)
-        done += bulk.go_on()
-    results: list[Any] = done[-1:]
+        if (ended := bulk.next()) is not None:
+            results = list(ended)
+        else:
+            select.select([bulk.connect()], [], [], 1)
+            bulk.go_on()
     return results
 
 

@@ -131,6 +131,22 @@ async def test_writes_during_a_large_body(
     assert set(store.client.mget(names)) == {b"new"}
 
 
+async def test_a_copy_that_comes_twice(destination: Agent, peer: Peer, store: Store) -> None:
+    """Pulled, and with its group, while both are on the way: it is written once, so nothing that a
+    client does in between is overwritten. The store answers for two bodies at once here."""
+    before = destination.counters["keys_applied"]
+    with standing(store):
+        peer.send(Kind.KEYS, frames.migration(NUMBER), FIRST, string("{k}2", b"1"))
+        peer.send(Kind.KEYS, frames.migration(NUMBER), MORE, string("k", b"1"), END)
+        peer.send(Kind.PULLED, frames.migration(NUMBER), MORE, string("k", b"1"))
+        await until(lambda: destination.core.restoring(GROUP, b"k"))
+        await asyncio.sleep(0.1)
+    await peer.frame(Kind.ARRIVED)
+    await until(lambda: destination.node.bulk.idle)
+    assert destination.counters["keys_applied"] - before == 2
+    assert destination.counters["keys_dropped"] == 1
+
+
 async def test_the_connection_is_lost(
     destination: Agent, peer: Peer, store: Store, client: Client
 ) -> None:

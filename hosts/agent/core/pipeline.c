@@ -114,22 +114,26 @@ static PyObject *finish(Pipeline *p) {
     return result;
 }
 
-/* Sends, receives; returns the results of the jobs that are done, in the order they were begun:
- * a StoreError where the store complained. */
-static PyObject *pipeline_go_on(Pipeline *p, PyObject *Py_UNUSED(none)) {
-    bool alive = p->store.fd >= 0 && send_some(p) && receive_some(p) && send_some(p);
-    PyObject *results = PyErr_Occurred() ? NULL : PyList_New(0);
-    while (results && alive && p->jobs && !p->jobs->owed) {
-        PyObject *result = finish(p);
-        if (!result || PyList_Append(results, result) < 0) Py_CLEAR(results);
-        Py_XDECREF(result);
-    }
-    if (alive && results) return results;
+static PyObject *lost(Pipeline *p) {
     store_close(&p->store);
-    Py_XDECREF(results);
     if (!PyErr_Occurred())
         PyErr_SetString(PyExc_ConnectionError, "the connection to the store was lost");
     return NULL;
+}
+
+/* Sends what the store takes, and receives what it has answered. */
+static PyObject *pipeline_go_on(Pipeline *p, PyObject *Py_UNUSED(none)) {
+    if (p->store.fd < 0 || !send_some(p) || !receive_some(p) || !send_some(p)) return lost(p);
+    Py_RETURN_NONE;
+}
+
+/* Ends the job that was begun first, if it is done: its result in a tuple, a StoreError where the
+ * store complained. One at a time, for until Python has taken note of what is here, the keys of a
+ * restore must count as under way. */
+static PyObject *pipeline_next(Pipeline *p, PyObject *Py_UNUSED(none)) {
+    if (p->store.fd < 0 || !p->jobs || p->jobs->owed) Py_RETURN_NONE;
+    PyObject *result = finish(p);
+    return result ? Py_BuildValue("(N)", result) : lost(p);
 }
 
 static PyObject *pipeline_connect(Pipeline *p, PyObject *Py_UNUSED(none)) {
@@ -241,7 +245,8 @@ static PyMethodDef methods[] = {
     {"list_keys", (PyCFunction)pipeline_list, METH_O, "Begin to list the keys of groups."},
     {"dump", (PyCFunction)pipeline_dump, METH_VARARGS, "Begin the body of a KEYS frame."},
     {"restore", (PyCFunction)pipeline_restore, METH_VARARGS, "Begin to apply such a body."},
-    {"go_on", (PyCFunction)pipeline_go_on, METH_NOARGS, "Send, receive, return results."},
+    {"go_on", (PyCFunction)pipeline_go_on, METH_NOARGS, "Send and receive."},
+    {"next", (PyCFunction)pipeline_next, METH_NOARGS, "End the first job, if it is done."},
     {"close", (PyCFunction)pipeline_close, METH_NOARGS, "Forget all jobs and disconnect."},
     {0},
 };
