@@ -42,6 +42,7 @@ AGENT: Final = (
     "forwarded",  # handed to the owner of a group that is not ours (any more)
     "dropped_full",  # too many wait already; the client resends
     "dropped_unreachable",  # no channel to the owner; the client resends
+    "stuck_connections",  # of TCP clients, ended for the memory that they held
     "dropped_hops",  # handed on too often: the agents' tables disagree for the moment
     "priority_pulls",  # keys pulled ahead of their group
     "keys_sent",

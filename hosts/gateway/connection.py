@@ -45,7 +45,7 @@ class Connection(asyncio.Protocol):
         self._full = False
         self._closing = False
         self._ended = False
-        self._share = Share(service.room)
+        self.share = Share(service.room)
         self._held = 0  # bytes of requests without a reply, and of replies that wait for others
 
     # --- asyncio.Protocol -------------------------------------------------------------------------
@@ -60,7 +60,7 @@ class Connection(asyncio.Protocol):
         """The client is gone: what it has sent is executed, as Redis would."""
         self._transport = None
         self._service.connections -= 1
-        self._share.hold(0)
+        self.share.hold(0)
 
     def eof_received(self) -> bool:
         """The client sends nothing more, but may wait for replies."""
@@ -113,7 +113,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             return True
         waiting = self._transport.get_write_buffer_size()
-        return self._share.hold(self._requests.held + self._held + waiting)
+        return self.share.hold(self._requests.held + self._held + waiting)
 
     def _throttle(self) -> None:
         paused = self._full or len(self._places) >= _MOST

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hosts.client import ReplyError
-from hosts.client._core import DONE, REFUSED, Session
+from hosts.client._core import BY_STREAM, DONE, REFUSED, Session
 from hosts.wire import Flags, Header, Moving, Op, group_of
 
 F = Flags
@@ -295,3 +295,57 @@ def test_mutated_replies_do_no_harm(data: st.DataObject) -> None:
         del whole[data.draw(st.integers(0, len(whole))) :]
         r.session.take(bytes(whole))
         assert r.session.outstanding == 1 - r.session.counts()["finished"]
+
+
+WHERE = bytes((10, 0, 1, 1)) + (6380).to_bytes(2)
+EXECUTED = F.AUTHORITATIVE | F.FOUND | F.LONG
+
+
+@pytest.mark.parametrize(
+    "flags", [EXECUTED, F.DOUBLE | F.FROM_SOURCE | F.FOUND | F.LONG, F.DOUBLE | EXECUTED]
+)
+def test_a_read_with_a_long_reply_ends(flags: Flags) -> None:
+    """Whoever says so: it is asked again by TCP, where the owner answers."""
+    with request() as r:
+        ((token, status, value, _, _),) = r.take(Reply(flags, WHERE))
+        assert (token, status, value) == (7, BY_STREAM, WHERE)
+        assert r.session.acked == r.seq
+
+
+def test_a_write_with_a_long_reply_keeps_its_number() -> None:
+    """Until its reply has been fetched: an agent would forget it."""
+    with request((b"GETDEL", b"k")) as r:
+        ((_, status, value, _, _),) = r.take(Reply(EXECUTED, WHERE))
+        assert (status, value, r.session.outstanding) == (BY_STREAM, WHERE, 0)
+        assert r.take(Reply(EXECUTED, WHERE)) == []
+        assert (r.resent(), r.session.next_due()) == (0, None)
+        for _ in range(3):
+            r.session.abandon(r.session.park())
+        assert r.session.acked == r.seq - 1
+        r.session.abandon(r.seq)
+        assert r.session.acked == r.seq + 3
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(EXECUTED, WHERE[:5]),
+        Reply(EXECUTED, WHERE[:4] + bytes(2)),
+        Reply(EXECUTED, b"+OK\r\n"),
+        Reply(F.LONG, WHERE),  # nobody has executed it
+    ],
+)
+def test_long_replies_that_are_none(reply: Reply) -> None:
+    with request((b"GETDEL", b"k")) as r:
+        assert r.take(reply) == []
+        assert r.session.counts()["ignored"] == 1
+        assert len(r.take(Reply(F.AUTHORITATIVE, b"+OK\r\n"))) == 1
+
+
+def test_where_requests_go() -> None:
+    """The question is a READ without a payload."""
+    with request() as r:
+        seq = r.session.ask(GROUP, 9)
+        r.take(owner())
+        ((token, status, value, _, _),) = r.take(Reply(F.LONG, WHERE), seq=seq)
+        assert (token, status, value) == (9, BY_STREAM, WHERE)

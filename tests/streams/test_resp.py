@@ -1,6 +1,7 @@
 """Redis clients, unchanged, at an agent."""
 
 import asyncio
+import contextlib
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -168,6 +169,28 @@ async def test_too_many_connections(small: Agent) -> None:
         await asyncio.sleep(0.01)
     for _, writer in connections[1:]:
         writer.close()
+
+
+async def test_who_holds_memory_and_does_nothing(
+    small: Agent, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a request, or a reply that is not read: in the end its room is for others. Who holds
+    nothing may stay."""
+    monkeypatch.setattr("hosts.gateway.room.PATIENCE", 0.5)
+    half = BIG[: 900 << 10]
+    store.client.set("k", half)
+    idle, _ = await asyncio.open_connection("127.0.0.1", small.streams.port)
+    for sent in (resp("SET", "k2", BIG)[: 500 << 10], resp("GET", "k") * 9):
+        reader, writer = await asyncio.open_connection("127.0.0.1", small.streams.port, limit=1)
+        writer.write(sent)
+        await until(lambda: small.core.room < 900 << 10)
+        await until(lambda: small.core.room == 1 << 20)
+        with contextlib.suppress(ConnectionResetError):
+            while await asyncio.wait_for(reader.read(1 << 16), 5):
+                pass
+        writer.close()
+    assert small.counters["stuck_connections"] == 2
+    assert not idle.at_eof()
 
 
 async def test_too_much_memory(small: Agent, store: Store) -> None:

@@ -19,7 +19,7 @@ class Framed(asyncio.Protocol):
 
     def __init__(self, queries: Queries, room: Room) -> None:
         self._queries = queries
-        self._share = Share(room)
+        self.share = Share(room)
         self._reader = StreamReader(Op.READ, Op.WRITE)
         self._open: dict[tuple[int, int], int] = {}  # bytes of each query without a reply
         self._asked = 0  # bytes of them all
@@ -39,7 +39,7 @@ class Framed(asyncio.Protocol):
         self._transport = None
         for client, seq in self._open:
             self._queries.forget(client, seq, self._done)
-        self._share.hold(0)
+        self.share.hold(0)
 
     def eof_received(self) -> bool:
         """The client sends nothing more, but may wait for replies."""
@@ -103,7 +103,7 @@ class Framed(asyncio.Protocol):
         if self._transport is None:
             return True
         waiting = self._transport.get_write_buffer_size()
-        return self._share.hold(self._reader.held + self._asked + waiting)
+        return self.share.hold(self._reader.held + self._asked + waiting)
 
     def _throttled(self) -> bool:
         return self._full or len(self._open) >= _MOST

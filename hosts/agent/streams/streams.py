@@ -20,6 +20,7 @@ from hosts.wire import MAGIC
 
 CONNECTIONS: Final = 10_000
 ROOM: Final = 1 << 30
+_LOOK_SECONDS: Final = 1.0
 _MAGIC: Final = MAGIC.to_bytes(2)
 
 
@@ -44,6 +45,7 @@ class Streams:
         self._commands = Commands(node, self.queries)
         self._server: asyncio.Server | None = None
         self._open: WeakSet[asyncio.Transport] = WeakSet()
+        self._looking: asyncio.TimerHandle | None = None
         node.core.room = settings.room
 
     async def start(self) -> None:
@@ -56,6 +58,7 @@ class Streams:
         except OSError as wrong:
             reason = os.strerror(wrong.errno) if wrong.errno else str(wrong)
             raise OSError(f"TCP port {ip}:{port}: {reason}") from None
+        self._look()
         self._node.core.streams(self.queries.answers.answered, address(ip), self.port)
 
     @property
@@ -89,8 +92,19 @@ class Streams:
             return Framed(self.queries, self._node.core)
         return Connection(self._commands)
 
+    def _look(self) -> None:
+        """End connections that keep to themselves what others could use."""
+        self._looking = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look)
+        for transport in list(self._open):
+            speaker = transport.get_protocol()
+            if isinstance(speaker, Connection | Framed) and speaker.share.stuck():
+                self._node.counters.add("stuck_connections")
+                transport.abort()
+
     def close(self) -> None:
         """Take nothing more."""
+        if self._looking is not None:
+            self._looking.cancel()
         if self._server is not None:
             self._server.close()
         for transport in list(self._open):
