@@ -103,7 +103,11 @@ class Bulk:
         failed: Failed,
     ) -> None:
         """Apply such a body (core/restore.c): keys applied, dropped, groups that are complete."""
-        self._begin(partial(self._pipeline.restore, body, here), done, failed)
+        try:
+            self._begin(partial(self._pipeline.restore, body, here), done, failed)
+        except ConnectionError:
+            self._pipeline.missed(body)
+            raise
 
     def _begin(
         self, begin: Callable[[], None], done: Callable[[Any], None], failed: Failed

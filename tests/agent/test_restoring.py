@@ -185,6 +185,28 @@ async def test_an_end_after_a_failure_does_not_count(
     assert store.client.mget("k", "{k}2") == [b"v", b"v"]
 
 
+async def test_an_end_after_a_body_that_could_not_be_begun(
+    destination: Agent, peer: Peer, store: Store
+) -> None:
+    """The store could not be reached when it came."""
+    peer.send(Kind.KEYS, frames.migration(NUMBER), FIRST, string("k", b"v"))
+    await until(lambda: store.client.exists("k") and destination.node.bulk.idle)
+    hidden = store.path.with_name("hidden")
+    with socket.socket(fileno=os.dup(destination.node.bulk.fd)) as connection:
+        connection.shutdown(socket.SHUT_RDWR)
+    await until(lambda: destination.node.bulk.fd < 0)
+    store.path.rename(hidden)
+    try:
+        peer.send(Kind.KEYS, frames.migration(NUMBER), MORE, string("{k}2", b"v"))
+        await peer.frame(Kind.HINDERED)
+    finally:
+        hidden.rename(store.path)
+    peer.send(Kind.KEYS, frames.migration(NUMBER), MORE, string("{k}3", b"v"), END)
+    await until(lambda: store.client.exists("{k}3"))
+    with pytest.raises(asyncio.TimeoutError):
+        await peer.frame(Kind.ARRIVED, 0.2)
+
+
 async def test_copies_are_written_before_they_are_cleared(
     alone: Agent, peer: Peer, store: Store
 ) -> None:

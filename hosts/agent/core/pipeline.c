@@ -207,6 +207,14 @@ static PyObject *pipeline_restore(Pipeline *p, PyObject *arguments) {
     return begun(p, restore_begin(p, body, here), before);
 }
 
+static PyObject *pipeline_missed(Pipeline *p, PyObject *body) {
+    Py_buffer data;
+    if (PyObject_GetBuffer(body, &data, PyBUF_SIMPLE) < 0) return NULL;
+    restore_missed(p->core, data.buf, (size_t)data.len);
+    PyBuffer_Release(&data);
+    Py_RETURN_NONE;
+}
+
 static int pipeline_init(Pipeline *p, PyObject *arguments, PyObject *Py_UNUSED(keywords)) {
     Core *core;
     if (p->core || !PyArg_ParseTuple(arguments, "O!", &CoreType, &core)) return -1;
@@ -245,6 +253,7 @@ static PyMethodDef methods[] = {
     {"list_keys", (PyCFunction)pipeline_list, METH_O, "Begin to list the keys of groups."},
     {"dump", (PyCFunction)pipeline_dump, METH_VARARGS, "Begin the body of a KEYS frame."},
     {"restore", (PyCFunction)pipeline_restore, METH_VARARGS, "Begin to apply such a body."},
+    {"missed", (PyCFunction)pipeline_missed, METH_O, "A body will not be applied."},
     {"go_on", (PyCFunction)pipeline_go_on, METH_NOARGS, "Send and receive."},
     {"next", (PyCFunction)pipeline_next, METH_NOARGS, "End the first job, if it is done."},
     {"close", (PyCFunction)pipeline_close, METH_NOARGS, "Forget all jobs and disconnect."},

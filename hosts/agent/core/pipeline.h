@@ -54,6 +54,7 @@ bool dump_begin(Pipeline *p, PyObject *sections, bool whole);
 bool restore_begin(Pipeline *p, PyObject *body, PyObject *here);
 extern const struct job_kind RESTORE;
 void restore_spread(struct job *failed);
+void restore_missed(Core *core, const uint8_t *body, size_t length);
 
 /* body.c: the body of a KEYS frame. */
 enum tag { TAG_GROUP, TAG_KEY, TAG_ABSENT, TAG_END, TAG_STRING, TAG_MORE };

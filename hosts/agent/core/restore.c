@@ -227,15 +227,19 @@ static void count_sections(Core *core, struct restore *r) {
     r->counted = true;
 }
 
+/* Of what was not applied something is missing in its groups, until they begin anew. */
+void restore_missed(Core *core, const uint8_t *body, size_t length) {
+    struct entry e = {.group = NM_GROUPS};
+    for (const uint8_t *at = body; at < body + length && body_next(&at, body + length, &e);)
+        if (is_section(&e)) core->from_first[e.group] = 0;
+}
+
 static void restore_drop(Pipeline *p, struct job *job) {
     struct restore *r = (struct restore *)job, **link = &p->core->restores;
     struct entry e = {.group = NM_GROUPS};
+    if (!r->done) restore_missed(p->core, r->body.buf, (size_t)r->body.len);
     for (const uint8_t *at = r->body.buf; r->counted && next_entry(r, &at, &e);)
-        if (is_section(&e)) {
-            p->core->restoring[e.group]--;
-            /* of a failed one something is missing, until the group begins anew */
-            if (!r->done) p->core->from_first[e.group] = 0;
-        }
+        if (is_section(&e)) p->core->restoring[e.group]--;
     while (*link && *link != r) link = &(*link)->next;
     if (*link) *link = r->next;
     PyBuffer_Release(&r->body);
