@@ -5,7 +5,7 @@ from typing import Final
 from bench.protocols.compare import OURS, STOCK
 from bench.protocols.run import AS_LONG_AS_STOCK, Case, Run, Settings
 
-_SHARE: Final = 0.95
+_SHARE: Final = 0.9
 """Of the reshard's time: what is throttled ends a little later than its bytes say."""
 
 

@@ -13,7 +13,7 @@ def test_the_throttle_is_what_takes_as_long_as_the_last_reshard_of_that_loop() -
     pace = Pace()
     assert pace.settings(replace(CASE, settings=PLAIN)) == PLAIN
     assert pace.settings(CASE) is None
-    pace.learn(run("netmigrate", moved_bytes=9_500_000.0))
+    pace.learn(run("netmigrate", moved_bytes=9_000_000.0))
     assert pace.settings(CASE) is None
     pace.learn(run("reshard", migration_seconds=20.0))
     pace.learn(run("reshard", migration_seconds=10.0))
