@@ -132,8 +132,8 @@ class Pipeline:
     def list_keys(self, groups: list[int], /) -> None: ...
     # tuple[bytes, list[tuple[int, bytes]]]: the body, and what is too big for one: group, key
     def dump(
-        self, sections: list[tuple[int, bytes, bool, bool]], whole: bool, /
-    ) -> None: ...  # group, keys, whether they are its first, its last; whole: however big
+        self, sections: list[tuple[int, bytes, bool, bool]], /
+    ) -> None: ...  # group, keys, whether they are its first, its last
     # tuple[int, int, list[int]]: keys applied, dropped, groups of which every key has come
     def restore(self, body: Buffer, here: Mapping[int, set[bytes] | bool | None], /) -> None: ...
     def missed(self, body: Buffer, /) -> None: ...  # it will not be applied

@@ -88,12 +88,9 @@ class Bulk:
         sections: list[Section],
         done: Callable[[tuple[bytes, Big]], None],
         failed: Failed,
-        *,
-        whole: bool = False,
     ) -> None:
-        """Make the body of a KEYS frame. Big keys are named beside it, and end no group, unless
-        they are wanted `whole`."""
-        self._begin(partial(self._pipeline.dump, sections, whole), done, failed)
+        """Make the body of a KEYS frame. Big keys are named beside it, and end no group."""
+        self._begin(partial(self._pipeline.dump, sections), done, failed)
 
     def restore(
         self,

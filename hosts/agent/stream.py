@@ -24,7 +24,6 @@ class _Listed:
     count: int
     first: bool = True  # the group begins with them
     last: bool = True  # and ends
-    whole: bool = False  # however big
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,8 @@ class Stream:
     fails, everything is forgotten, and `failed` is told.
     """
 
+    values: Values  # whoever takes them says so
+
     def __init__(
         self,
         node: Node,
@@ -67,7 +68,6 @@ class Stream:
     ) -> None:
         self.chunks = Chunks(throttle)
         self.under_way: deque[list[Section]] = deque()
-        self.values: Values | None = None  # None: big values go as a whole
         self._node = node
         self._throttle = throttle
         self._wake = wake
@@ -114,25 +114,23 @@ class Stream:
         cut = self.under_way and not self.under_way[-1][-1][3]
         if cut or len(self.under_way) >= (1 if self._throttle.rate else 2):
             return []
-        sections, count, whole = self._take(room)
+        sections, count = self._take(room)
         if sections:
             self._node.bulk.dump(
                 sections,
-                partial(self._dumped, self._age, count, whole),
+                partial(self._dumped, self._age, count),
                 partial(self._failed, self._age),
-                whole=whole,
             )
             self.under_way.append(sections)
         return sections
 
-    def _take(self, room: int) -> tuple[list[Section], int, bool]:
-        """Return the sections of a chunk, how many keys they have, and whether they are big."""
+    def _take(self, room: int) -> tuple[list[Section], int]:
+        """Return the sections of a chunk, and how many keys they have."""
         sections: list[Section] = []
         count = 0
-        whole = bool(self._to_send) and self._to_send[0].whole
-        while self._to_send and self._to_send[0].whole == whole:
+        while self._to_send:
             one = self._to_send[0]
-            if (not count) if whole else count + one.count <= room:
+            if count + one.count <= room:
                 sections.append((one.group, one.keys, one.first, self._ends(one)))
                 count += one.count
                 self._to_send.popleft()
@@ -145,9 +143,9 @@ class Stream:
                 one.keys, one.count, one.first = one.keys[at:], one.count - room, False
                 break
         self._listed -= count
-        return sections, count, whole
+        return sections, count
 
-    def _dumped(self, age: int, count: int, whole: bool, result: tuple[bytes, Big]) -> None:
+    def _dumped(self, age: int, count: int, result: tuple[bytes, Big]) -> None:
         if age != self._age:
             return
         body, big = result
@@ -155,38 +153,18 @@ class Stream:
         keys = count - len(big)
         unended = {group for group, _ in big}
         ended = [group for group, _, _, last in sections if last]
-        if self.values is None:
-            self._put_off(big, sections)
-        else:
-            for group, key in big:
-                self.values.add(group, key)
-            for group in unended.intersection(ended):
-                self.values.end_later(group)
-        if not whole:
-            self.chunks.learn(keys, len(body))
+        for group, key in big:
+            self.values.add(group, key)
+        for group in unended.intersection(ended):
+            self.values.end_later(group)
+        self.chunks.learn(keys, len(body))
         self._tell(Chunk(sections, keys, body, [group for group in ended if group not in unended]))
 
     def _ends(self, one: _Listed) -> bool:
-        if one.last and self.values is not None and not self.values.complete(one.group):
+        if one.last and not self.values.complete(one.group):
             self.values.end_later(one.group)
             return False
         return one.last
-
-    def _put_off(self, big: Big, sections: list[Section]) -> None:
-        """Big keys go next, one by one, and end their group after its others."""
-        by_group: dict[int, list[bytes]] = {}
-        for group, key in big:
-            by_group.setdefault(group, []).append(key)
-        for group, keys in by_group.items():
-            ends = any(number == group and last for number, _, _, last in sections)
-            rest = None if ends else self._to_send[0]  # where the group was cut
-            if rest is not None:
-                ends, rest.last = rest.last, False
-            for place, key in enumerate(keys):
-                last = ends and place == len(keys) - 1
-                one = _Listed(group, frames.key_list([key]), 1, False, last, True)
-                self._to_send.insert(place + (rest is not None), one)
-            self._listed += len(keys)
 
     def _failed(self, age: int, error: Exception) -> None:
         if age == self._age:

@@ -192,7 +192,7 @@ def main() -> None:
         names = [b"k", b"{k}2", b"missing"][: chance.randrange(1, 4)]
         keys = b"".join(struct.pack("!I", len(name)) + name for name in names)
         first, last = chance.random() < 0.5, chance.random() < 0.5
-        (body, _), *_ = run(bulk, bulk.dump, [(group, keys, first, last)], last)
+        (body, _), *_ = run(bulk, bulk.dump, [(group, keys, first, last)])
         here: dict[int, set[bytes]] = {group: set()}
         run(bulk, bulk.restore, body, here)
         run(bulk, bulk.list_keys, [group, 0])
@@ -206,7 +206,7 @@ def main() -> None:
             with contextlib.suppress(ValueError):
                 module.check_body(changed_body)
             with contextlib.suppress(ValueError):
-                bulk.dump([(group, mutate(chance, keys), first, last)], first)
+                bulk.dump([(group, mutate(chance, keys), first, last)])
         states[group] = 3
         core.arriving(group, here[group])
         core.given([(1, 9, 0, head + resp(commands(chance)))])
@@ -240,7 +240,7 @@ def main() -> None:
             core.call([[b"FLUSHALL"]])
             core.forget(0)
         if turn % 97 == 0:  # the store goes away in the middle
-            bulk.dump([(group, keys, first, last)], first)
+            bulk.dump([(group, keys, first, last)])
             core.call([[b"CLIENT", b"KILL", b"TYPE", b"normal", b"SKIPME", b"no"]])
             with contextlib.suppress(ConnectionError):
                 run(bulk, bulk.restore, body, here)

@@ -31,7 +31,6 @@ struct asked { uint32_t key; uint8_t what; };
 struct dump {
     struct job job;
     PyObject *sections;
-    bool whole;            /* however big */
     bool expiring;         /* ask for expiries */
     struct dumped *keys;
     size_t count;
@@ -266,7 +265,7 @@ static bool find_keys(struct dump *d) {
 
 /* Begins to dump (group, keys, whether they are its first, its last) sections. A store in which
  * nothing expired of late is asked at first whether that is still so. */
-bool dump_begin(Pipeline *p, PyObject *sections, bool whole) {
+bool dump_begin(Pipeline *p, PyObject *sections) {
     struct dump *d = PyMem_Calloc(1, sizeof *d);
     if (!d) return PyErr_NoMemory() != NULL;
     d->job.kind = &DUMP_KIND;
@@ -275,8 +274,7 @@ bool dump_begin(Pipeline *p, PyObject *sections, bool whole) {
     bool ok = d->sections && find_keys(d) && (!d->count || ask(p, d, EXPIRIES, 0));
     for (size_t i = 0; ok && i < d->count; i++) {
         struct dumped *k = &d->keys[i];
-        if (whole) k->found = SMALL;
-        else if (!p->strings) k->found = NO_STRING;
+        if (!p->strings) k->found = NO_STRING;
         else ok = ask(p, d, STRING, i);
     }
     if (ok && ask_on(p, d) && pipeline_begin(p, &d->job, d->asked_count)) return true;
