@@ -1,6 +1,7 @@
 """One server's agent: it joins core, table, channel and migrations."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -152,7 +153,8 @@ class Agent:
         gone = self.table.former.astype(bool) & (self.table.states == State.ABSENT)
         self._sweeper.add(np.flatnonzero(gone).tolist())  # an earlier process may have left them
         loop.add_reader(self._socket.fileno(), self._readable)
-        self.node.bulk.open()
+        with contextlib.suppress(ConnectionError):  # then the first who needs it tries again
+            self.node.bulk.open()
         self._housekeep()
         self._watch.start()
         return self

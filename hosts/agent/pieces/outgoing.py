@@ -78,7 +78,10 @@ class Outgoing:
 
     def end_later(self, group: int) -> None:
         """Nothing of the group is left to send but its big values, before which it cannot end."""
-        self._ending.add(group)
+        if self.complete(group):  # somebody waited for them, so they went first
+            self._stream.end(group)
+        else:
+            self._ending.add(group)
 
     def complete(self, group: int) -> bool:
         """Whether the destination has every big value of a group that is known."""
