@@ -50,6 +50,7 @@ async def test_a_large_group_is_cut(alone: Agent, store: Store) -> None:
     store.client.mset({f"{{k}}{number}": "v" for number in range(2500)})
     found: list[Chunk] = []
     stream = Stream(alone.node, Throttle(0), lambda: None, found.append, fail)
+    Outgoing(alone.node, 1, stream)
     stream.add([GROUP, GROUP + 1])
 
     def ended() -> bool:
