@@ -248,11 +248,11 @@ class Precopy(Mover):
     def _turn(self, link: Link) -> None:
         """All that was to copy is on its way: another round, or the end."""
         if self._serving:
-            self._next_round()
+            self._next_round(link)
         elif not self._unanswered and not self._take_sent:
             self._hand_over(link)
 
-    def _next_round(self) -> None:
+    def _next_round(self, link: Link) -> None:
         if self._pausing:
             self._check_end()
             return
@@ -268,6 +268,7 @@ class Precopy(Mover):
             if keys is None:  # among what a script did there may be deletions
                 self._to_clear.append(group)
             else:
+                self._values.withdraw(link, group, keys)
                 self._stream.add_keys(group, frames.key_list(keys), len(keys))
         self._written.clear()
         self._values.clear()

@@ -193,15 +193,17 @@ async def test_precopy_of_a_value_that_becomes_small(two: Pair, client: Client) 
     two.protocol = Protocol.SOURCE
     one, other = two.stores
     for name in ("small", "gone"):
-        one.client.set(f"{{k}}{name}", b"x" * 1_000_000)
+        one.client.rpush(f"{{k}}{name}", *(b"%0100d" % number for number in range(10_000)))
     one.client.set("{k}big", "x")
     one.client.set("{l}last", b"x" * 4_000_000)
+    other.client.config_resetstat()
     emigration = two.start(0, 1, throttle=20_000_000)
     await until(lambda: two.agents[0].counters["values_in_pieces"] == 2)
     await client.ask(two.server(0), Op.WRITE, "SET", "{k}small", "y")
     await client.ask(two.server(0), Op.WRITE, "DEL", "{k}gone")
     await client.ask(two.server(0), Op.WRITE, "SETRANGE", "{k}big", 2_000_000, "y")
     await until(lambda: emigration.status is Status.DONE)
+    assert other.client.info("memory")["lazyfreed_objects"] >= 2, "nothing was freed at once"
     assert other.client.strlen("{k}big") == 2_000_001
     assert other.client.get("{k}small") == b"y"
     assert other.client.dbsize() == 3
