@@ -84,7 +84,11 @@ class Emigration(Mover):
         self.batch = batch
         self._peer = (address(destination.ip), destination.udp_port)
         self._emigrated = emigrated
-        self._todo = deque(first for groups in ranges for first in groups[::batch])
+        firsts = [first for groups in ranges for first in groups[::batch]]
+        # begun before this agent was restarted: these go first, and are finished whatever is asked
+        begun = [first for first in firsts if self._is_begun(first)]
+        self._begun, known = len(begun), set(begun)
+        self._todo = deque([*begun, *(first for first in firsts if first not in known)])
         self._moving: dict[int, Lane] = {}  # by the first group of its batch
         self._idle = list(reversed(self.lanes))
         self._stream = Stream(node, self.throttle, self._kick, self._dumped, self.store_failed)
@@ -132,10 +136,16 @@ class Emigration(Mover):
             return
         if not self._todo:
             self._set(Status.DONE)
+        elif self._begun:
+            return  # the link, or a lane that is free, brings it on
         elif self.status is Status.STOPPING:
             self._set(Status.STOPPED)
         elif self._pausing:
             self._set(Status.PAUSED)
+
+    def _is_begun(self, first: int) -> bool:
+        states = self._node.table.states[first : first + self.batch]
+        return bool((states == State.EMIGRATING).any())
 
     # --- queries of groups in flight --------------------------------------------------------------
 
@@ -182,7 +192,7 @@ class Emigration(Mover):
         """How many batches to start now. Throttled, as late and as few as keep the stream from
         running dry while PREPARE is under way: in flight, a group costs the clients something."""
         if self._pausing or self.status is Status.STOPPING:
-            return 0
+            return self._begun
         if not self.throttle.rate:
             return len(self.lanes)
         if not self.done:  # the first batch tells how big they are
@@ -204,6 +214,7 @@ class Emigration(Mover):
         for _ in range(min(self._wanted(), len(self._idle), len(self._todo))):
             lane = self._idle.pop()
             first = self._todo.popleft()
+            self._begun = max(0, self._begun - 1)
             lane.begin(range(first, first + self.batch))
             self._moving[first] = lane
             groups = list(lane.batch)

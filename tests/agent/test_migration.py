@@ -26,6 +26,7 @@ from tests.agent.harness import (
     bulk,
     local,
     pair,
+    set_state,
     until,
 )
 
@@ -584,3 +585,15 @@ async def test_header_of_forwarded_queries(two: Pair, client: Client) -> None:
     answer = await client.ask(two.server(0), Op.WRITE, "SET", "k", "v")
     assert answer.flags == AUTH | Flags.FOUND | Flags.FORWARDED
     assert isinstance(answer.header, Header)
+
+
+async def test_stop_finishes_what_an_earlier_run_had_begun(two: Pair) -> None:
+    """The source was restarted with groups on their way, and is stopped before it takes them up."""
+    set_state(two.agents[0], 7, State.EMIGRATING, 2)
+    two.stores[0].client.set("k", "v")
+    emigration = two.start(0, 1, [range(64)])
+    emigration.stop()
+    await until(lambda: emigration.status is Status.STOPPED)
+    assert emigration.done == {7}
+    assert two.agents[0].table.counts()["EMIGRATING"] == 0
+    assert two.agents[1].table.states[7] == State.OWNED
