@@ -12,7 +12,7 @@ import numpy as np
 from controller import slices
 from controller.agents import Agents, UnknownMigrationError
 from controller.errors import ControllerError, UnreachableError
-from controller.model import Migration, State, Totals
+from controller.model import Migration, Protocol, State, Totals
 from controller.partitions import Range, mask_of, ranges_of
 from controller.recovery import Recovery
 from controller.slices import Cleaner
@@ -146,16 +146,24 @@ class Follower:
         await self._steer(migration)
 
     async def _finish_in_flight(self, migration: Migration) -> None:
-        """Before what was moved can come back, let a restarted source finish what it had begun."""
-        begun = await self._at_source(migration, _EMIGRATING)
+        """Before what was moved can come back, let a restarted source finish what it had begun.
+
+        Of pre-copy that is everything: only the source can tell the destination that copies which
+        it has of groups that the source still serves are not wanted.
+        """
+        copies = migration.settings.protocol is Protocol.SOURCE
+        states = (_OWNED, _EMIGRATING) if copies else (_EMIGRATING,)
+        begun = await self._at_source(migration, *states)
         if not begun:
             await self._take_back(migration)
             return
-        left = await self._at_source(migration, _OWNED)
-        self._begin_with(begun, migration.group_count - _count([*begun, *left]))
+        left = await self._at_source(migration, _OWNED, _EMIGRATING)
+        self._begin_with(begun, migration.group_count - _count(left))
         migration = self._store.migration(self.number)
         await self._agents.accept(migration)
         await self._agents.start(migration)
+        if copies:
+            await self._agents.stop(migration)
 
     def _begin_with(self, remaining: Sequence[Range], arrived: int) -> None:
         self._store.set_groups(self._store.migration(self.number), remaining, arrived)

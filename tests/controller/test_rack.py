@@ -262,6 +262,27 @@ def test_abort_moves_back_what_was_moved(net: Rack) -> None:
 def test_an_abort_whose_source_is_killed_leaves_no_group_on_the_way(net: Rack) -> None:
     net.json("migrate", "p0", "--to", "server2", "--throttle", SLOW)
     _wait("some groups", lambda: net.status()["migrations"][0]["groups_done"] > 500)
+    _kill_source_while_stopping(net)
+    aborted, last = net.json("history")[-2:]
+    assert (aborted["state"], last["moves_back"]) == ("aborted", aborted["id"])
+    assert _placement(net) == {"p0": "server1"}
+    _check_settled(net)
+    _read_some(net)
+
+
+def test_an_aborted_pre_copy_whose_source_is_killed_leaves_no_copies(net: Rack) -> None:
+    _wait("no copies of before", lambda: _keys(net, "server2") == 0)
+    net.json("migrate", "p0", "--to", "server2", "--throttle", SLOW, "--protocol", "source")
+    _wait("some copies", lambda: _keys(net, "server2") > 50)
+    _kill_source_while_stopping(net)
+    assert net.json("history")[-1]["state"] == "aborted"
+    _wait("no copies", lambda: _keys(net, "server2") == 0)
+    _check_settled(net)
+    _read_some(net)
+
+
+def _kill_source_while_stopping(net: Rack) -> None:
+    """Abort the migration from server1 to server2; its source is killed before it has stopped."""
     destination = net.children.children["server2-agent"].pid
     os.kill(destination, signal.SIGSTOP)
     try:
@@ -274,11 +295,6 @@ def test_an_abort_whose_source_is_killed_leaves_no_group_on_the_way(net: Rack) -
         os.kill(destination, signal.SIGCONT)
     abort.join()
     _wait("taken back", lambda: not net.status()["migrations"])
-    aborted, last = net.json("history")[-2:]
-    assert (aborted["state"], last["moves_back"]) == ("aborted", aborted["id"])
-    assert _placement(net) == {"p0": "server1"}
-    _check_settled(net)
-    _read_some(net)
 
 
 def _restart_controller(net: Rack, between: Callable[[], None] = lambda: None) -> None:
