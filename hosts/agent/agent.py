@@ -121,10 +121,10 @@ class Agent:
         )
         accepted = settings.state / "accepted.json"
         self.immigrations = Immigrations(self.node, accepted, self._door.go_on)
-        self.copies = Copies(self.node, self.immigrations)
+        self._sweeper = Sweeper(self.node)
+        self.copies = Copies(self.node, self.immigrations, self._sweeper.keep)
         self.streams = Streams(self.node, settings.tcp, self._slow)
         self._pieces = Arriving(self.node, self.immigrations)
-        self._sweeper = Sweeper(self.node)
         self._watch = Watch(self.node, settings.state / "store", self._store_lost)
         self._loss = ""  # of what was on its way from here when the store lost what it had
         self._server: asyncio.Server | None = None
@@ -150,14 +150,21 @@ class Agent:
         for state in (State.EMIGRATING, State.IMMIGRATING):
             if stranded := self.table.those(state):
                 log.warning("%d groups were %s when this agent ended", len(stranded), state.name)
-        gone = self.table.former.astype(bool) & (self.table.states == State.ABSENT)
-        self._sweeper.add(np.flatnonzero(gone).tolist())  # an earlier process may have left them
+        self._sweeper.add(self._left_behind())
         loop.add_reader(self._socket.fileno(), self._readable)
         with contextlib.suppress(ConnectionError):  # then the first who needs it tries again
             self.node.bulk.open()
         self._housekeep()
         self._watch.start()
         return self
+
+    def _left_behind(self) -> list[int]:
+        """Return groups of which an earlier process may have left copies: they went, or were to
+        come and did not."""
+        gone = (self.table.moving != 0) & (self.table.owners != 0)
+        gone &= self.table.states == State.ABSENT
+        gone[self.immigrations.cleared] = False
+        return [int(group) for group in np.flatnonzero(gone)]
 
     def _housekeep(self) -> None:
         self.core.forget(_IDLE_SECONDS)
@@ -397,8 +404,6 @@ class Agent:
             self.immigrations.accept(number, source, ranges, batch, protocol)
         except ValueError as error:
             raise NotReadyError(str(error)) from None
-        if protocol is Protocol.SOURCE:  # its copies come while the groups are still the source's
-            self._sweeper.keep(ranges)
 
     def emigrate(
         self,

@@ -3,7 +3,7 @@
 The source owns every group until TAKE; until then what is here may be replaced or deleted freely.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from hosts.agent import frames
@@ -15,11 +15,15 @@ from hosts.agent.table import State
 
 
 class Copies:
-    """Takes CLEAR, COPY and TAKE of the migrations that were accepted."""
+    """Takes CLEAR, COPY and TAKE of the migrations that were accepted; `keep` is told of groups
+    whose copies are not for a sweep to delete any more."""
 
-    def __init__(self, node: Node, immigrations: Immigrations) -> None:
+    def __init__(
+        self, node: Node, immigrations: Immigrations, keep: Callable[[Sequence[int]], None]
+    ) -> None:
         self._node = node
         self._immigrations = immigrations
+        self._keep = keep
 
     def handle(self, peer: int, kind: Kind, body: memoryview) -> None:
         """Take a frame of a source; ValueError if it is malformed."""
@@ -78,6 +82,7 @@ class Copies:
             self._immigrations.staging.drop_group(group)
 
     def _cleared(self, migration: Immigration, groups: Sequence[int]) -> None:
+        self._keep(groups)
         migration.cleared.update(dict.fromkeys(groups))
         self._node.core.cleared(list(groups), migration.number)
         self._immigrations.acknowledge(migration, Kind.CLEARED, groups)

@@ -173,6 +173,11 @@ class Immigrations:
             ),
         )
 
+    @property
+    def cleared(self) -> list[int]:
+        """Groups whose copies may be written (hosts/agent/copies.py)."""
+        return [group for one in self._migrations.values() for group in one.cleared]
+
     def restore(self, newer: Mapping[int, set[bytes] | bool], cleared: Mapping[int, int]) -> None:
         """Go on where an earlier process of this agent ended (docs/consistency.md).
 

@@ -43,11 +43,10 @@ class Sweeper:
         self._queue.extend((due, group) for group in groups)
         self._schedule()
 
-    def keep(self, ranges: Iterable[range]) -> None:
-        """Copies of these groups will be wanted: do not delete them any more."""
-        for groups in ranges:
-            for group in groups:
-                self._due.pop(group, None)
+    def keep(self, groups: Iterable[int]) -> None:
+        """Nothing is left of these groups, and copies of them will come: do not delete those."""
+        for group in groups:
+            self._due.pop(group, None)
 
     def _schedule(self, pause: float = _PAUSE) -> None:
         if self._timer is None and self._queue:

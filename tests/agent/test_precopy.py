@@ -113,6 +113,15 @@ async def test_given_up(two: Pair, client: Client, broken: bool) -> None:
     assert answer.payload == bulk(b"0")
 
 
+async def test_a_return_that_never_begins_leaves_no_old_copies(two: Pair) -> None:
+    """Copies that were to be deleted soon stay for nobody only because the group may come back."""
+    fill(two, named("key", 400))
+    await two.migrate(0, 1, [PART])
+    assert two.stores[0].client.dbsize() > 0
+    two.agents[0].accept(9, two.found(1), [PART], 1, Protocol.SOURCE)
+    await until(lambda: two.stores[0].client.dbsize() == 0)
+
+
 async def test_paused(two: Pair, client: Client) -> None:
     """Nothing is copied meanwhile; what is written then is copied afterwards."""
     names = named("key", 3000)
