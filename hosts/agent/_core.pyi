@@ -82,7 +82,7 @@ class Core:
     # where replies to queries that came by TCP go: the server whose agent has the client, header,
     # RESP reply. It must not call the core. And where TCP clients find this agent
     def streams(
-        self, answered: Callable[[int, bytes, bytes], object], address: int, port: int
+        self, answered: Callable[[int, bytes, bytes], object] | None, address: int, port: int
     ) -> None: ...
     def retry(self, queries: list[tuple[Query, int]]) -> None: ...  # after how many microseconds
     def refuse(self, query: Query, message: str) -> None: ...

@@ -167,7 +167,7 @@ static PyObject *core_streams(Core *core, PyObject *arguments) {
     unsigned int address;
     unsigned short port;
     if (!PyArg_ParseTuple(arguments, "OIH", &answered, &address, &port)) return NULL;
-    Py_XSETREF(core->answered, Py_NewRef(answered));
+    Py_XSETREF(core->answered, answered == Py_None ? NULL : Py_NewRef(answered));
     core->stream = (struct nm_stream){address, port};
     Py_RETURN_NONE;
 }

@@ -110,6 +110,7 @@ class Streams:
         for transport in list(self._open):
             if not transport.is_closing():
                 transport.abort()
+        self._node.core.streams(None, 0, 0)
         self.queries.close()
 
 
