@@ -53,9 +53,11 @@ class Links:
         self._socket.send(head + request)
 
     def _follow(self) -> None:
+        waiting = select.poll()
+        waiting.register(self._socket.fileno(), select.POLLIN)
+        waiting.register(self._stop, select.POLLIN)
         while True:
-            ready, _, _ = select.select([self._socket.fileno(), self._stop], [], [])
-            if self._stop in ready:
+            if self._stop in {descriptor for descriptor, _ in waiting.poll()}:
                 return
             try:
                 data = self._socket.recv(1 << 16)
