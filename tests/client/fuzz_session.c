@@ -21,8 +21,12 @@ static uint64_t completions;
 static void completed(void *context, const struct nm_completion *c, int64_t now) {
     (void)context, (void)now;
     completions++;
-    /* What the session hands on is whole, and readable to its end. */
+    /* What the session hands on is whole, and readable to its end; an address has its length. */
     if (!c->payload) return;
+    if (c->status == NM_BY_STREAM) {
+        if (c->length != NM_STREAM_LENGTH) abort();
+        return;
+    }
     const uint8_t *end = c->payload + c->length;
     if (resp_skip(c->payload, end, RESP_DEPTH) != end) abort();
     volatile uint8_t sum = 0;
