@@ -80,6 +80,7 @@ class Mover(ABC):
         self._pausing = False
         self._stopping = False
         self._frozen = False
+        self._resumed = 0.0
         self.hindered = False  # nothing is sent until `hinder` has passed
         self._scheduled = False
         self._later: asyncio.TimerHandle | None = None
@@ -121,6 +122,7 @@ class Mover(ABC):
         """Go on after a pause or a failure."""
         if self.status in FINAL:
             raise ValueError(f"migration {self.number} is {self.status.name}, it cannot go on")
+        self._resumed = monotonic()
         self._go_on()
 
     def stop(self) -> None:
@@ -169,7 +171,10 @@ class Mover(ABC):
         log.warning("migration %d: %s", self.number, why)
         self.error = why
         self.hindered = True
-        if passes or self._stopping:
+        late = (
+            monotonic() - self._resumed < _AGAIN_SECONDS
+        )  # it was on its way when we were resumed
+        if passes or late or self._stopping:
             asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._try_again)
             self._set(self.status)
         else:
