@@ -257,12 +257,8 @@ class Emigration(Mover):
     def _take_keys(self) -> None:
         """Step 4: chunks of keys, each of as many groups as it takes. A batch that is under way
         goes quickly; the throttle is paid back before the next one is begun."""
-        while self._stream:
-            if (wait := self.throttle.wait() - _OVERDRAFT) > 0:
-                self._kick_in(wait)
-                return
-            if not self._stream.begin():
-                return
+        while self._begin_chunk(self._stream, _OVERDRAFT):
+            pass
 
     def _dumped(self, chunk: Chunk) -> None:
         for group in chunk.ended:

@@ -204,7 +204,7 @@ def pull(number: int, wanted: Mapping[int, Sequence[bytes]]) -> bytes:
     parts = [_MIGRATION.pack(number)]
     for group, keys in wanted.items():
         parts.append(_GROUP_COUNT.pack(group, len(keys)))
-        parts += [_KEY.pack(len(key)) + key for key in keys]
+        parts.append(key_list(keys))
     return b"".join(parts)
 
 
@@ -220,14 +220,8 @@ def read_pull(body: memoryview) -> dict[int, list[bytes]]:
             raise FrameError(f"PULL of group {group}")
         keys = wanted.setdefault(group, [])
         for _ in range(count):
-            if len(body) < _KEY.size:
-                raise FrameError("PULL is cut short")
-            (length,) = _KEY.unpack_from(body)
-            body = body[_KEY.size :]
-            if length > len(body):
-                raise FrameError("PULL is cut short")
-            keys.append(bytes(body[:length]))
-            body = body[length:]
+            key, body = _read_key(body, "PULL")
+            keys.append(key)
     return wanted
 
 
@@ -239,16 +233,22 @@ def key_list(keys: Iterable[bytes]) -> bytes:
 def read_keys(body: bytes | memoryview) -> list[bytes]:
     """Return a list of keys."""
     keys: list[bytes] = []
-    while body:
-        if len(body) < _KEY.size:
-            raise FrameError("a list of keys is cut short")
-        (length,) = _KEY.unpack_from(body)
-        body = body[_KEY.size :]
-        if length > len(body):
-            raise FrameError("a list of keys is cut short")
-        keys.append(bytes(body[:length]))
-        body = body[length:]
+    rest = memoryview(body)
+    while rest:
+        key, rest = _read_key(rest, "a list of keys")
+        keys.append(key)
     return keys
+
+
+def _read_key(body: memoryview, what: str) -> tuple[bytes, memoryview]:
+    """Return the first key of a list, and the rest."""
+    if len(body) < _KEY.size:
+        raise FrameError(f"{what} is cut short")
+    (length,) = _KEY.unpack_from(body)
+    body = body[_KEY.size :]
+    if length > len(body):
+        raise FrameError(f"{what} is cut short")
+    return bytes(body[:length]), body[length:]
 
 
 def end_of_keys(keys: bytes, count: int) -> int:

@@ -115,12 +115,8 @@ class Handoff(Mover):
         self._node.counters.add("channel_other_bytes", size)
 
     def _take_keys(self) -> None:
-        while self._stream:
-            if wait := self.throttle.wait():
-                self._kick_in(wait)
-                return
-            if not self._stream.begin():
-                return
+        while self._begin_chunk(self._stream):
+            pass
 
     def _dumped(self, chunk: Chunk) -> None:
         link = self._node.link(self.destination.index)

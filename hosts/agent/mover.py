@@ -16,6 +16,7 @@ from hosts.agent.channel import Link, Server
 from hosts.agent.frames import Kind
 from hosts.agent.node import Node
 from hosts.agent.pieces.outgoing import Outgoing
+from hosts.agent.stream import Stream
 from hosts.agent.throttle import Throttle
 
 log = logging.getLogger("netmigrate.agent")
@@ -239,11 +240,20 @@ class Mover(ABC):
         """One piece of a big value, at most `early` seconds ahead of the throttle."""
         if not values.ready:
             return  # an answer wakes us
-        if (wait := self.throttle.wait() - early) > 0:
+        if not self._throttled(early):
+            self._sent(*values.send(link))
+            self._kick()
+
+    def _begin_chunk(self, stream: Stream, early: float = 0.0) -> bool:
+        """Begin to dump a chunk, at most `early` seconds ahead of the throttle; False: not now."""
+        return bool(stream) and not self._throttled(early) and bool(stream.begin())
+
+    def _throttled(self, early: float) -> bool:
+        """Whether it is too soon to send; then this wakes up in time."""
+        wait = self.throttle.wait() - early
+        if wait > 0:
             self._kick_in(wait)
-            return
-        self._sent(*values.send(link))
-        self._kick()
+        return wait > 0
 
     def writable(self) -> None:
         """The channel takes bulk data again."""

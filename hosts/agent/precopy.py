@@ -176,7 +176,7 @@ class Precopy(Mover):
                 self._serve_again()
             try:
                 self._copy()
-                self._send_piece(link, self._values, 0.0 if self._serving else math.inf)
+                self._send_piece(link, self._values, self._early)
             except (StoreError, ConnectionError) as error:
                 self.store_failed(error)
                 return
@@ -219,13 +219,15 @@ class Precopy(Mover):
         self._clearing.update(groups)
         self._send_clear(link, groups)
 
+    @property
+    def _early(self) -> float:
+        """How far ahead of the throttle to send; once nobody serves, it does not count."""
+        return 0.0 if self._serving else math.inf
+
     def _copy(self) -> None:
-        """Chunks of keys. Once nobody serves, the throttle does not count."""
-        while self._stream and len(self._unanswered) < _UNANSWERED:
-            if self._serving and (wait := self.throttle.wait()):
-                self._kick_in(wait)
-                return
-            if not self._stream.begin():
+        """Chunks of keys."""
+        while len(self._unanswered) < _UNANSWERED:
+            if not self._begin_chunk(self._stream, self._early):
                 return
 
     def _dumped(self, chunk: Chunk) -> None:
