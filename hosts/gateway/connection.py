@@ -2,20 +2,16 @@
 
 import asyncio
 from collections import deque
-from typing import Final
 
 from hosts.client.errors import CommandError, CrossSlot, NoKey
 from hosts.gateway import resp3
 from hosts.gateway.farewell import farewell
+from hosts.gateway.flow import Flow
 from hosts.gateway.local import OK, Local, error
 from hosts.gateway.requests import RequestError, Requests
-from hosts.gateway.room import Share
 from hosts.gateway.service import Service
 from hosts.gateway.transaction import Transaction, Wanted
 from hosts.wire import Op
-
-_MOST: Final = 1024
-"""Requests of a connection that may wait for their replies; then nothing more is read."""
 
 
 class _Place:
@@ -28,32 +24,27 @@ class _Place:
         self.size = size  # bytes of the request, or of its reply
 
 
-class Connection(asyncio.Protocol):
+class Connection(Flow):
     """Commands of one group are sent one after the other, for datagrams may overtake each other;
     those of different groups need not wait."""
 
     def __init__(self, service: Service) -> None:
+        super().__init__(service.room)
         self._service = service
         self._requests = Requests()
         self._local = Local(service.table, service.number(), service.info)
         self._transaction = Transaction(service.table)
         self._places: deque[_Place] = deque()
         self._groups: dict[int, deque[tuple[_Place, Op, Wanted]]] = {}
-        self._transport: asyncio.Transport | None = None
         self._flushing = False
-        self._paused = False
-        self._full = False
         self._closing = False
-        self._ended = False
-        self.share = Share(service.room)
         self._held = 0  # bytes of requests without a reply, and of replies that wait for others
 
     # --- asyncio.Protocol -------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        super().connection_made(transport)
         self._service.connections += 1
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -69,17 +60,6 @@ class Connection(asyncio.Protocol):
             self._refuse("the last request is cut short")
         return bool(self._places)
 
-    def pause_writing(self) -> None:
-        """The client does not read its replies."""
-        self._full = True
-        self._throttle()
-
-    def resume_writing(self) -> None:
-        """It does again."""
-        self._full = False
-        self._account()
-        self._throttle()
-
     def data_received(self, data: bytes) -> None:
         """Take requests."""
         if self._closing:
@@ -93,7 +73,7 @@ class Connection(asyncio.Protocol):
 
     def _read(self) -> None:
         try:
-            while not self._closing and len(self._places) < _MOST:
+            while not self._closing and not self._crowded():
                 command = self._requests.next()
                 if command is None:
                     break
@@ -109,18 +89,13 @@ class Connection(asyncio.Protocol):
             self._requests = Requests()
             self._reply(self._place(0), error(why))
 
-    def _account(self) -> bool:
-        if self._transport is None:
-            return True
-        waiting = self._transport.get_write_buffer_size()
-        return self.share.hold(self._requests.held + self._held + waiting)
+    @property
+    def _waiting(self) -> int:
+        return len(self._places)
 
-    def _throttle(self) -> None:
-        paused = self._full or len(self._places) >= _MOST
-        if self._transport is None or self._transport.is_closing() or paused == self._paused:
-            return
-        self._paused = paused
-        (self._transport.pause_reading if paused else self._transport.resume_reading)()
+    @property
+    def _holds(self) -> int:
+        return self._requests.held + self._held
 
     def _place(self, size: int) -> _Place:
         place = _Place(size)

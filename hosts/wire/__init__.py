@@ -13,6 +13,7 @@ from hosts.wire.header import (
     Moving,
     Op,
     WireError,
+    session_of,
 )
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "group_of",
     "hash_tag",
     "is_batch",
+    "session_of",
 ]

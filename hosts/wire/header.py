@@ -15,6 +15,7 @@ MAGIC: Final = 0x4E4D
 VERSION: Final = 1
 
 _HEADER: Final = struct.Struct("!HBBHHHHQII")
+_SESSION: Final = struct.Struct("!12xQI")
 _CONTROL: Final = struct.Struct("!HI")
 _MOVING: Final = struct.Struct("!HIHHH")
 HEADER_LENGTH: Final = _HEADER.size
@@ -106,6 +107,12 @@ class Header:
         if group >= 16384:
             raise WireError(f"group {group}: groups are 0 to 16383")
         return cls(known, Flags(flags), service, group, migration, client, seq, acked)
+
+
+def session_of(header: bytes) -> tuple[int, int]:
+    """Return client and seq of a packed header that is known to be good."""
+    client, seq = _SESSION.unpack_from(header)
+    return client, seq
 
 
 @dataclass(frozen=True, slots=True)

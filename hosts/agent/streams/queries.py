@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from hosts.agent._core import BATCH, Query
 from hosts.agent.node import Node
 from hosts.agent.streams.answers import Answers
-from hosts.wire import HEADER_LENGTH, Flags, Header, Op
+from hosts.wire import HEADER_LENGTH, Flags, Header, Op, session_of
 
 Done: TypeAlias = Callable[[Flags, bytes, bytes], None]
 """Takes an answer's flags, header and RESP reply."""
@@ -127,7 +127,7 @@ class Queries:
     # --- answers ----------------------------------------------------------------------------------
 
     def _answered(self, header: bytes, reply: bytes) -> None:
-        client, seq = int.from_bytes(header[12:20]), int.from_bytes(header[20:24])
+        client, seq = session_of(header)
         flags = Flags(int.from_bytes(header[4:6]))
         waiting = self._waiting.get((client, seq))
         if waiting is None:
