@@ -124,14 +124,14 @@ class Store:
 
 
 @contextlib.contextmanager
-def stores(directory: Path, count: int) -> Iterator[list[Store]]:
+def stores(directory: Path, count: int, settings: Sequence[str] = ()) -> Iterator[list[Store]]:
     """Start `count` stores."""
     running: list[Store] = []
     try:
         for index in range(count):
             place = directory / f"store{index + 1}"
             place.mkdir()
-            running.append(Store(place))
+            running.append(Store(place, settings=settings))
         for store in running:
             store.wait()
         yield running

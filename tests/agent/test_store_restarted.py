@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from hosts.agent.mover import Status
 from hosts.agent.table import State
 from hosts.wire import GROUPS, Flags, Op, group_of
 from tests.agent.conftest import WAYS
-from tests.agent.harness import Client, Pair, Store, agent, assign, bulk, local, pair, until
+from tests.agent.harness import Client, Pair, Store, agent, assign, bulk, local, pair, stores, until
 
 AUTH = Flags.AUTHORITATIVE
 NAMES = [f"key{number}" for number in range(2000)]
@@ -24,18 +25,8 @@ REFUSED = b"-ERR netmigrate: the store is not reachable; nothing was executed\r\
 @pytest.fixture(params=[APPEND_ONLY, ()], ids=["append-only", "volatile"])
 def restartable(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[list[Store]]:
     """Two stores of this test alone, of one kind."""
-    running = []
-    try:
-        for name in ("one", "other"):
-            place = tmp_path / name
-            place.mkdir()
-            running.append(Store(place, settings=request.param))
-        for store in running:
-            store.wait()
+    with stores(tmp_path, 2, request.param) as running:
         yield running
-    finally:
-        for store in running:
-            store.stop()
 
 
 lossless = pytest.mark.parametrize("restartable", [APPEND_ONLY], indirect=True, ids=["append-only"])
@@ -50,6 +41,17 @@ async def restart(store: Store) -> None:
     await asyncio.to_thread(store.wait)
 
 
+async def start_and_restart(two: Pair, way: str, index: int) -> Any:
+    """Restart a store while a migration of many keys is under way; return its Mover."""
+    two.protocol, two.batch = WAYS[way]
+    for name in NAMES:
+        two.stores[0].client.set(name, VALUE)
+    mover = two.start(0, 1, throttle=1_000_000)
+    await until(lambda: mover.keys_sent > 300)
+    await restart(two.stores[index])
+    return mover
+
+
 @lossless
 @pytest.mark.parametrize("index", [0, 1], ids=["source", "destination"])
 @pytest.mark.parametrize("way", WAYS)
@@ -58,12 +60,7 @@ async def test_the_migration_goes_on(
 ) -> None:
     """By itself. What was acknowledged is there once; meanwhile queries are refused."""
     async with pair(restartable, tmp_path) as two:
-        two.protocol, two.batch = WAYS[way]
-        for name in NAMES:
-            restartable[0].client.set(name, VALUE)
-        mover = two.start(0, 1, throttle=1_000_000)
-        await until(lambda: mover.keys_sent > 300)
-        await restart(restartable[index])
+        mover = await start_and_restart(two, way, index)
         assert mover.status is Status.RUNNING, mover.error
         mover.set_throttle(0)
         await until(lambda: mover.status is Status.DONE)
@@ -103,12 +100,7 @@ async def test_data_that_is_lost_is_not_lost_in_silence(
     """The migration fails and says why; it never reports that all is done. What is there is served,
     and the user may let it go on."""
     async with pair(restartable, tmp_path) as two:
-        two.protocol, two.batch = WAYS[way]
-        for name in NAMES:
-            restartable[0].client.set(name, VALUE)
-        mover = two.start(0, 1, throttle=1_000_000)
-        await until(lambda: mover.keys_sent > 300)
-        await restart(restartable[index])
+        mover = await start_and_restart(two, way, index)
         await until(lambda: mover.status is Status.FAILED)
         assert mover.error.startswith(f"the store of server{index + 1} was started again without")
         assert len(mover.done) < mover.total
