@@ -24,7 +24,7 @@ from hosts.agent.emigration import MAX_LANES, Emigration
 from hosts.agent.frames import Kind
 from hosts.agent.handoff import Handoff
 from hosts.agent.handshake import Secret
-from hosts.agent.immigration import Immigrations, Packet
+from hosts.agent.immigration import Arrival, Immigrations, Packet, Queries
 from hosts.agent.incoming import Door
 from hosts.agent.mover import FINAL, Mover, Protocol
 from hosts.agent.node import Node, address
@@ -121,10 +121,12 @@ class Agent:
         )
         accepted = settings.state / "accepted.json"
         self.immigrations = Immigrations(self.node, accepted, self._door.go_on)
+        self._arriving = Queries(self.node, self.immigrations)
+        self._arrival = Arrival(self.node, self.immigrations, self._arriving)
         self._sweeper = Sweeper(self.node)
         self.copies = Copies(self.node, self.immigrations, self._sweeper.keep)
         self.streams = Streams(self.node, settings.tcp, self._slow)
-        self._pieces = Arriving(self.node, self.immigrations)
+        self._pieces = Arriving(self.node, self.immigrations, self._arriving)
         self._watch = Watch(self.node, settings.state / "store", self._store_lost)
         self._loss = ""  # of what was on its way from here when the store lost what it had
         self._server: asyncio.Server | None = None
@@ -227,7 +229,7 @@ class Agent:
             else:
                 elsewhere.setdefault(owners.item(query.group), []).append(query)
         if arriving:
-            self.immigrations.query(arriving)
+            self._arriving.take(arriving)
         for owner, those in elsewhere.items():
             if owner in self.node.servers:
                 self.node.hand(owner, those, "forwarded")
@@ -258,7 +260,7 @@ class Agent:
             else:
                 self.counters.add("control_ignored", len(those))
         if others:
-            self.immigrations.control(others)
+            self._arrival.control(others)
 
     # --- the channel ------------------------------------------------------------------------------
 
@@ -270,6 +272,7 @@ class Agent:
             if emigration.destination.index == peer:
                 emigration.resend()
         self.immigrations.resend(peer)
+        self._arriving.resend(peer)
         self.streams.link_up(peer)
 
     def _writable(self, peer: int) -> None:
@@ -289,7 +292,7 @@ class Agent:
         elif kind is Kind.WATERMARKS:
             self.core.learn(body)
         elif kind in (Kind.PREPARE, Kind.KEYS, Kind.PULLED):
-            self.immigrations.handle(peer, kind, body)
+            self._arrival.handle(peer, kind, body)
         elif kind is Kind.PIECE:
             self._pieces.handle(peer, body)
         elif kind in (Kind.CLEAR, Kind.COPY, Kind.TAKE):

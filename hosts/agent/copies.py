@@ -58,8 +58,8 @@ class Copies:
             elif group not in migration.done and own and free:
                 coming.append(group)
             else:  # come and gone, for one: whoever has it now is its owner
-                self._immigrations.cannot_come(migration, group)
-        self._immigrations.acknowledge(migration, Kind.TAKEN, mine)
+                migration.cannot_come(group)
+        migration.acknowledge(Kind.TAKEN, mine)
         return coming
 
     def _clear(self, migration: Immigration, groups: list[int]) -> None:
@@ -70,7 +70,7 @@ class Copies:
             migration.cleared.pop(group, None)
         self._node.core.cleared(those, 0)
         clean = partial(self._cleared, migration)
-        failed = partial(self._immigrations.store_failed, migration)
+        failed = migration.store_failed
         try:
             self._drop_staged(those)
             clean(purger.purge(those, clean, failed))
@@ -85,12 +85,12 @@ class Copies:
         self._keep(groups)
         migration.cleared.update(dict.fromkeys(groups))
         self._node.core.cleared(list(groups), migration.number)
-        self._immigrations.acknowledge(migration, Kind.CLEARED, groups)
+        migration.acknowledge(Kind.CLEARED, groups)
 
     def _copy(self, migration: Immigration, number: int, body: memoryview) -> None:
         """Replace what the copy holds of some keys."""
         done = partial(self._copied, migration, number)
-        failed = partial(self._immigrations.store_failed, migration)
+        failed = migration.store_failed
         self._immigrations.restores.add(body, migration.cleared, done, failed, copies=True)
 
     def _copied(
@@ -100,7 +100,7 @@ class Copies:
         self._node.counters.add("keys_applied", applied)
         self._node.counters.add("keys_dropped", dropped)
         if dropped:
-            self._immigrations.complain(migration, "copies came of groups that were not cleared")
+            migration.complain("copies came of groups that were not cleared")
         else:
             answer = frames.migration(migration.number) + frames.number(number)
             self._node.link(migration.source.index).send(Kind.COPIED, answer)
@@ -114,11 +114,11 @@ class Copies:
             if group in migration.cleared:
                 taken.append(group)
             else:
-                self._immigrations.complain(migration, f"group {group} was not cleared")
+                migration.complain(f"group {group} was not cleared")
         try:
             self._drop_staged(taken)
         except (StoreError, ConnectionError) as error:
-            self._immigrations.store_failed(migration, error)
+            migration.store_failed(error)
             return
         self._immigrations.remember(taken, records)
         self._node.table.set(taken, State.OWNED, self._node.own.index)
@@ -127,4 +127,4 @@ class Copies:
             migration.cleared.pop(group, None)
         self._node.core.cleared(taken, 0)
         self._node.counters.add("groups_received", len(taken))
-        self._immigrations.acknowledge(migration, Kind.TAKEN, taken)
+        migration.acknowledge(Kind.TAKEN, taken)

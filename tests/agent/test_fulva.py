@@ -73,7 +73,7 @@ async def test_replies_tell_how_far_it_is(two: Pair, client: Client) -> None:
     names = sorted(named("key", 3000), key=lambda n: group_of(n.encode()))
     mover = await begin(two, names, 1_000_000)
     seen = [PART.start]
-    done = two.agents[1].immigrations._migrations[1].done
+    done = two.agents[1].immigrations.known[1].done
     while seen[-1] < PART[100]:
         await asyncio.sleep(0.01)
         before = set(done)

@@ -188,7 +188,7 @@ async def test_source_restarted_while_handing_over(
             for group in PART:
                 one.table.set(group, State.EMIGRATING, 2)
             running[1].client.flushall()
-            other.immigrations._migrations[1].done.clear()
+            other.immigrations.known[1].done.clear()
             for group in PART:
                 other.table.set(group, State.ABSENT, 1)
         async with agent(first, running[0], tmp_path / "1") as one:

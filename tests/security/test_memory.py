@@ -91,7 +91,7 @@ async def test_names_of_keys_that_are_not_here_yet(two: Pair, client: Client) ->
     migration = two.start(0, 1, throttle=8)
     destination = two.agents[1]
     await until(lambda: len(destination.table.those(State.IMMIGRATING)) > 16000)
-    immigration = destination.immigrations._migrations[migration.number]
+    immigration = destination.immigrations.known[migration.number]
     immigration.room = 100_000
     flood = Flood(destination)
     for number in range(1000):

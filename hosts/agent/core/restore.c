@@ -11,7 +11,7 @@ struct restore {
     struct job job;
     struct restore *next; /* another one under way */
     Py_buffer body;
-    PyObject *here;       /* (hosts/agent/immigration.py) by group: a set, True or None */
+    PyObject *here;       /* (hosts/agent/immigration/) by group: a set, True or None */
     unsigned long applied, dropped;
     bool counted;         /* its sections are in core->restoring */
     bool done;

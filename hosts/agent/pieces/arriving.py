@@ -6,7 +6,7 @@ from functools import partial
 from hosts.agent import frames
 from hosts.agent._core import StoreError
 from hosts.agent.frames import Kind
-from hosts.agent.immigration import Immigration, Immigrations
+from hosts.agent.immigration import Immigration, Immigrations, Queries
 from hosts.agent.mover import Protocol
 from hosts.agent.node import Node
 from hosts.agent.pieces.frame import End, Outcome, Piece, Pieced
@@ -19,9 +19,10 @@ class Arriving:
     is at its key and the moment when its key is known to be here.
     """
 
-    def __init__(self, node: Node, immigrations: Immigrations) -> None:
+    def __init__(self, node: Node, immigrations: Immigrations, queries: Queries) -> None:
         self._node = node
         self._immigrations = immigrations
+        self._queries = queries  # what waits for values
 
     def handle(self, peer: int, body: memoryview) -> None:
         """Take a piece; ValueError if it is malformed."""
@@ -48,13 +49,13 @@ class Arriving:
         size = link.send(Kind.PIECED, frames.migration(migration.number), answer)
         self._node.counters.add("channel_other_bytes", size)
         if piece.end is not End.MORE:
-            self._immigrations.came(migration)
+            self._queries.came(migration)
 
     def _failed(self, migration: Immigration, piece: Piece, error: Exception) -> None:
         """The value has to begin again; until then it takes no memory."""
         with suppress(StoreError, ConnectionError):
             self._immigrations.staging.drop(piece.group, piece.key)
-        self._immigrations.store_failed(migration, error)
+        migration.store_failed(error)
 
     def _take(self, migration: Immigration, piece: Piece) -> Outcome | None:
         """Take a piece of a group that is ours already: what is the truth here stays."""
