@@ -1,4 +1,4 @@
-/* The destination's side of a migration (hosts/agent/immigration.py). */
+/* The destination's side of a migration (hosts/agent/immigration/). */
 
 #define has_completed(a, m) (agent[a].done >> m & 1)
 #define awaits(a, n, m) \

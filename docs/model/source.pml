@@ -1,4 +1,4 @@
-/* The source's side of a migration (hosts/agent/emigration.py). */
+/* The source's side of a migration (hosts/agent/emigration/netmigrate.py). */
 
 #if CLIENTS == 1
 #define WATERMARKS(a) (agent[a].watermark[0])

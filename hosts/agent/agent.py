@@ -18,20 +18,21 @@ from hosts.agent import frames, store
 from hosts.agent._core import BATCH, Core, Query, StoreError
 from hosts.agent.bulk import Bulk
 from hosts.agent.channel import Server
-from hosts.agent.copies import Copies
 from hosts.agent.counters import Counters
-from hosts.agent.emigration import MAX_LANES, Emigration
+from hosts.agent.emigration.handoff import Handoff
+from hosts.agent.emigration.mover import FINAL, Mover
+from hosts.agent.emigration.netmigrate import MAX_LANES, Emigration
+from hosts.agent.emigration.precopy import SMALL_BYTES, Precopy
+from hosts.agent.emigration.sweep import Sweeper
 from hosts.agent.frames import Kind
-from hosts.agent.handoff import Handoff
 from hosts.agent.handshake import Secret
 from hosts.agent.immigration import Arrival, Immigrations, Packet, Queries
+from hosts.agent.immigration.copies import Copies
 from hosts.agent.incoming import Door
-from hosts.agent.mover import FINAL, Mover, Protocol
 from hosts.agent.node import Node, address
 from hosts.agent.pieces.arriving import Arriving
-from hosts.agent.precopy import SMALL_BYTES, Precopy
+from hosts.agent.protocols import Protocol
 from hosts.agent.streams import Streams, Tcp
-from hosts.agent.sweep import Sweeper
 from hosts.agent.table import State, Table
 from hosts.agent.watch import Watch
 from hosts.wire import GROUPS, MAX_BATCH, Flags, Op, is_batch

@@ -11,7 +11,8 @@ from hosts.agent import agent_pb2 as pb
 from hosts.agent import agent_pb2_grpc
 from hosts.agent.agent import Agent, NotReadyError
 from hosts.agent.channel import Server
-from hosts.agent.mover import FINAL, Mover, Protocol, Status
+from hosts.agent.emigration.mover import FINAL, Mover, Status
+from hosts.agent.protocols import Protocol
 from hosts.agent.store import fields_of
 from hosts.credentials import Tls, private
 from hosts.wire import GROUPS

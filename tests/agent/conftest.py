@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from hosts.agent.agent import Agent
-from hosts.agent.mover import Protocol
+from hosts.agent.protocols import Protocol
 from tests.agent.harness import (
     Client,
     Pair,

@@ -20,7 +20,7 @@ from hosts.agent import frames
 from hosts.agent.agent import Agent, Settings
 from hosts.agent.channel import Server
 from hosts.agent.frames import Kind
-from hosts.agent.mover import Protocol
+from hosts.agent.protocols import Protocol
 from hosts.agent.store import Login
 from hosts.agent.table import State
 from hosts.wire import GROUPS, Flags, Header, Op, group_of

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from hosts.agent.mover import Protocol, Status
+from hosts.agent.emigration.mover import Status
+from hosts.agent.protocols import Protocol
 from hosts.wire import Flags, Op, group_of
 from tests.agent.big_values import STAGED, contents, fill, stream
 from tests.agent.harness import Client, Pair, bulk, until

@@ -14,7 +14,7 @@ import pytest_asyncio
 from hosts.agent import agent_pb2 as pb
 from hosts.agent import agent_pb2_grpc
 from hosts.agent.channel import Server
-from hosts.agent.mover import Protocol
+from hosts.agent.protocols import Protocol
 from hosts.wire import GROUPS, Flags, Op
 from tests.agent.conftest import WAYS
 from tests.agent.harness import SERVICE, Client, Process, Store, local, until

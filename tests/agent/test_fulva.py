@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from controller.partitions import ranges_of
-from hosts.agent.mover import Protocol, Status
+from hosts.agent.emigration.mover import Status
+from hosts.agent.protocols import Protocol
 from hosts.agent.table import State
 from hosts.wire import GROUPS, Flags, Moving, Op, group_of
 from tests.agent.harness import (

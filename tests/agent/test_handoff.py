@@ -5,7 +5,8 @@ import asyncio
 
 import pytest
 
-from hosts.agent.mover import Protocol, Status
+from hosts.agent.emigration.mover import Status
+from hosts.agent.protocols import Protocol
 from hosts.agent.table import State
 from hosts.wire import GROUPS, Flags, Op
 from tests.agent.harness import Client, Pair, bulk, until

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from hosts.agent.mover import Protocol, Status
+from hosts.agent.emigration.mover import Status
+from hosts.agent.protocols import Protocol
 from hosts.agent.table import State
 from hosts.wire import Flags, Op, group_of
 from tests.agent.conftest import WAYS

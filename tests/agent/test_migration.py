@@ -12,7 +12,7 @@ import pytest
 
 from controller.partitions import batch_within, ranges_of
 from hosts.agent.agent import Agent
-from hosts.agent.mover import Status
+from hosts.agent.emigration.mover import Status
 from hosts.agent.table import State
 from hosts.wire import GROUPS, Flags, Header, Op, group_of
 from tests.agent.harness import (

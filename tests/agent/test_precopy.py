@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hosts.agent.mover import Protocol, Status
+from hosts.agent.emigration.mover import Status
+from hosts.agent.protocols import Protocol
 from hosts.agent.table import State
 from hosts.wire import GROUPS, Flags, Op, group_of
 from tests.agent.harness import Client, Pair, Store, agent, assign, bulk, local, until

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hosts.agent import pulls
-from hosts.agent.pulls import Pulls
+from hosts.agent.immigration import pulls
+from hosts.agent.immigration.pulls import Pulls
 
 
 class Clock:

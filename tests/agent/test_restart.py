@@ -10,7 +10,7 @@ import pytest
 from hosts.agent import frames
 from hosts.agent.agent import Agent
 from hosts.agent.frames import Kind
-from hosts.agent.mover import Protocol
+from hosts.agent.protocols import Protocol
 from hosts.agent.table import State
 from hosts.wire import Flags, Op
 from tests.agent.harness import (

@@ -20,7 +20,7 @@ import pytest_asyncio
 from hosts.agent import frames
 from hosts.agent.agent import Agent
 from hosts.agent.frames import Kind
-from hosts.agent.mover import Protocol
+from hosts.agent.protocols import Protocol
 from hosts.agent.table import State
 from hosts.wire import Flags, Op, group_of
 from tests.agent.harness import Client, Peer, Store, bulk, set_state, until

@@ -9,8 +9,8 @@ import pytest_asyncio
 
 from hosts.agent import frames
 from hosts.agent.agent import Agent, NotReadyError
+from hosts.agent.emigration.mover import Status
 from hosts.agent.frames import Kind
-from hosts.agent.mover import Status
 from hosts.agent.table import State
 from hosts.wire import Control, Flags, Header, Op, group_of
 from tests.agent.harness import SERVICE, Client, Peer, Store, bulk, resp, set_state, until

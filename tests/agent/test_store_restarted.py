@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hosts.agent.agent import Agent
-from hosts.agent.mover import Status
+from hosts.agent.emigration.mover import Status
 from hosts.agent.table import State
 from hosts.wire import GROUPS, Flags, Op, group_of
 from tests.agent.conftest import WAYS

@@ -1,9 +1,9 @@
 """How the keys of groups are cut into chunks."""
 
 from hosts.agent.agent import Agent
+from hosts.agent.emigration.stream import Chunk, Stream
+from hosts.agent.emigration.throttle import Throttle
 from hosts.agent.pieces.outgoing import Outgoing
-from hosts.agent.stream import Chunk, Stream
-from hosts.agent.throttle import Throttle
 from hosts.wire import group_of
 from tests.agent.harness import Store, until
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hosts.agent.mover import Protocol
+from hosts.agent.protocols import Protocol
 from hosts.check import counters, registers
 from hosts.load import Driver, History, Names, Pace, Status, Target, make
 from hosts.wire import group_of

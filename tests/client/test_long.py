@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from hosts.agent.channel import Server
-from hosts.agent.mover import Protocol
+from hosts.agent.protocols import Protocol
 from hosts.client import AsyncClient, Client, ReplyError
 from hosts.wire import Header, Op
 from tests.agent.conftest import each_two, running, two

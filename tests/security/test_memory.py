@@ -8,7 +8,7 @@ import pytest
 from hosts.agent import channel, held
 from hosts.agent.agent import Agent
 from hosts.agent.held import PER_GROUP
-from hosts.agent.mover import Protocol
+from hosts.agent.protocols import Protocol
 from hosts.agent.table import State
 from hosts.wire import Flags, Header, Op, group_of
 from tests.agent.harness import SERVICE, Client, Pair, Peer, local, resp, set_state, until

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hosts.agent.agent import Agent
-from hosts.agent.mover import Protocol
+from hosts.agent.protocols import Protocol
 from hosts.agent.table import State
 from hosts.wire import Flags, Header, Op, WireError, group_of
 from hosts.wire.stream import MAX_STREAM, StreamReader, frame_head

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from hosts.agent.agent import Agent, Settings
-from hosts.agent.mover import Protocol
+from hosts.agent.protocols import Protocol
 from hosts.agent.streams import Tcp
 from hosts.gateway.room import FREE
 from tests.agent.harness import Pair, Store, assign, bulk, local, resp, until

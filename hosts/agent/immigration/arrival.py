@@ -11,8 +11,8 @@ from hosts.agent.frames import Kind
 from hosts.agent.immigration.immigration import Immigration
 from hosts.agent.immigration.immigrations import Immigrations
 from hosts.agent.immigration.queries import Queries
-from hosts.agent.mover import Protocol
 from hosts.agent.node import Node
+from hosts.agent.protocols import Protocol
 from hosts.agent.table import State
 from hosts.wire import Control, Header, Op
 

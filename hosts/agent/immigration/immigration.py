@@ -16,11 +16,11 @@ from hosts.agent import frames
 from hosts.agent._core import Query
 from hosts.agent.channel import Server
 from hosts.agent.frames import Kind
-from hosts.agent.mover import Protocol
+from hosts.agent.immigration.pulls import Pulls
+from hosts.agent.immigration.told import Told
 from hosts.agent.node import Node
-from hosts.agent.pulls import Pulls
+from hosts.agent.protocols import Protocol
 from hosts.agent.table import State
-from hosts.agent.told import Told
 
 OUT_OF_MEMORY: Final = "OOM "  # how Redis and Valkey begin to say so
 _LOST: Final = "the connection to the store was lost"  # what the core says of a store that is away
@@ -65,7 +65,7 @@ class Immigration:
     told: list[Told] = field(default_factory=list)  # of fulva alone: by range, while groups come
     pulls: Pulls = field(default_factory=Pulls)
     complaint: str = ""  # that the source has not been told yet
-    # of pre-copy alone (hosts/agent/copies.py)
+    # of pre-copy alone (hosts/agent/immigration/copies.py)
     cleared: dict[int, None] = field(default_factory=dict)  # groups whose copies may be written
     copied: int = 0  # the number of the last CLEAR, COPY or TAKE
     apart: int = 0  # pieces with lower numbers are from an earlier connection

@@ -6,18 +6,19 @@ from typing import Final
 
 import numpy as np
 
-from hosts.agent import accepted, frames
-from hosts.agent.accepted import Accepted
+from hosts.agent import frames
 from hosts.agent.channel import Server
 from hosts.agent.frames import Kind
+from hosts.agent.immigration import accepted
+from hosts.agent.immigration.accepted import Accepted
 from hosts.agent.immigration.immigration import Immigration
-from hosts.agent.mover import Protocol
+from hosts.agent.immigration.purge import Purger
+from hosts.agent.immigration.restores import Restores
+from hosts.agent.immigration.told import Told
 from hosts.agent.node import Node, address
 from hosts.agent.pieces.staging import Staging
-from hosts.agent.purge import Purger
-from hosts.agent.restores import Restores
+from hosts.agent.protocols import Protocol
 from hosts.agent.table import State
-from hosts.agent.told import Told
 
 _REMEMBERED: Final = 64  # migrations of which no group is arriving
 
@@ -99,7 +100,7 @@ class Immigrations:
 
     @property
     def cleared(self) -> list[int]:
-        """Groups whose copies may be written (hosts/agent/copies.py)."""
+        """Groups whose copies may be written (hosts/agent/immigration/copies.py)."""
         return [group for one in self.known.values() for group in one.cleared]
 
     def restore(self, newer: Mapping[int, set[bytes] | bool], cleared: Mapping[int, int]) -> None:

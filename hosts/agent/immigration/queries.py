@@ -10,8 +10,8 @@ from hosts.agent.frames import Kind
 from hosts.agent.held import PER_GROUP, PER_MIGRATION
 from hosts.agent.immigration.immigration import OUT_OF_MEMORY, Immigration, Waiting, Wanted
 from hosts.agent.immigration.immigrations import Immigrations
-from hosts.agent.mover import HANDED_OVER, Protocol
 from hosts.agent.node import Node
+from hosts.agent.protocols import HANDED_OVER, Protocol
 from hosts.wire import Flags
 
 _PULLED_KEY_BYTES: Final = 256  # what it takes to remember a key, besides its name

@@ -7,9 +7,9 @@ from hosts.agent import frames
 from hosts.agent._core import StoreError
 from hosts.agent.frames import Kind
 from hosts.agent.immigration import Immigration, Immigrations, Queries
-from hosts.agent.mover import Protocol
 from hosts.agent.node import Node
 from hosts.agent.pieces.frame import End, Outcome, Piece, Pieced
+from hosts.agent.protocols import Protocol
 
 
 class Arriving:

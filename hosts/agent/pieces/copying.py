@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from hosts.agent.channel import Link
+from hosts.agent.emigration.stream import Stream
 from hosts.agent.frames import Kind
 from hosts.agent.node import Node
 from hosts.agent.pieces.frame import End, Piece
 from hosts.agent.pieces.outgoing import Outgoing, Value
-from hosts.agent.stream import Stream
 
 
 class Copying(Outgoing):

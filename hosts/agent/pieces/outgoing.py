@@ -9,11 +9,11 @@ from typing import Final
 from hosts.agent import frames
 from hosts.agent._core import StoreError
 from hosts.agent.channel import Link
+from hosts.agent.emigration.stream import Stream
 from hosts.agent.frames import Kind
 from hosts.agent.node import Node
 from hosts.agent.pieces.frame import End, Outcome, Piece, Pieced
 from hosts.agent.pieces.value import expires_at, pieces
-from hosts.agent.stream import Stream
 from hosts.agent.table import State
 
 _UNANSWERED: Final = 4  # pieces

@@ -8,9 +8,9 @@ from typing import Final, Protocol
 
 from hosts.agent import frames
 from hosts.agent.bulk import Big, Failed, Section
-from hosts.agent.chunks import Chunks
+from hosts.agent.emigration.chunks import Chunks
+from hosts.agent.emigration.throttle import Throttle
 from hosts.agent.node import Node
-from hosts.agent.throttle import Throttle
 
 _LISTED_AT_ONCE: Final = 16, 256  # groups, at least and at most
 

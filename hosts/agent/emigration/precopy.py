@@ -14,15 +14,16 @@ from hosts.agent import frames
 from hosts.agent._core import Query, StoreError
 from hosts.agent.bulk import Section
 from hosts.agent.channel import Link, Server
+from hosts.agent.emigration.mover import FINAL, Mover, Status
+from hosts.agent.emigration.stream import Chunk, Stream
+from hosts.agent.emigration.throttle import Throttle
 from hosts.agent.frames import FrameError, Kind
 from hosts.agent.held import Held
-from hosts.agent.mover import FINAL, Mover, Protocol, Status
 from hosts.agent.node import Node
 from hosts.agent.pieces.copying import Copying
 from hosts.agent.pieces.frame import Pieced
-from hosts.agent.stream import Chunk, Stream
+from hosts.agent.protocols import Protocol
 from hosts.agent.table import State
-from hosts.agent.throttle import Throttle
 from hosts.wire import Flags
 
 _CLEARED_AHEAD: Final = 64

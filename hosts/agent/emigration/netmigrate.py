@@ -15,14 +15,15 @@ from typing import Final
 from hosts.agent import frames
 from hosts.agent._core import Query, StoreError
 from hosts.agent.channel import Link, Server
-from hosts.agent.fetch import Fetch
+from hosts.agent.emigration.fetch import Fetch
+from hosts.agent.emigration.mover import FINAL, Mover, Status
+from hosts.agent.emigration.stream import Chunk, Stream
 from hosts.agent.frames import Kind
 from hosts.agent.held import Held
-from hosts.agent.mover import FINAL, Mover, Protocol, Status
 from hosts.agent.node import Node, address
 from hosts.agent.pieces.frame import Pieced
 from hosts.agent.pieces.outgoing import Outgoing
-from hosts.agent.stream import Chunk, Stream
+from hosts.agent.protocols import Protocol
 from hosts.agent.table import State
 from hosts.wire import Control, Header, Op
 

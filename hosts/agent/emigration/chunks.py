@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from hosts.agent.throttle import Throttle
+from hosts.agent.emigration.throttle import Throttle
 
 _BYTES: Final = 48 * 1024
 _KEYS: Final = 192

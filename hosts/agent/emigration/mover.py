@@ -1,6 +1,6 @@
 """The source's side of a migration, whatever its protocol: its state, and what the controller asks.
 
-A protocol (hosts/agent/emigration.py is ours) derives from `Mover` and moves the groups.
+A protocol (hosts/agent/emigration/netmigrate.py is ours) derives from `Mover` and moves the groups.
 """
 
 import asyncio
@@ -13,11 +13,12 @@ from typing import Final
 
 from hosts.agent._core import Query
 from hosts.agent.channel import Link, Server
+from hosts.agent.emigration.stream import Stream
+from hosts.agent.emigration.throttle import Throttle
 from hosts.agent.frames import Kind
 from hosts.agent.node import Node
 from hosts.agent.pieces.outgoing import Outgoing
-from hosts.agent.stream import Stream
-from hosts.agent.throttle import Throttle
+from hosts.agent.protocols import Protocol
 
 log = logging.getLogger("netmigrate.agent")
 
@@ -32,18 +33,6 @@ class Status(IntEnum):
     DONE = 5
     FAILED = 6
 
-
-class Protocol(IntEnum):
-    """`Protocol` of agent.proto."""
-
-    NETMIGRATE = 0
-    SOURCE = 1
-    ROCKSTEADY = 2
-    FULVA = 3
-
-
-HANDED_OVER: Final = frozenset({Protocol.ROCKSTEADY, Protocol.FULVA})
-"""Those that give all groups away at once: what is not there yet, clients are told to ask for."""
 
 _AGAIN_SECONDS: Final = 1.0
 

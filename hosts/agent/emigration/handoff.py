@@ -12,14 +12,15 @@ from typing import Final
 from hosts.agent import frames
 from hosts.agent._core import Query, StoreError
 from hosts.agent.channel import Link, Server
-from hosts.agent.fetch import Fetch
+from hosts.agent.emigration.fetch import Fetch
+from hosts.agent.emigration.mover import FINAL, Mover, Status
+from hosts.agent.emigration.stream import Chunk, Stream
 from hosts.agent.frames import FrameError, Kind
 from hosts.agent.held import Held
-from hosts.agent.mover import FINAL, Mover, Protocol, Status
 from hosts.agent.node import Node
 from hosts.agent.pieces.frame import Pieced
 from hosts.agent.pieces.outgoing import Outgoing
-from hosts.agent.stream import Chunk, Stream
+from hosts.agent.protocols import Protocol
 from hosts.agent.table import State
 
 _AT_ONCE: Final = 512  # groups of one PREPARE; twice as many are on their way at most

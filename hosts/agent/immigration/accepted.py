@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hosts.agent.channel import Server
-from hosts.agent.mover import Protocol
+from hosts.agent.protocols import Protocol
 
 
 @dataclass(frozen=True, slots=True)

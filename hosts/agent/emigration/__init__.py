@@ -1,0 +1,1 @@
+"""The source's side of migrations, by protocol (docs/protocol.md, docs/protocols.md)."""
