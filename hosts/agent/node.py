@@ -22,6 +22,10 @@ def address(ip: str) -> int:
     return int(ipaddress.IPv4Address(ip))
 
 
+def _unheard(_: int) -> None:
+    pass
+
+
 @dataclass(slots=True)
 class Node:
     """This server, its table, its core, the other way to its store, and its links to the others."""
@@ -32,13 +36,15 @@ class Node:
     bulk: Bulk
     counters: Counters
     grace: float
-    link_up: Callable[[int], None]
-    link_writable: Callable[[int], None]
     connect: Callable[[], socket.socket]  # one more connection to the store
     vip: tuple[int, int] | None = None
     servers: dict[int, Server] = field(default_factory=dict)
     secret: Secret | None = None
     links: dict[int, Link] = field(default_factory=dict)
+    link_up: Callable[[int], None] = _unheard
+    link_writable: Callable[[int], None] = _unheard
+    """Told of a link that is new, or takes bulk data again. Nobody knows of servers, and so of
+    links, before all parts of the agent are there."""
 
     def know(self, server: Server) -> None:
         """Remember where a server is, and connect to it; a changed address gets a new link."""

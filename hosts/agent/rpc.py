@@ -9,9 +9,10 @@ import grpc
 
 from hosts.agent import agent_pb2 as pb
 from hosts.agent import agent_pb2_grpc
-from hosts.agent.agent import Agent, NotReadyError
+from hosts.agent.agent import Agent
 from hosts.agent.channel import Server
 from hosts.agent.emigration.mover import FINAL, Mover, Status
+from hosts.agent.orders import NotReadyError
 from hosts.agent.protocols import Protocol
 from hosts.agent.store import fields_of
 from hosts.credentials import Tls, private
@@ -76,7 +77,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):
 
     def _emigration(self, number: int) -> Mover:
         try:
-            return self._agent.emigrations[number]
+            return self._agent.emigrations.known[number]
         except KeyError:
             name = self._agent.settings.own.name
             raise KeyError(f"{name} is not the source of a migration {number}") from None
@@ -93,7 +94,9 @@ class AgentService(agent_pb2_grpc.AgentServicer):
                 store_memory=int(fields_of(memory).get("used_memory", 0)),
                 agent_memory=_resident(),
                 counters=agent.counters.all(),
-                migrations=[_progress(emigration) for emigration in agent.emigrations.values()],
+                migrations=[
+                    _progress(emigration) for emigration in agent.emigrations.known.values()
+                ],
                 store=agent.store_version,
                 groups=agent.table.counts(),
             )
@@ -116,7 +119,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):
                     raise ValueError(f"groups {placement.groups.first} to {placement.groups.last}")
             if not 0 < request.service < 1 << 16:
                 raise ValueError(f"service {request.service}: 1 to 65535 are possible")
-            self._agent.assign(
+            self._agent.service.assign(
                 request.service,
                 (request.vip, request.port),
                 [_server(server) for server in request.servers],
@@ -131,7 +134,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):
         """Be the destination."""
         async with _complaints(context):
             _check_number(request.migration)
-            self._agent.accept(
+            self._agent.immigrations.accept(
                 request.migration,
                 _server(request.source),
                 _ranges(request.groups),
@@ -147,7 +150,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):
         async with _complaints(context):
             _check_number(request.migration)
             return _progress(
-                self._agent.emigrate(
+                self._agent.emigrations.start(
                     request.migration,
                     _server(request.destination),
                     _ranges(request.groups),

@@ -442,9 +442,9 @@ class Pair:
         batch = batch or self.batch
         while any(groups.start % batch or groups.stop % batch for groups in ranges):
             batch //= 2
-        other.accept(self.number, self.found(source), ranges, batch, self.protocol)
+        other.immigrations.accept(self.number, self.found(source), ranges, batch, self.protocol)
         to = self.found(destination)
-        return one.emigrate(
+        return one.emigrations.start(
             self.number, to, ranges, lanes, throttle, self.protocol, batch, stop_bytes
         )
 
@@ -472,7 +472,7 @@ def assign(agents: Sequence[Agent], placements: Sequence[tuple[range, int]] | No
     servers = [one.settings.own for one in agents]
     placed = placements or [(EVERY, servers[0].index)]
     for one in agents:
-        one.assign(SERVICE, ("127.0.0.1", servers[0].udp_port), servers, placed)
+        one.service.assign(SERVICE, ("127.0.0.1", servers[0].udp_port), servers, placed)
 
 
 @contextlib.asynccontextmanager

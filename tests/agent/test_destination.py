@@ -7,8 +7,9 @@ import pytest
 import pytest_asyncio
 
 from hosts.agent import frames
-from hosts.agent.agent import Agent, NotReadyError
+from hosts.agent.agent import Agent
 from hosts.agent.frames import Kind
+from hosts.agent.orders import NotReadyError
 from hosts.agent.table import State
 from hosts.wire import Control, Flags, Header, Op, group_of
 from tests.agent.harness import SERVICE, Client, Peer, Store, bulk, resp, set_state, until
@@ -71,7 +72,7 @@ async def send_keys(peer: Peer, *entries: bytes) -> None:
 async def destination(alone: Agent, peer: Peer) -> Agent:
     """An agent that has accepted the migration of the group of `k` from the peer."""
     set_state(alone, GROUP, State.ABSENT, 2)
-    alone.accept(NUMBER, peer.server, [range(GROUP, GROUP + 1)])
+    alone.immigrations.accept(NUMBER, peer.server, [range(GROUP, GROUP + 1)])
     await until(lambda: peer.connections == 1)
     await peer.connect(alone.settings.own)
     return alone
@@ -480,7 +481,7 @@ async def test_what_comes_early_goes_to_the_source(
 ) -> None:
     """Accepted, not prepared: a write that the switch sent here too early finds its owner."""
     set_state(alone, GROUP, State.ABSENT, 0, former=True)
-    alone.accept(NUMBER, peer.server, [range(GROUP, GROUP + 1)])
+    alone.immigrations.accept(NUMBER, peer.server, [range(GROUP, GROUP + 1)])
     await until(lambda: peer.connections == 1)
     client.send(alone.settings.own, Op.WRITE, "SET", "k", "v", flags=Flags.ONGOING)
     ((_, _, hops, datagram),) = frames.read_handed(await peer.frame(Kind.HANDOVER))
@@ -494,14 +495,14 @@ async def test_what_comes_early_goes_to_the_source(
 async def test_accept(destination: Agent, peer: Peer) -> None:
     """Idempotent; refused for groups that are not absent, and for contradictions."""
     ranges = [range(GROUP, GROUP + 1)]
-    destination.accept(NUMBER, peer.server, ranges)
+    destination.immigrations.accept(NUMBER, peer.server, ranges)
     with pytest.raises(NotReadyError, match="is OWNED here"):
-        destination.accept(8, peer.server, [range(GROUP, GROUP + 2)])
+        destination.immigrations.accept(8, peer.server, [range(GROUP, GROUP + 2)])
     await prepare(peer)
-    destination.accept(NUMBER, peer.server, ranges)
+    destination.immigrations.accept(NUMBER, peer.server, ranges)
     with pytest.raises(NotReadyError, match="with other groups or source"):
-        destination.accept(NUMBER, peer.server, [range(GROUP + 1, GROUP + 2)])
+        destination.immigrations.accept(NUMBER, peer.server, [range(GROUP + 1, GROUP + 2)])
     with pytest.raises(ValueError, match="this server itself"):
-        destination.accept(9, destination.settings.own, ranges)
+        destination.immigrations.accept(9, destination.settings.own, ranges)
     with pytest.raises(ValueError, match="named twice"):
-        destination.accept(9, peer.server, [range(3), range(2, 5)])
+        destination.immigrations.accept(9, peer.server, [range(3), range(2, 5)])

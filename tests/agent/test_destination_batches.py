@@ -22,7 +22,7 @@ async def destination(alone: Agent, peer: Peer) -> Agent:
     groups = range(FIRST, FIRST + 8)
     for group in groups:
         set_state(alone, group, State.ABSENT, 0)
-    alone.accept(NUMBER, peer.server, [groups], 4)
+    alone.immigrations.accept(NUMBER, peer.server, [groups], 4)
     await until(lambda: peer.connections == 1)
     await peer.connect(alone.settings.own)
     await prepare(peer, BATCH)
@@ -88,7 +88,7 @@ async def test_a_source_that_was_restarted_sends_what_is_left(
     await peer.datagram()
     await prepare(peer, [FIRST + 4, FIRST + 5])
     left = [range(FIRST + 2, FIRST + 8)]  # it died before it knew that all of BATCH is here
-    destination.accept(NUMBER, peer.server, left, 2)
+    destination.immigrations.accept(NUMBER, peer.server, left, 2)
     await prepare(peer, [FIRST + 2, FIRST + 3])
     assert await end(peer, FIRST + 2, FIRST + 3) == [FIRST + 2, FIRST + 3]
     for op in (Op.GROUP_START, Op.GROUP_COMPLETE):

@@ -118,7 +118,7 @@ async def test_random_frames(alone: Agent, client: Client) -> None:
         kind = chance.choice([kind for kind in Kind if kind is not Kind.HELLO])
         body = chance.randbytes(chance.randrange(40))
         with contextlib.suppress(ValueError):
-            alone._frame(2, kind, memoryview(body))
+            alone._door.handle(2, kind, memoryview(body))
     answer = await client.ask(alone.settings.own, Op.READ, "GET", "k")
     assert answer.flags & Flags.AUTHORITATIVE
     assert set(alone.table.states.tolist()) == {1}

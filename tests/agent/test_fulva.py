@@ -220,7 +220,7 @@ async def test_a_source_that_was_restarted_serves_its_copy(
                 )  # fmt: skip
             left = source.table.those(State.EMIGRATING)
             ranges = [range(each.first, each.last + 1) for each in ranges_of(left)]
-            mover = source.emigrate(1, other, ranges, 1, 0, Protocol.FULVA)
+            mover = source.emigrations.start(1, other, ranges, 1, 0, Protocol.FULVA)
             await until(lambda: mover.status is Status.DONE)
             answer = await double(names[-1])
             assert answer.flags == Flags.GONE

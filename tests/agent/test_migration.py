@@ -153,7 +153,7 @@ async def test_copies_are_deleted_though_their_groups_were_to_return(
         for name in named("key", 500):
             two.stores[0].client.set(name, "0")
         await two.migrate(0, 1, [PART])
-        two.agents[0].accept(two.number + 1, two.found(1), [PART])
+        two.agents[0].immigrations.accept(two.number + 1, two.found(1), [PART])
         assert two.stores[0].client.dbsize() == 500
         await until(lambda: two.stores[0].client.dbsize() == 0)
 
@@ -218,8 +218,8 @@ async def test_lost_repeated_and_late_control_packets(
         # each knows the other by the relay's address
         source = type(one)(1, "server1", "127.0.0.1", relay.port, one.channel_port)
         destination = type(one)(2, "server2", "127.0.0.1", relay.port, other.channel_port)
-        agents[1].accept(1, source, [range(200)], batch)
-        emigration = agents[0].emigrate(1, destination, [range(200)], 32, 0, batch=batch)
+        agents[1].immigrations.accept(1, source, [range(200)], batch)
+        emigration = agents[0].emigrations.start(1, destination, [range(200)], 32, 0, batch=batch)
         await until(lambda: emigration.status is Status.DONE, 60)
         assert agents[1].table.those(State.OWNED) == list(range(200))
         assert agents[0].counters["control_resent"] > 0
@@ -302,8 +302,8 @@ async def test_a_source_that_ends_in_the_middle_of_a_batch(
             assert batch == 32
             ranges = [range(each.first, each.last + 1) for each in ranges_of(left)]
             source.node.vip = (0x7F000001, other.udp_port)
-            destination.accept(1, own, ranges, batch)
-            again = source.emigrate(1, other, ranges, 4, 0, batch=batch)
+            destination.immigrations.accept(1, own, ranges, batch)
+            again = source.emigrations.start(1, other, ranges, 4, 0, batch=batch)
             await until(lambda: again.status is Status.DONE, 30)
             assert len(done) - 32 + len(again.done) == GROUPS
             assert destination.table.those(State.OWNED) == list(EVERY)
@@ -393,12 +393,14 @@ async def test_two_migrations_at_once(running: list[Store], tmp_path: Path) -> N
         one.node.vip = (0x7F000001, two.settings.own.udp_port)
         two.node.vip = (0x7F000001, one.settings.own.udp_port)
         for number, (source, destination, groups) in enumerate(routes, 1):
-            destination.accept(number, source.settings.own, [groups])
-            emigrations.append(source.emigrate(number, destination.settings.own, [groups], 16, 0))
+            destination.immigrations.accept(number, source.settings.own, [groups])
+            emigrations.append(
+                source.emigrations.start(number, destination.settings.own, [groups], 16, 0)
+            )
         await until(lambda: all(found.status is Status.DONE for found in emigrations), 60)
-        three.accept(3, two.settings.own, [range(4096)])
+        three.immigrations.accept(3, two.settings.own, [range(4096)])
         two.node.vip = (0x7F000001, three.settings.own.udp_port)
-        third = two.emigrate(3, three.settings.own, [range(4096)], 16, 0)
+        third = two.emigrations.start(3, three.settings.own, [range(4096)], 16, 0)
         await until(lambda: third.status is Status.DONE, 60)
         client = await Client.open()
         for number in range(0, 3000, 37):

@@ -119,7 +119,7 @@ async def test_a_return_that_never_begins_leaves_no_old_copies(two: Pair) -> Non
     fill(two, named("key", 400))
     await two.migrate(0, 1, [PART])
     assert two.stores[0].client.dbsize() > 0
-    two.agents[0].accept(9, two.found(1), [PART], 1, Protocol.SOURCE)
+    two.agents[0].immigrations.accept(9, two.found(1), [PART], 1, Protocol.SOURCE)
     await until(lambda: two.stores[0].client.dbsize() == 0)
 
 
@@ -178,8 +178,8 @@ async def test_source_restarted_while_handing_over(
             assign([one, other])
             for name in names:
                 running[0].client.set(name, "0")
-            other.accept(1, first, [PART], protocol=Protocol.SOURCE)
-            mover = one.emigrate(1, other.settings.own, [PART], 1, 0, Protocol.SOURCE)
+            other.immigrations.accept(1, first, [PART], protocol=Protocol.SOURCE)
+            mover = one.emigrations.start(1, other.settings.own, [PART], 1, 0, Protocol.SOURCE)
             if taken:
                 await until(lambda: mover.status is Status.DONE)
         if taken:  # as if its words had never come
@@ -193,7 +193,7 @@ async def test_source_restarted_while_handing_over(
             for group in PART:
                 other.table.set(group, State.ABSENT, 1)
         async with agent(first, running[0], tmp_path / "1") as one:
-            again = one.emigrate(1, other.settings.own, [PART], 1, 0, Protocol.SOURCE)
+            again = one.emigrations.start(1, other.settings.own, [PART], 1, 0, Protocol.SOURCE)
             await until(lambda: again.status is Status.DONE)
             assert other.table.those(State.OWNED) == list(PART)
             assert one.table.counts()["EMIGRATING"] == 0

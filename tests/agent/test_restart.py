@@ -60,7 +60,9 @@ class Runs:
         async with self.run() as one:
             assign([one])
             set_state(one, GROUP, State.ABSENT, 2)
-            one.accept(NUMBER, self._peer.server, [range(GROUP, GROUP + 1)], 1, protocol)
+            one.immigrations.accept(
+                NUMBER, self._peer.server, [range(GROUP, GROUP + 1)], 1, protocol
+            )
 
 
 class Run:
@@ -184,7 +186,7 @@ async def test_what_was_newer_in_an_earlier_migration_is_not(
         peer.send_control(runs.server, control(Op.GROUP_COMPLETE))
         await peer.datagram()
         set_state(one, GROUP, State.ABSENT, 2, former=True)
-        one.accept(NUMBER, peer.server, [range(GROUP, GROUP + 1)])
+        one.immigrations.accept(NUMBER, peer.server, [range(GROUP, GROUP + 1)])
         await prepare(peer)
     async with runs.run():
         await send_keys(peer, key(b"k", old))
@@ -231,7 +233,7 @@ async def test_precopy_goes_on(runs: Runs, peer: Peer, client: Client, store: St
         peer.send(Kind.TAKE, *numbered(104, taking))
         await peer.frame(Kind.TAKEN)
         set_state(one, GROUP, State.ABSENT, 2, former=True)
-        one.accept(NUMBER, peer.server, [range(GROUP, GROUP + 1)], 1, Protocol.SOURCE)
+        one.immigrations.accept(NUMBER, peer.server, [range(GROUP, GROUP + 1)], 1, Protocol.SOURCE)
     async with runs.run():
         peer.send(Kind.COPY, *numbered(105, section(), key(b"k", old), END))
         assert b"not cleared" in bytes(await peer.frame(Kind.FAILED))

@@ -41,7 +41,7 @@ def string(name: str, value: bytes, expiry: int = 0) -> bytes:
 async def arriving(alone: Agent, peer: Peer, protocol: Protocol = Protocol.NETMIGRATE) -> Agent:
     """Let the group of `k` be IMMIGRATING, or ready for copies, at an agent."""
     set_state(alone, GROUP, State.ABSENT, 2)
-    alone.accept(NUMBER, peer.server, [range(GROUP, GROUP + 1)], protocol=protocol)
+    alone.immigrations.accept(NUMBER, peer.server, [range(GROUP, GROUP + 1)], protocol=protocol)
     await until(lambda: peer.connections == 1)
     await peer.connect(alone.settings.own)
     if protocol is not Protocol.SOURCE:

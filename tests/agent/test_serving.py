@@ -303,7 +303,7 @@ async def test_forwarded_query_is_answered_to_the_client(
 def assign_with_peer(one: Agent, peer: Peer) -> None:
     """Let the agent know where the peer is."""
     servers = [one.settings.own, peer.server]
-    one.assign(SERVICE, ("127.0.0.1", peer.server.udp_port), servers, [])
+    one.service.assign(SERVICE, ("127.0.0.1", peer.server.udp_port), servers, [])
 
 
 async def test_ownership_outlives_the_process(store: Store, tmp_path: Path, client: Client) -> None:

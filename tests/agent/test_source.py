@@ -8,9 +8,10 @@ import pytest
 import pytest_asyncio
 
 from hosts.agent import frames
-from hosts.agent.agent import Agent, NotReadyError
+from hosts.agent.agent import Agent
 from hosts.agent.emigration.mover import Status
 from hosts.agent.frames import Kind
+from hosts.agent.orders import NotReadyError
 from hosts.agent.table import State
 from hosts.wire import Control, Flags, Header, Op, group_of
 from tests.agent.harness import SERVICE, Client, Peer, Store, bulk, resp, set_state, until
@@ -27,7 +28,7 @@ BATCH = [*range(FIRST, FIRST + 4)]
 async def source(alone: Agent, peer: Peer) -> Agent:
     """An agent that owns everything, whose VIP leads to the peer."""
     servers = [alone.settings.own, peer.server]
-    alone.assign(SERVICE, ("127.0.0.1", peer.server.udp_port), servers, [])
+    alone.service.assign(SERVICE, ("127.0.0.1", peer.server.udp_port), servers, [])
     await until(lambda: peer.connections == 1)
     await peer.connect(alone.settings.own)
     return alone
@@ -36,7 +37,7 @@ async def source(alone: Agent, peer: Peer) -> Agent:
 def start(source: Agent, peer: Peer, groups: int = 1, **options: Any) -> Any:
     """Start sending `groups` groups from that of `k` on."""
     ranges = [range(GROUP, GROUP + groups)]
-    return source.emigrate(
+    return source.emigrations.start(
         NUMBER, peer.server, ranges, options.get("lanes", 1), options.get("throttle", 0)
     )
 
@@ -343,7 +344,7 @@ async def test_failure_and_help(
 def start_batches(source: Agent, peer: Peer, batches: int = 1) -> Any:
     """Start sending that many batches of four groups with one lane, the first with that of `k`."""
     ranges = [range(FIRST, FIRST + 4 * batches)]
-    return source.emigrate(NUMBER, peer.server, ranges, 1, 0, batch=4)
+    return source.emigrations.start(NUMBER, peer.server, ranges, 1, 0, batch=4)
 
 
 async def ended(peer: Peer, count: int) -> list[int]:
@@ -437,12 +438,12 @@ async def test_batches_are_checked(source: Agent, peer: Peer) -> None:
     """Powers of two, and whole ones only: what is not to move is in no batch."""
     for batch in (0, 3, 2048):
         with pytest.raises(ValueError, match=f"batches of {batch} groups: a power of two"):
-            source.emigrate(1, peer.server, [range(4096)], 1, 0, batch=batch)
+            source.emigrations.start(1, peer.server, [range(4096)], 1, 0, batch=batch)
     for groups in (range(2, 8), range(8, 14), range(6, 7)):
         with pytest.raises(ValueError, match="are not whole batches of 4"):
-            source.emigrate(1, peer.server, [range(16, 32), groups], 1, 0, batch=4)
+            source.emigrations.start(1, peer.server, [range(16, 32), groups], 1, 0, batch=4)
         with pytest.raises(ValueError, match="are not whole batches of 4"):
-            source.accept(1, peer.server, [groups], 4)
+            source.immigrations.accept(1, peer.server, [groups], 4)
     assert source.table.those(State.EMIGRATING) == []
 
 
@@ -450,40 +451,40 @@ async def test_start_is_checked(source: Agent, peer: Peer) -> None:
     """What contradicts is refused and nothing moves; a repeat is the same migration."""
     ranges = [range(GROUP, GROUP + 1)]
     with pytest.raises(ValueError, match="65 lanes"):
-        source.emigrate(1, peer.server, ranges, 65, 0)
+        source.emigrations.start(1, peer.server, ranges, 65, 0)
     with pytest.raises(ValueError, match="this server itself"):
-        source.emigrate(1, source.settings.own, ranges, 1, 0)
+        source.emigrations.start(1, source.settings.own, ranges, 1, 0)
     with pytest.raises(ValueError, match="no groups"):
-        source.emigrate(1, peer.server, [], 1, 0)
+        source.emigrations.start(1, peer.server, [], 1, 0)
     with pytest.raises(ValueError, match="0 to 16383 exist"):
-        source.emigrate(1, peer.server, [range(16000, 17000)], 1, 0)
+        source.emigrations.start(1, peer.server, [range(16000, 17000)], 1, 0)
     set_state(source, OTHER, State.ABSENT, 2)
     with pytest.raises(NotReadyError, match="is ABSENT here"):
-        source.emigrate(1, peer.server, [range(GROUP, GROUP + 2)], 1, 0)
+        source.emigrations.start(1, peer.server, [range(GROUP, GROUP + 2)], 1, 0)
     assert source.table.states[GROUP] == State.OWNED
     emigration = start(source, peer)
     assert start(source, peer) is emigration
     with pytest.raises(NotReadyError, match="part of another migration"):
-        source.emigrate(8, peer.server, ranges, 1, 0)
+        source.emigrations.start(8, peer.server, ranges, 1, 0)
     with pytest.raises(NotReadyError, match="with other groups"):
-        source.emigrate(NUMBER, peer.server, [range(5)], 1, 0)
+        source.emigrations.start(NUMBER, peer.server, [range(5)], 1, 0)
 
 
 async def test_assign_does_not_move_what_is_owned(source: Agent, peer: Peer) -> None:
     """AssignGroups only gives away what nobody has owned yet; a contradiction changes nothing."""
     vip = ("127.0.0.1", peer.server.udp_port)
     servers = [source.settings.own, peer.server]
-    source.assign(SERVICE, vip, servers, [(range(16384), 1)])
+    source.service.assign(SERVICE, vip, servers, [(range(16384), 1)])
     with pytest.raises(NotReadyError, match="this server \\(1\\) owns it"):
-        source.assign(SERVICE, vip, servers, [(range(5), 1), (range(5, 6), 2)])
+        source.service.assign(SERVICE, vip, servers, [(range(5), 1), (range(5, 6), 2)])
     with pytest.raises(ValueError, match="server 3 has groups but is not"):
-        source.assign(SERVICE, vip, servers, [(range(5), 3)])
+        source.service.assign(SERVICE, vip, servers, [(range(5), 3)])
     with pytest.raises(NotReadyError, match="cannot serve 2 too"):
-        source.assign(2, vip, servers, [])
+        source.service.assign(2, vip, servers, [])
     set_state(source, 5, State.ABSENT, 2)
     with pytest.raises(NotReadyError, match="server 2 has it"):
-        source.assign(SERVICE, vip, servers, [(range(16384), 1)])
+        source.service.assign(SERVICE, vip, servers, [(range(16384), 1)])
     set_state(source, 6, State.ABSENT, 0)
-    source.assign(SERVICE, vip, servers, [(range(6, 7), 1), (range(5, 6), 2)])
+    source.service.assign(SERVICE, vip, servers, [(range(6, 7), 1), (range(5, 6), 2)])
     assert source.table.states[6] == State.OWNED
     assert source.table.states[5] == State.ABSENT

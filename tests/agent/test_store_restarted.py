@@ -175,7 +175,7 @@ async def test_the_agent_ended_with_its_store(
             two.aim(0, 1)
             states = two.agents[0].table.states
             left = [range(group, group + 1) for group in range(GROUPS) if states[group]]
-            mover = two.agents[0].emigrate(1, two.server(1), left, 16, 0)
+            mover = two.agents[0].emigrations.start(1, two.server(1), left, 16, 0)
         await until(lambda: mover.status is Status.FAILED)
         assert mover.error.startswith(f"the store of server{index + 1} was started again without")
         mover.resume()

@@ -116,7 +116,7 @@ async def test_without_the_secret_nobody_gives_orders(
     """An agent that is to receive groups is told by a stranger that they are its own."""
     async with agents(running, tmp_path, SECRET, SECRET) as pair:
         source, destination = pair.server(0), pair.agents[1]
-        destination.accept(1, source, list(FEW))
+        destination.immigrations.accept(1, source, list(FEW))
         stranger = await Stranger.of(pair.server(1))
         nonce = b"n" * 16 if secret else b""
         stranger.send(frames.hello(1, nonce))
@@ -218,7 +218,7 @@ async def test_agents_that_differ_say_so_and_the_migration_waits(
         settings = replace(pair.agents[1].settings, secret=secrets[0])
         pair.agents[1] = await Agent(settings).start()
         pair.aim(0, 1)
-        pair.agents[1].accept(migration.number, pair.server(0), [EVERY])
+        pair.agents[1].immigrations.accept(migration.number, pair.server(0), [EVERY])
         await until(lambda: migration.status.name == "DONE")
         assert pair.stores[1].client.get("k") == b"v"
         assert migration.obstacle == ""

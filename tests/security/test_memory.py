@@ -67,7 +67,7 @@ async def test_sessions(alone: Agent, client: Client) -> None:
 async def test_held_queries(alone: Agent, peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one group, and of all groups of a migration that just change hands."""
     monkeypatch.setattr(held, "PER_MIGRATION", PER_GROUP + 100)
-    alone.emigrate(1, peer.server, [range(16384)], 64, 0)
+    alone.emigrations.start(1, peer.server, [range(16384)], 64, 0)
     await until(lambda: alone.table.those(State.EMIGRATING))  # the peer never answers
     ours = alone.table.those(State.EMIGRATING)
     keys = {group_of(b"%d" % number): b"%d" % number for number in range(200_000)}

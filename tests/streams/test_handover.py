@@ -20,10 +20,10 @@ FOUND = Flags.AUTHORITATIVE | Flags.FOUND
 async def source(alone: Agent, peer: Peer) -> Any:
     """Begin to move the group of `k` to the peer, which has not acknowledged PREPARE yet."""
     servers = [alone.settings.own, peer.server]
-    alone.assign(SERVICE, ("127.0.0.1", peer.server.udp_port), servers, [])
+    alone.service.assign(SERVICE, ("127.0.0.1", peer.server.udp_port), servers, [])
     await until(lambda: peer.connections == 1)
     await peer.connect(alone.settings.own)
-    moving = alone.emigrate(NUMBER, peer.server, [range(GROUP, GROUP + 1)], 1, 0)
+    moving = alone.emigrations.start(NUMBER, peer.server, [range(GROUP, GROUP + 1)], 1, 0)
     await peer.frame(Kind.PREPARE)
     assert alone.table.states[GROUP] == State.EMIGRATING
     return moving

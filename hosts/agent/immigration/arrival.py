@@ -111,6 +111,13 @@ class Arrival:
         migration.store_failed(error)
         self._queries.not_come(migration, error)
 
+    def resend(self, peer: int) -> None:
+        """The channel is new: what has not been told or answered is said again."""
+        for migration in self._immigrations.known.values():
+            if migration.source.index == peer:
+                migration.complain_late()
+                self._queries.ask_again(migration)
+
     # --- control packets --------------------------------------------------------------------------
 
     def control(self, packets: Iterable[Packet]) -> None:

@@ -9,7 +9,8 @@ from functools import partial
 from hosts.agent import frames
 from hosts.agent._core import StoreError
 from hosts.agent.frames import Kind
-from hosts.agent.immigration import Immigration, Immigrations
+from hosts.agent.immigration.immigration import Immigration
+from hosts.agent.immigration.immigrations import Immigrations
 from hosts.agent.node import Node
 from hosts.agent.table import State
 

@@ -1,12 +1,12 @@
 """Which migrations to this server the controller announced, across restarts too."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from hosts.agent import frames
+from hosts.agent import frames, orders
 from hosts.agent.channel import Server
 from hosts.agent.frames import Kind
 from hosts.agent.immigration import accepted
@@ -16,6 +16,7 @@ from hosts.agent.immigration.purge import Purger
 from hosts.agent.immigration.restores import Restores
 from hosts.agent.immigration.told import Told
 from hosts.agent.node import Node, address
+from hosts.agent.orders import NotReadyError
 from hosts.agent.pieces.staging import Staging
 from hosts.agent.protocols import Protocol
 from hosts.agent.table import State
@@ -26,10 +27,10 @@ _REMEMBERED: Final = 64  # migrations of which no group is arriving
 class Immigrations:
     """All migrations to this server; the file at `path` is of what was accepted."""
 
-    def __init__(self, node: Node, path: Path, drained: Callable[[], None]) -> None:
+    def __init__(self, node: Node, path: Path) -> None:
         self._node = node
         self._path = path
-        self.restores = Restores(node.bulk, drained)
+        self.restores = Restores(node.bulk)
         self.known: dict[int, Immigration] = {}
         self.purger = Purger(node)
         self.staging = Staging(node.core, node.connect, path.with_name("staged"))
@@ -39,11 +40,12 @@ class Immigrations:
         number: int,
         source: Server,
         ranges: Sequence[range],
-        batch: int,
-        protocol: Protocol,
+        batch: int = 1,
+        protocol: Protocol = Protocol.NETMIGRATE,
     ) -> None:
-        """Be ready for a migration. Idempotent, and again for what is left of it, in smaller
-        batches; ValueError where it contradicts."""
+        """Be the destination of a migration. Idempotent, and again for what is left of it, in
+        smaller batches; NotReadyError where it contradicts."""
+        orders.check(self._node, source, ranges, batch)
         known = self.known.get(number)
         table = self._node.table
         if known is not None:
@@ -54,12 +56,12 @@ class Immigrations:
                 self._save()
                 return
             if known.here or known.cleared:
-                raise ValueError(f"migration {number} is known with other groups or source")
+                raise NotReadyError(f"migration {number} is known with other groups or source")
         for groups in ranges:
             states = table.states[groups.start : groups.stop]
             for place in np.flatnonzero(states != State.ABSENT)[:1]:
                 name, group = State(states[place]).name, groups.start + int(place)
-                raise ValueError(f"group {group} is {name} here, it cannot be accepted")
+                raise NotReadyError(f"group {group} is {name} here, it cannot be accepted")
         self._node.core.cleared([group for groups in ranges for group in groups], 0)
         for groups in ranges:
             # a copy that we once gave away is no reason to answer GONE: we are asked anew
@@ -160,12 +162,6 @@ class Immigrations:
         """Return the migration by which a group is IMMIGRATING."""
         migration = self.known.get(int(self._node.table.moving[group]))
         return migration if migration is not None and group in migration.here else None
-
-    def resend(self, peer: int) -> None:
-        """The channel is new: tell what the source could not be told."""
-        for migration in self.known.values():
-            if migration.source.index == peer:
-                migration.complain_late()
 
     def close(self) -> None:
         """The agent ends."""

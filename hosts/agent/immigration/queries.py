@@ -110,18 +110,15 @@ class Queries:
             self._node.counters.add("channel_pull_bytes", size)
             migration.to_pull.clear()
 
-    def resend(self, peer: int) -> None:
-        """The channel is new: ask again for what has not been answered."""
-        for migration in self._immigrations.known.values():
-            if migration.source.index != peer:
-                continue
-            for number, wanted in migration.wanted.items():
-                here = migration.here[number]
-                wanted_by_none = not wanted.waiting and migration.protocol is Protocol.NETMIGRATE
-                missing = wanted.pulled - here if isinstance(here, set) else set()
-                if missing and not wanted_by_none:
-                    migration.to_pull[number] = list(missing)
-            self._pull(migration)
+    def ask_again(self, migration: Immigration) -> None:
+        """The channel is new: ask for what has not been answered."""
+        for number, wanted in migration.wanted.items():
+            here = migration.here[number]
+            wanted_by_none = not wanted.waiting and migration.protocol is Protocol.NETMIGRATE
+            missing = wanted.pulled - here if isinstance(here, set) else set()
+            if missing and not wanted_by_none:
+                migration.to_pull[number] = list(missing)
+        self._pull(migration)
 
     # --- what they wait for -----------------------------------------------------------------------
 

@@ -27,9 +27,9 @@ class _Body:
 class Restores:
     """A queue of bodies. The keys of those that were begun keep queries waiting, so few are."""
 
-    def __init__(self, bulk: Bulk, drained: Callable[[], None]) -> None:
+    def __init__(self, bulk: Bulk) -> None:
         self._bulk = bulk
-        self._drained = drained  # called when it is not full any more
+        self.drained: Callable[[], None] | None = None  # called when it is not full any more
         self._ahead: deque[_Body] = deque()
         self._queue: deque[_Body | Callable[[], None]] = deque()
         self._begun = 0
@@ -88,8 +88,8 @@ class Restores:
             except (StoreError, ConnectionError) as error:
                 self._ended(one)
                 one.failed(error)
-            if was_full and not self.full:
-                self._drained()
+            if was_full and not self.full and self.drained:
+                self.drained()
 
     def _done(self, one: _Body, result: tuple[int, int, list[int]]) -> None:
         self._ended(one)
