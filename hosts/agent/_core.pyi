@@ -95,6 +95,10 @@ class Core:
     def drop_records(self, groups: list[int]) -> None: ...
     # the keys of an arriving group that are here; True: all of them; None: ask Python
     def arriving(self, group: int, here: set[bytes] | bool | None) -> None: ...
+    # who is told the group and the keys of a query none of which is here, and returns after how
+    # many microseconds the client shall ask again; 0: the query needs more than the store. It must
+    # not call the core
+    def missing(self, missed: Callable[[int, list[bytes]], int] | None) -> None: ...
     # goes on with a journal of at least so many bytes: of each group that was IMMIGRATING the keys
     # that are newer here (True: every key is here), and for which migration groups were cleared;
     # None: there was none. ValueError: it is damaged

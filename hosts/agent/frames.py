@@ -208,20 +208,24 @@ def pull(number: int, wanted: Mapping[int, Sequence[bytes]]) -> bytes:
     return b"".join(parts)
 
 
-def read_pull(body: memoryview) -> dict[int, list[bytes]]:
-    """Return the keys that PULL wants of each group."""
-    wanted: dict[int, list[bytes]] = {}
-    while body:
-        if len(body) < _GROUP_COUNT.size:
+def read_pull(body: memoryview) -> dict[int, bytes]:
+    """Return the list of keys that PULL wants of each group, as the core takes it."""
+    wanted: dict[int, bytes] = {}
+    at = 0
+    while at < len(body):
+        if len(body) - at < _GROUP_COUNT.size:
             raise FrameError("PULL is cut short")
-        group, count = _GROUP_COUNT.unpack_from(body)
-        body = body[_GROUP_COUNT.size :]
+        group, count = _GROUP_COUNT.unpack_from(body, at)
         if group >= GROUPS:
             raise FrameError(f"PULL of group {group}")
-        keys = wanted.setdefault(group, [])
+        first = at = at + _GROUP_COUNT.size
         for _ in range(count):
-            key, body = _read_key(body, "PULL")
-            keys.append(key)
+            if len(body) - at < _KEY.size:
+                raise FrameError("PULL is cut short")
+            at += _KEY.size + int(_KEY.unpack_from(body, at)[0])
+        if at > len(body):
+            raise FrameError("PULL is cut short")
+        wanted[group] = wanted.get(group, b"") + bytes(body[first:at])
     return wanted
 
 
@@ -235,20 +239,15 @@ def read_keys(body: bytes | memoryview) -> list[bytes]:
     keys: list[bytes] = []
     rest = memoryview(body)
     while rest:
-        key, rest = _read_key(rest, "a list of keys")
-        keys.append(key)
+        if len(rest) < _KEY.size:
+            raise FrameError("a list of keys is cut short")
+        (length,) = _KEY.unpack_from(rest)
+        rest = rest[_KEY.size :]
+        if length > len(rest):
+            raise FrameError("a list of keys is cut short")
+        keys.append(bytes(rest[:length]))
+        rest = rest[length:]
     return keys
-
-
-def _read_key(body: memoryview, what: str) -> tuple[bytes, memoryview]:
-    """Return the first key of a list, and the rest."""
-    if len(body) < _KEY.size:
-        raise FrameError(f"{what} is cut short")
-    (length,) = _KEY.unpack_from(body)
-    body = body[_KEY.size :]
-    if length > len(body):
-        raise FrameError(f"{what} is cut short")
-    return bytes(body[:length]), body[length:]
 
 
 def end_of_keys(keys: bytes, count: int) -> int:

@@ -208,7 +208,7 @@ async def test_plain_read_pulls(
     for _ in range(5):
         client.send(own, Op.READ, "GET", "k")
     number, body = frames.read_migration(await peer.frame(Kind.PULL))
-    assert (number, frames.read_pull(body)) == (NUMBER, {GROUP: [b"k"]})
+    assert (number, frames.read_pull(body)) == (NUMBER, {GROUP: frames.key_list([b"k"])})
     peer.send(Kind.PULLED, frames.migration(NUMBER), section(), key(b"k", dumped))
     for _ in range(5):
         assert (await client.answer()).payload == bulk(b"old")
@@ -343,7 +343,7 @@ async def test_multi_key_command_pulls_all_that_is_missing(
     await client.ask(own, Op.WRITE, "SET", "k", "new")
     client.send(own, Op.READ, "MGET", "k", "{k}2", flags=flags, migration=NUMBER)
     _, body = frames.read_migration(await peer.frame(Kind.PULL))
-    assert frames.read_pull(body) == {GROUP: [b"{k}2"]}
+    assert frames.read_pull(body) == {GROUP: frames.key_list([b"{k}2"])}
     peer.send(Kind.PULLED, frames.migration(NUMBER), section(), key(b"{k}2", dumped))
     answer = await client.answer()
     assert answer.flags == AUTH | Flags.FOUND

@@ -1,4 +1,4 @@
-"""How long priority pulls are expected to take."""
+"""One priority pull at a time, and how long it is expected to take."""
 
 import pytest
 
@@ -23,47 +23,59 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return found
 
 
-def fetch(one: Pulls, clock: Clock, key: bytes, seconds: float) -> None:
-    """Pull a key, which takes so long."""
-    one.asked(1, [key])
-    clock.now += seconds
-    one.arrived({1: {key}})
+def used_to(clock: Clock, seconds: float) -> Pulls:
+    """Return pulls that have taken so long for quite a while."""
+    one = Pulls()
+    for _ in range(200):
+        one.begin()
+        clock.now += seconds
+        one.end()
+    return one
 
 
 def test_expects_what_it_saw(clock: Clock) -> None:
-    one = Pulls()
-    for number in range(60):
-        fetch(one, clock, b"%d" % number, 0.004)
-    assert 1950 <= one.wait <= 2050  # half of it
+    one = used_to(clock, 0.004)
+    assert one.wait(sent=False) == pytest.approx(4000, rel=0.01)  # the next one begins at once
+    one.begin()
+    assert one.wait(sent=True) == pytest.approx(4000, rel=0.01)
 
 
-def test_each_answer_counts_from_its_own_question(clock: Clock) -> None:
-    """Of several on their way, the answer to the first says nothing about the last."""
-    one = Pulls()
-    for _ in range(100):
-        one.asked(1, [b"a"])
-        clock.now += 0.002
-        one.asked(1, [b"b"])
-        clock.now += 0.002
-        one.arrived({1: {b"a"}})
-        clock.now += 0.002
-        one.arrived({1: {b"a", b"b"}})
-    assert one.wait == pytest.approx(2000, rel=0.1)
+def test_what_is_wanted_later_comes_with_the_next(clock: Clock) -> None:
+    one = used_to(clock, 0.004)
+    one.begin()
+    clock.now += 0.001
+    assert one.wait(sent=True) == pytest.approx(3000, rel=0.01)
+    assert one.wait(sent=False) == pytest.approx(7000, rel=0.01)
 
 
-def test_a_group_that_has_come_ends_its_pulls(clock: Clock) -> None:
-    """Its keys need not be in any set any more."""
-    one = Pulls()
-    one.asked(1, [b"missing"])
-    fetch(one, clock, b"k", 0.004)  # behind the first, which nobody has answered
-    before = one.wait
-    one.arrived({})
-    assert one.wait > before
+def test_one_that_is_late_may_come_soon(clock: Clock) -> None:
+    one = used_to(clock, 0.004)
+    one.begin()
+    clock.now += 0.01
+    assert one.wait(sent=True) == pytest.approx(1000, rel=0.01)
+
+
+def test_an_answer_that_does_not_come_holds_up_nothing_for_long(clock: Clock) -> None:
+    """The source may have been restarted: it does not know that it was asked."""
+    one = used_to(clock, 0.004)
+    one.begin()
+    clock.now += 0.09
+    before = one.under_way
+    clock.now += 0.02
+    assert (before, one.under_way) == (True, False)
+    assert one.wait(sent=True) == pytest.approx(4000, rel=0.01)
+
+
+def test_a_broken_channel_says_nothing_of_how_long_they_take(clock: Clock) -> None:
+    one = used_to(clock, 0.004)
+    one.begin()
+    clock.now += 0.05
+    one.forget()
+    assert not one.under_way
+    one.end()  # of one that nobody waits for any more
+    assert one.wait(sent=False) == pytest.approx(4000, rel=0.01)
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(0.0, 100), (10.0, 100_000)])
 def test_has_bounds(clock: Clock, seconds: float, expected: int) -> None:
-    one = Pulls()
-    for number in range(200):
-        fetch(one, clock, b"%d" % number, seconds)
-    assert one.wait == expected
+    assert used_to(clock, seconds).wait(sent=False) == expected

@@ -66,6 +66,21 @@ enum presence arriving_presence(Core *core, struct item *item) {
     return known == count ? HERE : known ? UNKNOWN : NOT_HERE;
 }
 
+/* Tells Python that none of the item's keys is here. After how many microseconds the client shall ask
+ * again; 0: Python wants to see the query. */
+uint32_t arriving_missed(Core *core, const struct item *item) {
+    PyObject *keys = core->missed ? keys_of_item(item) : NULL;
+    PyObject *after = keys ? PyObject_CallFunction(core->missed, "IO", item->h.group, keys) : NULL;
+    unsigned long found = after ? PyLong_AsUnsignedLong(after) : 0;
+    if (PyErr_Occurred()) {
+        PyErr_WriteUnraisable(core->missed);
+        found = 0;
+    }
+    Py_XDECREF(keys);
+    Py_XDECREF(after);
+    return (uint32_t)found;
+}
+
 /* The keys of a blind write that was executed are newer than any copy (invariant 4). A key that
  * cannot be remembered would be overwritten: then it is better to end here. */
 void arriving_newer(Core *core, const struct item *item) {

@@ -245,6 +245,7 @@ typedef struct {
     uint8_t from_first[NM_GROUPS];   /* 1: all that came of the group since its first key is here */
     PyObject *here[NM_GROUPS];    /* of IMMIGRATING groups (arriving.c); NULL: Python knows */
     PyObject *moving_told[NM_GROUPS]; /* ends of replies (moving.c); NULL: nothing is on the move */
+    PyObject *missed;       /* takes (group, keys that are not here) of a query; says when to ask again */
     PyObject *answered;     /* takes (server, header, reply) of queries that came by TCP */
     Py_ssize_t stream_room; /* bytes that replies to TCP clients may still take */
     struct nm_stream stream; /* where TCP clients find this agent; no port: nowhere */
@@ -282,6 +283,7 @@ enum presence { HERE, NOT_HERE, UNKNOWN };
 int arriving_set(Core *core, unsigned group, PyObject *here);
 enum presence arriving_presence(Core *core, struct item *item);
 void arriving_newer(Core *core, const struct item *item);
+uint32_t arriving_missed(Core *core, const struct item *item);
 PyObject *keys_of_item(const struct item *item);
 
 /* moving.c */

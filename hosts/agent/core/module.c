@@ -61,6 +61,7 @@ static void core_dealloc(Core *core) {
         Py_CLEAR(core->moving_told[group]);
     }
     Py_CLEAR(core->answered);
+    Py_CLEAR(core->missed);
     PyBuffer_Release(&core->states_view);
     PyBuffer_Release(&core->owners_view);
     PyBuffer_Release(&core->former_view);
@@ -169,6 +170,11 @@ static PyObject *core_streams(Core *core, PyObject *arguments) {
     if (!PyArg_ParseTuple(arguments, "OIH", &answered, &address, &port)) return NULL;
     Py_XSETREF(core->answered, answered == Py_None ? NULL : Py_NewRef(answered));
     core->stream = (struct nm_stream){address, port};
+    Py_RETURN_NONE;
+}
+
+static PyObject *core_missing(Core *core, PyObject *missed) {
+    Py_XSETREF(core->missed, missed == Py_None ? NULL : Py_NewRef(missed));
     Py_RETURN_NONE;
 }
 
@@ -437,6 +443,7 @@ static PyMethodDef core_methods[] = {
     {"recorded", (PyCFunction)core_recorded, METH_O, "Which groups have records."},
     {"drop_records", (PyCFunction)core_drop_records, METH_O, "Drop the groups' records."},
     {"arriving", (PyCFunction)core_arriving, METH_VARARGS, "What an arriving group has here."},
+    {"missing", (PyCFunction)core_missing, METH_O, "Tell of keys that an arriving group lacks."},
     {"remember", (PyCFunction)core_remember, METH_VARARGS, "Begin or go on with a journal."},
     {"cleared", (PyCFunction)core_cleared, METH_VARARGS, "Copies may be written of these."},
     {"track", (PyCFunction)core_track, METH_VARARGS, "Note the keys written in some groups."},

@@ -75,10 +75,18 @@ static Query *query_of(struct item *item) {
     return q;
 }
 
+/* Tells the client to ask again; nothing was executed. */
+static void retry(Core *core, struct item *item, uint32_t after) {
+    nm_put32(reply_of(core, item), after);
+    answer(item, NM_RETRY, 4);
+    core->counters[C_RETRIES]++;
+}
+
 /* What to do with a good query by the state of its group (docs/protocol.md). Returns -1 on a
  * Python error. Whatever needs more than the store is appended to `slow`. */
 static int judge(Core *core, struct item *item, uint32_t now, PyObject *slow) {
     uint16_t group = item->h.group;
+    uint32_t after;
     /* A double read is one only in the migration that it was doubled for: a late copy from an
      * earlier one would find this agent in another role, and two such answers prove nothing. It is
      * answered like any other read, by the owner. */
@@ -124,6 +132,10 @@ static int judge(Core *core, struct item *item, uint32_t now, PyObject *slow) {
                 core->counters[C_SENT_TO_SOURCE]++;
                 item->h.migration = core->moving[group];
                 item->tell = true;
+            } else if (!twice && (after = arriving_missed(core, item))) {
+                if (write) sessions_withdraw(&core->sessions, item->h.client, item->h.seq);
+                retry(core, item, after);
+                return 0;
             } else if (!twice) {
                 break;
             }
@@ -417,7 +429,7 @@ PyObject *serve_queries(Core *core, PyObject *queries, int flags) {
     return outcomes;
 }
 
-/* Tells clients to ask again: (query, microseconds) each; nothing was executed. */
+/* The same for queries that Python has seen: (query, microseconds) each. */
 int serve_retries(Core *core, PyObject *retries) {
     Py_ssize_t total = PyList_GET_SIZE(retries);
     for (Py_ssize_t first = 0; first < total; first += BATCH) {
@@ -432,10 +444,8 @@ int serve_retries(Core *core, PyObject *retries) {
                 return -1;
             }
             item_of(item, (Query *)query);
-            nm_put32(reply_of(core, item), after);
-            answer(item, NM_RETRY, 4);
+            retry(core, item, after);
         }
-        core->counters[C_RETRIES] += (uint64_t)count;
         answers_send(core, core->items, (size_t)count);
         release(core->items, (size_t)count);
     }

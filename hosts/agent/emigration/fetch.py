@@ -28,17 +28,17 @@ class Fetch:
         self._values = values  # the big ones go in pieces
         self._wake = wake
         self._failed = failed
-        self._wanted: dict[int, list[bytes]] = {}
+        self._wanted: dict[int, bytes] = {}
 
-    def add(self, group: int, keys: list[bytes]) -> None:
-        """Some keys of a group are wanted."""
+    def add(self, group: int, keys: bytes) -> None:
+        """A list of keys of a group is wanted."""
         if not self._wanted:
             asyncio.get_running_loop().call_soon(self._serve)
-        self._wanted.setdefault(group, []).extend(keys)
+        self._wanted[group] = self._wanted.get(group, b"") + keys
 
     def _serve(self) -> None:
         wanted, self._wanted = self._wanted, {}
-        sections = [(group, frames.key_list(keys), False, False) for group, keys in wanted.items()]
+        sections = [(group, keys, False, False) for group, keys in wanted.items()]
         try:
             self._node.bulk.dump(sections, self._send, self._failed)
         except ConnectionError as error:

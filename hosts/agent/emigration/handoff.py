@@ -161,7 +161,7 @@ class Handoff(Mover):
         if not self._left and self.status not in FINAL:
             self._set(Status.DONE)
 
-    def _pulled(self, wanted: dict[int, list[bytes]]) -> None:
+    def _pulled(self, wanted: dict[int, bytes]) -> None:
         """A priority pull. What has arrived in the meantime, the destination will see."""
         for group, keys in wanted.items():
             if group in self._left and group not in self._unprepared:

@@ -381,7 +381,7 @@ class Emigration(Mover):
         self._prepare(link, unprepared)
         self._kick()
 
-    def _pulled(self, wanted: dict[int, list[bytes]]) -> None:
+    def _pulled(self, wanted: dict[int, bytes]) -> None:
         """A priority pull. What has arrived in the meantime, the destination will see."""
         for group, keys in wanted.items():
             lane = self._lane(group)

@@ -44,6 +44,8 @@ class Arrival:
             failed = partial(self._not_applied, migration)
             ahead = kind is Kind.PULLED
             restores.add(body, migration.here, done, failed, ahead=ahead)
+            if ahead:
+                self._queries.pulled(migration)
 
     def _prepare(
         self, migration: Immigration, groups: list[int], records: Mapping[int, memoryview]

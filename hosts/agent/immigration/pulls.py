@@ -1,47 +1,51 @@
-"""Priority pulls at the destination of a migration: what was asked for, and how long it takes."""
+"""Priority pulls at the destination of a migration: whether one is under way, and how long they
+take."""
 
-from collections import deque
-from collections.abc import Iterable, Mapping
 from time import monotonic
 from typing import Final
 
 _LEAST: Final = 0.0001
 _MOST: Final = 0.1
+_LOST: Final = 0.1
 
 
 class Pulls:
-    """Says when to ask for a key again: after half of what pulls took of late, the mean, smoothed
-    as RFC 6298 does for round trips. Times in seconds.
-
-    To ask in vain costs two packets, to ask late costs the client; and while all clients wait too
-    long for what is there, the servers have nothing to do.
-    """
+    """One is under way at a time; what is wanted meanwhile goes with the next, as Rocksteady's do.
+    Says when a client is to ask again for what is on its way. Times in seconds."""
 
     def __init__(self) -> None:
-        self._asked: deque[tuple[float, int, bytes]] = deque()
-        self._mean = 0.001
-
-    def asked(self, group: int, keys: Iterable[bytes]) -> None:
-        """Note that these keys are asked for now."""
-        now = monotonic()
-        self._asked.extend((now, group, key) for key in keys)
-
-    def arrived(self, here: Mapping[int, set[bytes] | bool]) -> None:
-        """Learn from the keys that are here now, all those of a group that is not in `here`:
-        they come in the order in which they were asked for, and many at once, which count as one.
-        """
-        count, total = 0, 0.0
-        while self._asked:
-            asked, group, key = self._asked[0]
-            known = here.get(group)
-            if isinstance(known, set) and key not in known:
-                break
-            self._asked.popleft()
-            count, total = count + 1, total + asked
-        if count:
-            self._mean += (monotonic() - total / count - self._mean) / 8
+        self._begun = 0.0  # the one that is under way; 0: none
+        self._mean = 0.001  # of late, smoothed as RFC 6298 does for round trips
 
     @property
-    def wait(self) -> int:
-        """After how many microseconds to ask again for a key that is on its way."""
-        return int(1e6 * min(max(self._mean / 2, _LEAST), _MOST))
+    def under_way(self) -> bool:
+        """Whether an answer is to come. After long enough none is: a source that was restarted has
+        forgotten the question."""
+        return self._begun > 0 and monotonic() - self._begun < _LOST
+
+    def begin(self) -> None:
+        """A pull is sent now."""
+        self._begun = monotonic()
+
+    def end(self) -> None:
+        """The answer has come."""
+        if self._begun:
+            self._mean += (monotonic() - self._begun - self._mean) / 8
+        self._begun = 0.0
+
+    def forget(self) -> None:
+        """The channel broke: no answer will come."""
+        self._begun = 0.0
+
+    def wait(self, *, sent: bool) -> int:
+        """After how many microseconds to ask again for keys that the pull under way brings
+        (`sent`), or the next one.
+
+        One that is late may come any time: to ask in vain costs two packets, to ask late costs the
+        client.
+        """
+        seconds = self._mean
+        if self.under_way:
+            left = max(self._mean - (monotonic() - self._begun), self._mean / 4)
+            seconds = left if sent else left + self._mean
+        return int(1e6 * min(max(seconds, _LEAST), _MOST))

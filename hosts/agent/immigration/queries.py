@@ -1,6 +1,7 @@
 """Queries of groups that are on their way here (docs/protocol.md, IMMIGRATING): which are answered,
 which wait for a priority pull, and which clients are told to ask again."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import Final
 
@@ -27,6 +28,20 @@ class Queries:
     def __init__(self, node: Node, immigrations: Immigrations) -> None:
         self._node = node
         self._immigrations = immigrations
+        self._pulling = False
+        node.core.missing(self._missed)
+
+    def close(self) -> None:
+        """The agent ends."""
+        self._node.core.missing(None)
+
+    def _missed(self, group: int, keys: list[bytes]) -> int:
+        """Keys of a query none of which is here: fetch them, or let `take` see the query (0)."""
+        migration = self._immigrations.arriving(group)
+        if migration is None or migration.protocol not in HANDED_OVER:
+            return 0
+        wanted = migration.wanted.setdefault(group, Wanted())
+        return self._fetch(migration, group, wanted, frozenset(keys))
 
     def take(self, queries: Iterable[Query]) -> None:
         """Answer, or wait for a priority pull."""
@@ -45,8 +60,7 @@ class Queries:
         if ready:
             self._node.core.execute(ready, Flags.AUTHORITATIVE)
         self._node.core.retry(again)
-        for migration in self._immigrations.known.values():
-            self._pull(migration)
+        self._pull_all()
 
     def _judge(
         self,
@@ -68,8 +82,19 @@ class Queries:
         wanted = migration.wanted.setdefault(query.group, Wanted())
         if query.whole or coming or migration.protocol not in HANDED_OVER:
             self._wait(migration, wanted, query, None if query.whole else missing, coming)
-        elif self._want(migration, query.group, wanted, missing):
-            again.append((query, migration.pulls.wait))
+        else:
+            again.append((query, self._fetch(migration, query.group, wanted, missing)))
+
+    def _fetch(
+        self, migration: Immigration, group: int, wanted: Wanted, missing: frozenset[bytes]
+    ) -> int:
+        """See to it that these come; return after how many microseconds to ask for them again.
+        Where there is no room to remember them they come with their group."""
+        self._want(migration, group, wanted, missing)
+        if not self._pulling:  # with whatever else is missed in this turn of the loop
+            self._pulling = True
+            asyncio.get_running_loop().call_soon(self._pull_all)
+        return migration.pulls.wait(sent=missing.isdisjoint(migration.to_pull.get(group, ())))
 
     def _wait(
         self,
@@ -90,25 +115,46 @@ class Queries:
         self, migration: Immigration, group: int, wanted: Wanted, missing: frozenset[bytes]
     ) -> bool:
         """A priority pull of what has not been asked for yet. False: there is no room to remember
-        it, so the query is dropped; the client resends."""
+        them."""
         if new := missing - wanted.pulled:
             if (size := _size(new)) > migration.room:
                 self._node.counters.add("dropped_full")
                 return False
             migration.room -= size
-            migration.pulls.asked(group, new)
             wanted.pulled |= new
             self._node.counters.add("priority_pulls", len(new))
             migration.to_pull.setdefault(group, []).extend(new)
         return True
 
+    def _pull_all(self) -> None:
+        self._pulling = False
+        for migration in self._immigrations.known.values():
+            self._pull(migration)
+
     def _pull(self, migration: Immigration) -> None:
-        """Ask for what was wanted of late, at once."""
-        if migration.to_pull:
+        """Ask for what was wanted of late. Where clients ask again, one pull is under way at a
+        time: the more keys it brings, the less a key costs both servers."""
+        if not migration.to_pull:
+            return
+        if migration.protocol in HANDED_OVER and migration.pulls.under_way:
+            return
+        wanted: dict[int, list[bytes]] = {}
+        for group, keys in migration.to_pull.items():
+            here = migration.here.get(group)
+            if isinstance(here, set) and (missing := [key for key in keys if key not in here]):
+                wanted[group] = missing
+        migration.to_pull.clear()
+        if wanted:
             link = self._node.link(migration.source.index)
-            size = link.send(Kind.PULL, frames.pull(migration.number, migration.to_pull))
+            size = link.send(Kind.PULL, frames.pull(migration.number, wanted))
             self._node.counters.add("channel_pull_bytes", size)
-            migration.to_pull.clear()
+            if size:
+                migration.pulls.begin()
+
+    def pulled(self, migration: Immigration) -> None:
+        """The answer to a pull has come; its keys are not in the store yet."""
+        migration.pulls.end()
+        self._pull(migration)
 
     def ask_again(self, migration: Immigration) -> None:
         """The channel is new: ask for what has not been answered."""
@@ -118,15 +164,16 @@ class Queries:
             missing = wanted.pulled - here if isinstance(here, set) else set()
             if missing and not wanted_by_none:
                 migration.to_pull[number] = list(missing)
+        migration.pulls.forget()
         self._pull(migration)
 
     # --- what they wait for -----------------------------------------------------------------------
 
     def came(self, migration: Immigration) -> None:
         """Some keys are here: go on with what waited for them."""
-        migration.pulls.arrived(migration.here)
         for number in list(migration.waiting):
             self._wake(migration, number)
+        self._pull(migration)
 
     def _wake(self, migration: Immigration, number: int) -> None:
         here, those = migration.here[number], migration.wanted[number].waiting
