@@ -320,5 +320,6 @@ int serve_refuse(Core *core, Query *query, const char *message);
 
 /* restore.c */
 bool restoring(const Core *core, unsigned group, const uint8_t *key, size_t length);
+PyObject *restore_now(Core *core, PyObject *body, PyObject *here);
 
 #endif

@@ -192,6 +192,12 @@ static PyObject *core_restoring(Core *core, PyObject *arguments) {
     return PyBool_FromLong(restoring(core, group, (const uint8_t *)key, (size_t)length));
 }
 
+static PyObject *core_restore(Core *core, PyObject *arguments) {
+    PyObject *body, *here;
+    if (!PyArg_ParseTuple(arguments, "OO!", &body, &PyDict_Type, &here)) return NULL;
+    return restore_now(core, body, here);
+}
+
 /* Sends datagrams to one address; what cannot be sent counts as lost on the wire. */
 static PyObject *core_send(Core *core, PyObject *arguments) {
     PyObject *datagrams;
@@ -437,6 +443,7 @@ static PyMethodDef core_methods[] = {
     {"streams", (PyCFunction)core_streams, METH_VARARGS, "Answer queries that came by TCP."},
     {"call", (PyCFunction)core_call, METH_O, "Run commands in one round trip."},
     {"restoring", (PyCFunction)core_restoring, METH_VARARGS, "Whether a key is just arriving."},
+    {"restore", (PyCFunction)core_restore, METH_VARARGS, "Apply the body of a KEYS frame now."},
     {"send", (PyCFunction)core_send, METH_VARARGS, "Send datagrams from the agent's port."},
     {"records", (PyCFunction)core_records, METH_VARARGS, "A group's completion records."},
     {"add_records", (PyCFunction)core_add_records, METH_VARARGS, "Take over such records."},

@@ -127,7 +127,7 @@ static PyObject *here_of(const struct restore *r, unsigned group) {
 }
 
 /* Writes the commands for the body; false: a Python error, ValueError if it is malformed. */
-static bool write_commands(Pipeline *p, struct restore *r, size_t *commands) {
+static bool write_commands(Core *core, struct restore *r, struct buffer *out, size_t *commands) {
     struct entry e = {.group = NM_GROUPS};
     struct strings strings = {0};
     PyObject *here = NULL;
@@ -137,11 +137,11 @@ static bool write_commands(Pipeline *p, struct restore *r, size_t *commands) {
             PyErr_SetString(PyExc_ValueError, "a KEYS frame is malformed");
             failed = -1;
         } else if (is_section(&e)) {
-            failed = add_strings(&p->out, &strings, commands); /* an MSET is of one group */
+            failed = add_strings(out, &strings, commands); /* an MSET is of one group */
             here = here_of(r, e.group);
             if (PyErr_Occurred()) failed = -1;
         } else if (e.tag != TAG_END) {
-            int is_known = known(p->core, here, &e);
+            int is_known = known(core, here, &e);
             failed = is_known < 0 ? -1 : 0;
             if (is_known) {
                 r->dropped++;
@@ -149,13 +149,13 @@ static bool write_commands(Pipeline *p, struct restore *r, size_t *commands) {
             }
             r->applied++;
             if (e.tag == TAG_ABSENT) /* what is not there needs no deletion, but where copies are */
-                failed = here == Py_None ? add_unlink(&p->out, &e, commands) : 0;
-            else if (e.tag == TAG_KEY) failed = add_dumped(&p->out, &e, commands);
-            else if (e.expiry) failed = add_dated_string(&p->out, &e, commands);
-            else failed = add_string(&p->out, &strings, &e, commands);
+                failed = here == Py_None ? add_unlink(out, &e, commands) : 0;
+            else if (e.tag == TAG_KEY) failed = add_dumped(out, &e, commands);
+            else if (e.expiry) failed = add_dated_string(out, &e, commands);
+            else failed = add_string(out, &strings, &e, commands);
         }
     }
-    failed = failed || add_strings(&p->out, &strings, commands) < 0;
+    failed = failed || add_strings(out, &strings, commands) < 0;
     free(strings.words.data);
     if (failed && !PyErr_Occurred()) PyErr_NoMemory();
     return !failed;
@@ -192,13 +192,13 @@ static bool ends(const struct restore *r, const uint8_t *at, struct entry e) {
 }
 
 /* (applied, dropped, groups of which every key has come). Their keys are not added one by one: all
- * of such a group is here, which the caller says next. */
-static PyObject *restore_result(Pipeline *p, struct job *job) {
-    struct restore *r = (struct restore *)job;
+ * of such a group is here, which the caller says next. Those that another restore is bringing are
+ * added by that one, unless replies come in the order in which both were begun. */
+static PyObject *result_of(Core *core, struct restore *r, bool in_order) {
     struct entry e = {.group = NM_GROUPS};
     PyObject *here = NULL, *ended = PyList_New(0);
     bool ok = ended, ends_here = false;
-    uint8_t *from_first = p->core->from_first;
+    uint8_t *from_first = core->from_first;
     for (const uint8_t *at = r->body.buf; ok && next_entry(r, &at, &e);) {
         if (is_section(&e)) {
             if (e.tag == TAG_GROUP) from_first[e.group] = 1;
@@ -211,13 +211,18 @@ static PyObject *restore_result(Pipeline *p, struct job *job) {
             Py_XDECREF(group);
             from_first[e.group] = 0;
         } else if (e.tag != TAG_END && here && PySet_Check(here) && !ends_here) {
-            ok = is_here_now(here, &e);
+            if (in_order || !restoring(core, e.group, e.key, e.key_length))
+                ok = is_here_now(here, &e);
         }
     }
     r->done = ok;
     if (ok) return Py_BuildValue("(kkN)", r->applied, r->dropped, ended);
     Py_XDECREF(ended);
     return NULL;
+}
+
+static PyObject *restore_result(Pipeline *p, struct job *job) {
+    return result_of(p->core, (struct restore *)job, true);
 }
 
 static void count_sections(Core *core, struct restore *r) {
@@ -234,12 +239,12 @@ void restore_missed(Core *core, const uint8_t *body, size_t length) {
         if (is_section(&e)) core->from_first[e.group] = 0;
 }
 
-static void restore_drop(Pipeline *p, struct job *job) {
-    struct restore *r = (struct restore *)job, **link = &p->core->restores;
+static void drop(Core *core, struct restore *r) {
+    struct restore **link = &core->restores;
     struct entry e = {.group = NM_GROUPS};
-    if (!r->done) restore_missed(p->core, r->body.buf, (size_t)r->body.len);
+    if (!r->done) restore_missed(core, r->body.buf, (size_t)r->body.len);
     for (const uint8_t *at = r->body.buf; r->counted && next_entry(r, &at, &e);)
-        if (is_section(&e)) p->core->restoring[e.group]--;
+        if (is_section(&e)) core->restoring[e.group]--;
     while (*link && *link != r) link = &(*link)->next;
     if (*link) *link = r->next;
     PyBuffer_Release(&r->body);
@@ -247,22 +252,64 @@ static void restore_drop(Pipeline *p, struct job *job) {
     PyMem_Free(r);
 }
 
+static void restore_drop(Pipeline *p, struct job *job) { drop(p->core, (struct restore *)job); }
+
 const struct job_kind RESTORE = {restore_reply, restore_result, restore_drop};
+
+static struct restore *restore_new(PyObject *body, PyObject *here) {
+    struct restore *r = PyMem_Calloc(1, sizeof *r);
+    if (!r) return (struct restore *)PyErr_NoMemory();
+    r->job.kind = &RESTORE, r->here = Py_NewRef(here);
+    PyObject_GetBuffer(body, &r->body, PyBUF_SIMPLE); /* if not: a Python error, and no bytes */
+    return r;
+}
 
 /* Begins to apply a body. `here` maps each group that may be written to the set of keys whose truth
  * is here already; those are not touched, the others join it. None instead of a set: nothing of the
  * group is the truth here, the body replaces what there is. True, or no such group: all of it is. */
 bool restore_begin(Pipeline *p, PyObject *body, PyObject *here) {
-    struct restore *r = PyMem_Calloc(1, sizeof *r);
+    struct restore *r = restore_new(body, here);
     size_t commands = 0;
-    if (!r) return PyErr_NoMemory() != NULL;
-    r->job.kind = &RESTORE, r->here = Py_NewRef(here);
-    if (PyObject_GetBuffer(body, &r->body, PyBUF_SIMPLE) == 0 && write_commands(p, r, &commands) &&
+    if (!r) return false;
+    if (!PyErr_Occurred() && write_commands(p->core, r, &p->out, &commands) &&
         pipeline_begin(p, &r->job, commands)) {
         r->next = p->core->restores, p->core->restores = r;
         count_sections(p->core, r);
         return true;
     }
-    restore_drop(p, &r->job);
+    drop(p->core, r);
     return false;
+}
+
+/* One round trip; false: the connection is lost. */
+static bool run(struct store *store, struct restore *r, const struct buffer *out, size_t commands) {
+    uint8_t text[256] = "";
+    bool alive = store_connect(store) && store_write(store, out->data, out->length);
+    for (; alive && commands; commands--) {
+        struct capture c = {.data = text, .room = sizeof text, .most = sizeof text};
+        alive = store_skip(store, &c);
+        if (alive && c.error)
+            job_fails(&r->job, "", text + 1, c.length > sizeof text ? 0 : c.length - 3);
+    }
+    return alive;
+}
+
+/* Applies a body at once, on the connection of the queries: what a client waits for. If that is lost,
+ * nothing of it is executed any more when the next command is (greet.c). */
+PyObject *restore_now(Core *core, PyObject *body, PyObject *here) {
+    struct restore *r = restore_new(body, here);
+    struct buffer out = {0};
+    size_t commands = 0;
+    PyObject *result = NULL;
+    if (!r) return NULL;
+    bool ok = !PyErr_Occurred() && write_commands(core, r, &out, &commands);
+    if (ok && commands && !run(&core->store, r, &out, commands))
+        PyErr_SetString(PyExc_ConnectionError, "the connection to the store was lost");
+    else if (ok && r->job.error[0])
+        PyErr_SetString(StoreError, r->job.error);
+    else if (ok)
+        result = result_of(core, r, false);
+    free(out.data);
+    drop(core, r);
+    return result;
 }

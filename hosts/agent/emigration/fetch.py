@@ -41,6 +41,7 @@ class Fetch:
         sections = [(group, keys, False, False) for group, keys in wanted.items()]
         try:
             self._node.bulk.dump(sections, self._send, self._failed)
+            self._node.bulk.hurry()
         except ConnectionError as error:
             self._failed(error)
 

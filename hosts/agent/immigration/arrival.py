@@ -36,16 +36,15 @@ class Arrival:
         if migration is None:
             return
         restores = self._immigrations.restores
-        if kind is Kind.PREPARE:
+        if kind is Kind.PULLED:
+            self._pulled(migration, body)
+        elif kind is Kind.PREPARE:
             then = partial(self._prepare, migration, *frames.read_groups_with_records(body))
             restores.after_copies(then)
         else:
             done = partial(self._applied, migration)
             failed = partial(self._not_applied, migration)
-            ahead = kind is Kind.PULLED
-            restores.add(body, migration.here, done, failed, ahead=ahead)
-            if ahead:
-                self._queries.pulled(migration)
+            restores.add(body, migration.here, done, failed)
 
     def _prepare(
         self, migration: Immigration, groups: list[int], records: Mapping[int, memoryview]
@@ -84,6 +83,16 @@ class Arrival:
             self._node.core.arriving(number, here)
         self._node.table.set(list(groups), State.IMMIGRATING, self._node.own.index)
         migration.acknowledge(Kind.PREPARED, groups)
+
+    def _pulled(self, migration: Immigration, body: memoryview) -> None:
+        """The answer to a priority pull, which clients wait for: it overtakes all other keys."""
+        self._queries.pulled(migration)
+        try:
+            result = self._node.core.restore(body, migration.here)
+        except (StoreError, ConnectionError) as error:
+            self._not_applied(migration, error)
+        else:
+            self._applied(migration, result)
 
     def _applied(self, migration: Immigration, result: tuple[int, int, list[int]]) -> None:
         """Step 4, and the answers to priority pulls: a body is in the store."""

@@ -30,10 +30,9 @@ class Restores:
     def __init__(self, bulk: Bulk) -> None:
         self._bulk = bulk
         self.drained: Callable[[], None] | None = None  # called when it is not full any more
-        self._ahead: deque[_Body] = deque()
         self._queue: deque[_Body | Callable[[], None]] = deque()
         self._begun = 0
-        self._bytes = 0  # in the queues
+        self._bytes = 0  # in the queue
         self._copies = 0  # bodies of copies that are not done, and what waits for them
 
     @property
@@ -48,16 +47,15 @@ class Restores:
         done: Done,
         failed: Failed,
         *,
-        ahead: bool = False,
         copies: bool = False,
     ) -> None:
-        """Apply a body (core/restore.c) before those that are not `ahead`; ValueError if it is
-        malformed. `copies`: nothing of it is the truth yet."""
+        """Apply a body (core/restore.c); ValueError if it is malformed. `copies`: nothing of it is
+        the truth yet."""
         check_body(body)
         one = _Body(body, here, done, failed, copies)
         self._copies += copies
         self._bytes += len(body)
-        (self._ahead if ahead else self._queue).append(one)
+        self._queue.append(one)
         self._begin()
 
     def after_copies(self, then: Callable[[], None]) -> None:
@@ -69,11 +67,11 @@ class Restores:
             then()
 
     def _begin(self) -> None:
-        while self._begun < _AT_ONCE and (self._ahead or self._queue):
-            one = (self._ahead or self._queue)[0]
+        while self._begun < _AT_ONCE and self._queue:
+            one = self._queue[0]
             if not isinstance(one, _Body) and self._begun:
                 return  # it waits for them
-            (self._ahead or self._queue).popleft()
+            self._queue.popleft()
             if not isinstance(one, _Body):
                 self._copies -= 1
                 one()
