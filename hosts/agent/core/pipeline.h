@@ -70,4 +70,10 @@ bool body_next(const uint8_t **p, const uint8_t *end, struct entry *e);
 size_t body_size(const struct entry *e);
 uint8_t *body_put(uint8_t *to, const struct entry *e);
 
+/* put.c */
+struct strings { struct buffer words; size_t keys; };
+int put_entry(struct buffer *b, struct strings *strings, const struct entry *e, size_t *commands);
+int put_strings(struct buffer *b, struct strings *strings, size_t *commands);
+int put_unlink(struct buffer *b, const struct entry *e, size_t *commands);
+
 #endif

@@ -5,8 +5,6 @@
  * A restore succeeds as a whole or not at all: what it wrote of a failed one counts as nothing. */
 #include "pipeline.h"
 
-enum { RUN_KEYS = 128, RUN_BYTES = 1 << 16 }; /* of one MSET */
-
 struct restore {
     struct job job;
     struct restore *next; /* another one under way */
@@ -16,9 +14,6 @@ struct restore {
     bool counted;         /* its sections are in core->restoring */
     bool done;
 };
-
-/* Strings without an expiry, which go by one MSET. */
-struct strings { struct buffer words; size_t keys; };
 
 static const uint8_t *end_of(const struct restore *r) {
     return (const uint8_t *)r->body.buf + r->body.len;
@@ -49,61 +44,6 @@ bool restoring(const Core *core, unsigned group, const uint8_t *key, size_t leng
 }
 
 /* --- the commands ------------------------------------------------------------------------------- */
-
-static int add_strings(struct buffer *b, struct strings *strings, size_t *commands) {
-    if (!strings->keys) return 0;
-    ++*commands;
-    int failed = buffer_head(b, '*', 1 + 2 * strings->keys) < 0 || buffer_add(b, "$4\r\nMSET\r\n", 10) < 0 ||
-                 buffer_add(b, strings->words.data, strings->words.length) < 0;
-    strings->keys = strings->words.length = 0;
-    return -failed;
-}
-
-static int add_string(struct buffer *b, struct strings *strings, const struct entry *e,
-                      size_t *commands) {
-    if (strings->keys == RUN_KEYS || strings->words.length + e->value_length > RUN_BYTES)
-        if (add_strings(b, strings, commands) < 0) return -1;
-    strings->keys++;
-    return buffer_bulk(&strings->words, e->key, e->key_length) < 0 ||
-                   buffer_bulk(&strings->words, e->value, e->value_length) < 0
-               ? -1
-               : 0;
-}
-
-static int add_ttl(struct buffer *b, const struct entry *e) {
-    char ttl[24];
-    int n = snprintf(ttl, sizeof ttl, "%llu", (unsigned long long)e->expiry);
-    return buffer_bulk(b, ttl, (size_t)n);
-}
-
-/* SET and PEXPIREAT, which any version has. Nobody reads the key in between. */
-static int add_dated_string(struct buffer *b, const struct entry *e, size_t *commands) {
-    *commands += 2;
-    return buffer_add(b, "*3\r\n$3\r\nSET\r\n", 13) < 0 || buffer_bulk(b, e->key, e->key_length) < 0 ||
-                   buffer_bulk(b, e->value, e->value_length) < 0 ||
-                   buffer_add(b, "*3\r\n$9\r\nPEXPIREAT\r\n", 19) < 0 ||
-                   buffer_bulk(b, e->key, e->key_length) < 0 || add_ttl(b, e) < 0
-               ? -1
-               : 0;
-}
-
-static int add_dumped(struct buffer *b, const struct entry *e, size_t *commands) {
-    ++*commands;
-    return buffer_add(b, "*6\r\n$7\r\nRESTORE\r\n", 17) < 0 ||
-                   buffer_bulk(b, e->key, e->key_length) < 0 || add_ttl(b, e) < 0 ||
-                   buffer_bulk(b, e->value, e->value_length) < 0 ||
-                   buffer_add(b, "$7\r\nREPLACE\r\n$6\r\nABSTTL\r\n", 25) < 0
-               ? -1
-               : 0;
-}
-
-static int add_unlink(struct buffer *b, const struct entry *e, size_t *commands) {
-    ++*commands;
-    return buffer_add(b, "*2\r\n$6\r\nUNLINK\r\n", 16) < 0 ||
-                   buffer_bulk(b, e->key, e->key_length) < 0
-               ? -1
-               : 0;
-}
 
 /* Whether the key counts as here, or will when a restore before this one is done. -1: an error. */
 static int known(const Core *core, PyObject *here, const struct entry *e) {
@@ -137,7 +77,7 @@ static bool write_commands(Core *core, struct restore *r, struct buffer *out, si
             PyErr_SetString(PyExc_ValueError, "a KEYS frame is malformed");
             failed = -1;
         } else if (is_section(&e)) {
-            failed = add_strings(out, &strings, commands); /* an MSET is of one group */
+            failed = put_strings(out, &strings, commands); /* an MSET is of one group */
             here = here_of(r, e.group);
             if (PyErr_Occurred()) failed = -1;
         } else if (e.tag != TAG_END) {
@@ -148,14 +88,12 @@ static bool write_commands(Core *core, struct restore *r, struct buffer *out, si
                 continue;
             }
             r->applied++;
-            if (e.tag == TAG_ABSENT) /* what is not there needs no deletion, but where copies are */
-                failed = here == Py_None ? add_unlink(out, &e, commands) : 0;
-            else if (e.tag == TAG_KEY) failed = add_dumped(out, &e, commands);
-            else if (e.expiry) failed = add_dated_string(out, &e, commands);
-            else failed = add_string(out, &strings, &e, commands);
+            if (e.tag != TAG_ABSENT) failed = put_entry(out, &strings, &e, commands);
+            else if (here == Py_None) /* elsewhere what is not there needs no deletion */
+                failed = put_unlink(out, &e, commands);
         }
     }
-    failed = failed || add_strings(out, &strings, commands) < 0;
+    failed = failed || put_strings(out, &strings, commands) < 0;
     free(strings.words.data);
     if (failed && !PyErr_Occurred()) PyErr_NoMemory();
     return !failed;
