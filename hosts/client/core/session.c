@@ -261,11 +261,10 @@ static void ask_again(struct nm_session *s, struct nm_request *r, int64_t now) {
     if (r->asks < UINT8_MAX) r->asks++;
 }
 
-/* How long the requests of a list of those that are to be sent later wait: each half as long again as
- * those of the one before it, or a third. */
+/* How long the requests of a list of those that are to be sent later wait: each a seventh to a quarter
+ * longer than those of the one before it. */
 static int64_t retry_wait(int step) {
-    int64_t wait = FIRST_RETRY << step / 2;
-    return step & 1 ? wait + wait / 2 : wait;
+    return (FIRST_RETRY << step / 4) / 4 * (4 + step % 4);
 }
 
 /* Asks again when the owner says so; all of a list wait equally long, so the time is rounded up. */

@@ -15,7 +15,7 @@
 
 /* Path MTU 1500 less the IPv4 and UDP headers. */
 enum { NM_DATAGRAM = 1472, NM_PAYLOAD = NM_DATAGRAM - NM_HEADER_LENGTH };
-enum { NM_RESEND_LEVELS = 8, NM_ASK_LEVELS = 7, NM_RETRY_LEVELS = 20, NM_BATCH = 64 };
+enum { NM_RESEND_LEVELS = 8, NM_ASK_LEVELS = 7, NM_RETRY_LEVELS = 40, NM_BATCH = 64 };
 enum { NM_TIMERS = NM_RESEND_LEVELS + NM_ASK_LEVELS + NM_RETRY_LEVELS };
 
 /* How far the newest seq may be ahead of the oldest unfinished one: agents remember every write in
