@@ -10,6 +10,8 @@ READY := .venv/.ready
 SETTINGS = KEYS VALUE_SIZE WORKLOAD RATE SERVERS CLIENTS PROTOCOL THROTTLE LANES GROUP_BATCH SEED RDB \
   SWITCH LOG_PACKETS
 OPTIONS = $(foreach s,$(SETTINGS),$(if $($(s)),--$(subst _,-,$(shell tr A-Z a-z <<<$(s)))='$($(s))'))
+# The store's server program, of everything that starts stores (topology/stores.py).
+export STORE
 # Settings of `make bench-protocols`.
 COMPARED = KEYS WRITES BUDGET FULL RATE THROTTLE REPEAT PROTOCOLS PEERS SWEEP SIZES QUICK
 
@@ -31,6 +33,7 @@ help:
 	@echo 'make lint    ruff and mypy'
 	@echo 'make clean   stop and remove whatever a run left behind (root)'
 	@echo 'Settings of run and net: $(SETTINGS), for example: make run KEYS=50000 WORKLOAD=A'
+	@echo 'STORE=PROGRAM anywhere: the store to use, by name or path; without it valkey-server, else redis-server'
 
 setup: $(READY)
 

@@ -1,6 +1,7 @@
 """One real store per server host: Redis or Valkey in cluster mode, one node owning all slots."""
 
 import hashlib
+import os
 import secrets
 import shutil
 import time
@@ -34,11 +35,15 @@ def _agent_user(directory: Path) -> list[str]:
 
 
 def executable() -> str:
-    """Return the store's server program: `valkey-server` where there is one, else Redis."""
-    for name in ("valkey-server", "redis-server"):
+    """Return the store's server program: what the environment's STORE names, or `valkey-server`
+    where there is one, else Redis."""
+    chosen = os.environ.get("STORE", "")
+    for name in (chosen,) if chosen else ("valkey-server", "redis-server"):
         found = shutil.which(name)
         if found:
             return found
+    if chosen:
+        raise StartError(f"STORE={chosen}: there is no such program")
     raise StartError("neither valkey-server nor redis-server is on PATH: apt install redis-server")
 
 

@@ -15,7 +15,6 @@ from tests.agent.harness import (
     Store,
     agent,
     assign,
-    have_redis,
     local,
     pair,
     stores,
@@ -25,8 +24,6 @@ from tests.agent.harness import (
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Store]]:
     """Three stores."""
-    if not have_redis():
-        pytest.fail("redis-server is not installed")
     with stores(tmp_path_factory.mktemp("stores"), 3) as found:
         yield found
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import itertools
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from hosts.agent.protocols import Protocol
 from hosts.agent.store import Login
 from hosts.agent.table import State
 from hosts.wire import GROUPS, Flags, Header, Op, group_of
+from topology.stores import executable as program
 
 SERVICE = 1
 EVERY = range(GROUPS)
@@ -45,7 +45,7 @@ def free_port() -> int:
 
 
 class Store:
-    """A redis-server in cluster mode that owns all slots, on a unix socket in `directory`."""
+    """A store in cluster mode that owns all slots, on a unix socket in `directory`."""
 
     def __init__(
         self,
@@ -53,15 +53,15 @@ class Store:
         *,
         cluster: bool = True,
         slots: str = "0 16383",
-        executable: str = "redis-server",
+        executable: str = "",
         settings: Sequence[str] = (),
     ) -> None:
         self.path = directory / "redis.sock"
         self._log = directory / "redis.log"
         self._ready = not cluster or slots != "0 16383"
         self.port = free_port()
-        command = [executable, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
-        command += ["--unixsocket", str(self.path), "--dir", str(directory)]
+        command = [executable or program(), "--port", str(self.port), "--bind", "127.0.0.1"]
+        command += ["--save", "", "--unixsocket", str(self.path), "--dir", str(directory)]
         if cluster:
             command += ["--cluster-port", str(free_port())]
             command += ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"]
@@ -518,8 +518,3 @@ class Process:
         """Ask it to end, and wait."""
         self.process.terminate()
         return self.end()
-
-
-def have_redis() -> bool:
-    """Whether the machine has what these tests need."""
-    return shutil.which("redis-server") is not None

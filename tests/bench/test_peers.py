@@ -19,6 +19,7 @@ from hosts.load import Cluster, Driver, Pace, Status, make
 from hosts.wire import group_of
 from tests.controller.rack import free_port
 from tests.load.stock import cluster
+from topology import stores
 from topology.settings import Network
 from topology.system import System
 
@@ -103,7 +104,8 @@ def test_a_reshard_is_measured_beside_our_protocols(tmp_path: Path) -> None:
     ):
         peers = Peers(system, controller, plan, lambda: None, tmp_path)
         run = peers.run(case)
-        squatter = ["mnexec", "-a", str(system.namespace("server1")), "redis-server", "--save", ""]
+        inside = ["mnexec", "-a", str(system.namespace("server1"))]
+        squatter = [*inside, stores.executable(), "--save", ""]
         with subprocess.Popen(
             [*squatter, "--bind", system.ip("server1"), "--port", "7000"]
         ) as took:

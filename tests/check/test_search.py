@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hosts.check.search import WRONGTYPE, Call, linearizable, order, store
+from topology import stores
 
 
 def test_order_is_found_and_explains() -> None:
@@ -40,7 +41,7 @@ def test_append_done_twice_is_found() -> None:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
     socket = Path(tmp_path_factory.mktemp("redis")) / "redis.sock"
-    command = ["redis-server", "--port", "0", "--unixsocket", str(socket), "--save", ""]
+    command = [stores.executable(), "--port", "0", "--unixsocket", str(socket), "--save", ""]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         while not socket.exists():

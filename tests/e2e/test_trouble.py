@@ -4,11 +4,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.rack import Rack
+from topology import stores
 from topology.load import Load
+from topology.processes import StartError
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -155,6 +158,22 @@ def test_a_wrong_setting_is_named(arguments: tuple[str, ...], says: str) -> None
     assert result.returncode == 2
     assert says in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_the_store_is_the_one_that_was_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("redis-server", "valkey-server", "mine"):
+        (tmp_path / name).touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for chosen, found in (("", "valkey-server"), ("redis-server", "redis-server")):
+        monkeypatch.setenv("STORE", chosen)
+        assert stores.executable() == str(tmp_path / found)
+    monkeypatch.setenv("STORE", str(tmp_path / "mine"))
+    assert stores.executable() == str(tmp_path / "mine")
+    monkeypatch.setenv("STORE", "wooden")
+    with pytest.raises(StartError, match="STORE=wooden"):
+        stores.executable()
 
 
 def test_without_root_rights_it_says_so() -> None:

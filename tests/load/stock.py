@@ -9,7 +9,7 @@ from tests.agent.harness import Store
 
 
 @contextlib.contextmanager
-def cluster(directory: Path, executable: str = "redis-server") -> Iterator[tuple[Node, Node]]:
+def cluster(directory: Path, executable: str = "") -> Iterator[tuple[Node, Node]]:
     """Start source and destination."""
     started: list[Store] = []
     try:
