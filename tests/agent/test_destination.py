@@ -266,10 +266,28 @@ async def test_read_modify_write_pulls(
     assert destination.counters["keys_dropped"] == 1
 
 
+@pytest.mark.parametrize("condition", ["IFEQ", "ifne"])
+async def test_a_condition_on_the_old_value_pulls(
+    destination: Agent, peer: Peer, client: Client, store: Store, condition: str
+) -> None:
+    """Also of stores that have no such condition: a SET that is not known to be blind is not."""
+    old = dump(store, "SET", "x", "41")
+    await prepare(peer)
+    words = ("SET", "k", "new", condition, "41")
+    client.send(destination.settings.own, Op.WRITE, *words)
+    await peer.frame(Kind.PULL)
+    peer.send(Kind.PULLED, frames.migration(NUMBER), section(), key(b"k", old))
+    done = (await client.answer()).payload == b"+OK\r\n"
+    await send_keys(peer, key(b"k", old))
+    assert store.client.get("k") == (b"new" if done else b"41")
+    assert not done or condition == "IFEQ"
+
+
 @pytest.mark.parametrize(
     "words",
     [
         ("SET", "k", "new"),
+        ("SET", "k", "new", "exat", "4102444800"),
         ("SET", "k", "new", "PX", "100000"),
         ("SETEX", "k", "100", "new"),
         ("MSET", "k", "new", "{k}2", "new"),

@@ -149,14 +149,17 @@ bool check(Core *core, struct item *item) {
     return good;
 }
 
-/* Whether the outcome of a command does not depend on what its keys hold. */
+/* Whether the outcome of a command does not depend on what its keys hold. With options SET is known
+ * for that only if they say when the value expires: stores bring more and more others (IFEQ). */
 bool is_blind(const struct command *c, const uint8_t *p, const struct request *r) {
-    static const char *const conditions[] = {"NX", "XX", "GET", "KEEPTTL"};
+    static const char *const expiries[] = {"EX", "PX", "EXAT", "PXAT"};
     if (c->traits & T_BLIND) return true;
     if (!(c->traits & T_BLIND_SET)) return false;
-    for (int i = 3; i < r->count; i++)
-        for (size_t k = 0; k < sizeof conditions / sizeof *conditions; k++)
-            if (same_word(p + r->arguments[i].offset, r->arguments[i].length, conditions[k]))
-                return false;
+    for (int i = 3; i < r->count; i += 2) {
+        bool known = false;
+        for (size_t k = 0; k < sizeof expiries / sizeof *expiries; k++)
+            known |= same_word(p + r->arguments[i].offset, r->arguments[i].length, expiries[k]);
+        if (!known) return false;
+    }
     return true;
 }
