@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 import redis
 
 from hosts.agent import frames
@@ -100,6 +101,18 @@ class Store:
     def command(self, *words: bytes | str | int) -> Any:
         """Run a command."""
         return self.client.execute_command(*words)  # type: ignore[no-untyped-call]
+
+    def lacks(self, *commands: str) -> list[str]:
+        """Return which of these commands the store does not know."""
+        with redis.Redis(unix_socket_path=str(self.path)) as client:
+            client.response_callbacks.clear()  # the reply as it comes
+            found: Any = client.execute_command("COMMAND", "INFO", *commands)
+        return [name for name, row in zip(commands, found, strict=True) if row is None]
+
+    def needs(self, *commands: str) -> None:
+        """Skip the test unless the store has these."""
+        if missing := self.lacks(*commands):
+            pytest.skip(f"the store has no {' '.join(missing)}")
 
     def _listens(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:
