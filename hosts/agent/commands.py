@@ -33,6 +33,7 @@ _REFUSED_NAMES: Final = {
     # Redis before 7 has no flag for these
     **dict.fromkeys((b"blpop", b"brpop", b"brpoplpush", b"blmove"), _BLOCKS),
     **dict.fromkeys((b"bzpopmin", b"bzpopmax"), _BLOCKS),
+    b"clusterscan": "it lists what one server has, and more servers have keys",
     b"migrate": "moving keys is the agents' work",
     b"restore-asking": "it is the cluster's own",
     b"watch": "transactions need a connection",

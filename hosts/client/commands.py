@@ -1,4 +1,4 @@
-"""What a command is (READ or WRITE) and where its keys are, from the store's own COMMAND table."""
+"""What a command is (READ or WRITE) and where its keys are, from stores' own COMMAND tables."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -100,7 +100,7 @@ class _Command:
 
 
 class CommandTable:
-    """The commands of a store."""
+    """The commands of one store, or of several."""
 
     def __init__(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
         self._commands = {
@@ -125,7 +125,7 @@ class CommandTable:
         found = self._commands.get(name)
         if found is None:
             shown = name.replace(b"|", b" ").decode(errors="replace").upper()
-            raise CommandError(f"{shown}: unknown command (it is not in the store's COMMAND table)")
+            raise CommandError(f"{shown}: unknown command (no store that is known here has it)")
         # XREAD and XREADGROUP wait only when told to.
         optional = name in (b"xread", b"xreadgroup")
         if found.refusal and not (optional and b"block" not in (a.lower() for a in command)):

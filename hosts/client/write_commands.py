@@ -1,7 +1,8 @@
-"""Write commands.json from a running store: `python -m hosts.client.write_commands SOCKET`.
+"""Write commands.json from running stores: `python -m hosts.client.write_commands SOCKET...`.
 
 A client classifies and routes a command before it has talked to anybody, so the table ships with
-it. The agent checks every request again, with the table of its own store.
+it. It has the commands of several stores (the first that knows one says what it is), for it is not
+known which one a server has: the agent checks every request again, with the table of its own.
 """
 
 import json
@@ -36,14 +37,17 @@ def _key_spec(spec: dict[bytes, Any]) -> list[list[Any]] | None:
 def _rows(entries: list[list[Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, _arity, flags, _first, _last, _step, _acl, _tips, specs, children in entries:
         keys = [spec for spec in map(_key_spec, specs) if spec is not None]
-        yield name.decode(), {"flags": sorted(flag.decode() for flag in flags), "keys": keys}
+        yield (
+            name.decode().lower(),
+            {"flags": sorted(flag.decode() for flag in flags), "keys": keys},
+        )
         yield from _rows(children)
 
 
 def table_of(store: redis.Redis) -> dict[str, Any]:
     """Ask a store for its commands."""
     store.response_callbacks.clear()
-    return dict(sorted(_rows(store.execute_command("COMMAND"))))  # type: ignore[no-untyped-call]
+    return dict(_rows(store.execute_command("COMMAND")))  # type: ignore[no-untyped-call]
 
 
 def write(path: Path, table: dict[str, Any]) -> None:
@@ -53,4 +57,7 @@ def write(path: Path, table: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    write(TABLE, table_of(redis.Redis(unix_socket_path=sys.argv[1], protocol=3)))
+    found: dict[str, Any] = {}
+    for socket in sys.argv[1:]:
+        found = table_of(redis.Redis(unix_socket_path=socket, protocol=3)) | found
+    write(TABLE, dict(sorted(found.items())))

@@ -4,7 +4,7 @@ import pytest
 
 from hosts.agent.agent import Agent
 from hosts.wire import Flags, Header, Op, group_of
-from tests.agent.harness import SERVICE, Client, resp
+from tests.agent.harness import SERVICE, Client, Store, resp
 
 GROUP = group_of(b"k")
 
@@ -53,6 +53,31 @@ async def test_refused_commands(
     assert answer.payload.startswith(b"-ERR netmigrate: ")
     assert answer.payload.endswith(b"\r\n")
     assert message.encode() in answer.payload
+
+
+@pytest.mark.parametrize(
+    ("op", "words", "message"),
+    [
+        (Op.READ, ("HGETDEL", "k", "FIELDS", "1", "f"), "writes: send it as WRITE"),
+        (Op.READ, ("HGETEX", "k", "FIELDS", "1", "f"), "writes: send it as WRITE"),
+        (Op.READ, ("DELIFEQ", "k", "v"), "writes: send it as WRITE"),
+        (Op.READ, ("DELEX", "k"), "writes: send it as WRITE"),
+        (Op.READ, ("MSETEX", "1", "k", "v"), "writes: send it as WRITE"),
+        (Op.WRITE, ("MSETEX", "2", "k", "v", "other", "v"), "must be in one group"),
+        (Op.READ, ("VADD", "k", "VALUES", "1", "1", "x"), "writes: send it as WRITE"),
+        (Op.READ, ("VSIM", "k", "ELE"), "wrong number of arguments"),
+        (Op.READ, ("CLUSTERSCAN", "k"), "it lists what one server has"),
+    ],
+)
+async def test_commands_of_newer_stores(
+    alone: Agent, client: Client, store: Store, op: Op, words: tuple[str, ...], message: str
+) -> None:
+    """To a store that has none of that name, it is an unknown one."""
+    answer = await client.ask(alone.settings.own, op, *words, group=GROUP)
+    unknown = store.lacks(words[0])
+    assert (f"unknown command '{words[0]}'" if unknown else message).encode() in answer.payload
+    assert answer.flags == Flags.ERROR
+    assert store.client.dbsize() == 0
 
 
 @pytest.mark.parametrize(

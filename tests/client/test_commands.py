@@ -1,5 +1,6 @@
 """The table that ships with the client, against a real store's own opinion."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hosts.client import CommandError, CommandTable, NoKey
+from hosts.client.commands import TABLE as COMMANDS_JSON
 from hosts.client.write_commands import table_of
 from hosts.wire import Op
 from tests.agent.harness import Store, stores
@@ -64,12 +66,47 @@ def test_table_is_this_store_s_where_both_know_a_command(store: Store) -> None:
             assert TABLE.route(command) == expected
 
 
+NEWER = [
+    "MSETEX 2 a 1 b 2 EX 5", "HGETEX a EX 5 FIELDS 1 f", "HSETEX a FNX FIELDS 1 f v",
+    "HGETDEL a FIELDS 1 f",
+    "HEXPIRE a 5 FIELDS 1 f", "HTTL a FIELDS 1 f", "DELIFEQ a b", "DELEX a IFEQ b", "DIGEST a",
+    "INCREX a BYINT 2", "XACKDEL a g IDS 1 1-1", "XDELEX a IDS 1 1-1", "SUNIONCARD 2 a b LIMIT 1",
+    "VADD a VALUES 2 1 2 x", "VSIM a ELE x", "ARSET a 1 x", "ARGET a 1",
+]  # fmt: skip
+
+
+def test_keys_of_newer_commands(store: Store) -> None:
+    known = [text for text in NEWER if not store.lacks(text.split(maxsplit=1)[0])]
+    if not known:
+        pytest.skip("the store has none of the commands that came after Redis 7.0")
+    for text in known:
+        test_keys_are_where_the_store_finds_them(store, text)
+
+
+def test_what_a_command_is_is_what_the_store_says(store: Store) -> None:
+    """Of those that are in the table; a store that is newer may have others."""
+    theirs = table_of(redis.Redis(unix_socket_path=str(store.path), protocol=3))
+    ours = json.loads(COMMANDS_JSON.read_text())
+    telling = {"readonly", "admin", "pubsub", "blocking"}
+    assert len(theirs.keys() & ours.keys()) > 300
+    for name in theirs.keys() & ours.keys():
+        assert ours[name]["keys"] == theirs[name]["keys"], name
+        if ours[name]["keys"]:
+            flags = [set(row[name]["flags"]) & telling for row in (ours, theirs)]
+            assert flags[0] == flags[1], name
+
+
 @pytest.mark.parametrize(
     ("text", "op"),
     [
         ("GET k", Op.READ), ("get k", Op.READ), ("SET k v", Op.WRITE), ("EVAL x 1 k", Op.WRITE),
         ("EVAL_RO x 1 k", Op.READ), ("GETEX k", Op.WRITE), ("OBJECT FREQ k", Op.READ),
         ("XREAD STREAMS k 0", Op.READ), ("PFCOUNT k", Op.READ), ("SORT k", Op.WRITE),
+        ("HGETEX k FIELDS 1 f", Op.WRITE), ("HTTL k FIELDS 1 f", Op.READ),
+        ("HGETDEL k FIELDS 1 f", Op.WRITE), ("DELIFEQ k v", Op.WRITE), ("VSIM k ELE x", Op.READ),
+        ("DELEX k", Op.WRITE), ("DIGEST k", Op.READ), ("XNACK k g FAIL IDS 1 1-1", Op.WRITE),
+        ("vadd k VALUES 1 1 x", Op.WRITE), ("INCREX k", Op.WRITE), ("MSETEX 1 k v", Op.WRITE),
+        ("XDELEX k IDS 1 1-1", Op.WRITE),
     ],
 )  # fmt: skip
 def test_read_or_write(text: str, op: Op) -> None:
