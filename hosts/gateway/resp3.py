@@ -97,6 +97,37 @@ def _streams(reply: _Reply) -> bytes:
     return b"%%%d\r\n%s" % (len(shaped), b"".join(shaped))
 
 
+def _truth(reply: _Reply) -> bytes:
+    """A number as a boolean."""
+    return {b":0\r\n": b"#f\r\n", b":1\r\n": b"#t\r\n"}.get(reply.line) or _plain(reply)
+
+
+def _located(reply: _Reply) -> bytes:
+    """A member with what was asked of it: what is an array are its coordinates."""
+    return _plain(reply) if reply.elements is None else _all(_all(_double))(reply)
+
+
+def _similar(scores: bool, attributes: bool) -> Shape:
+    """Members of a vector set as a map to their scores, attributes or both."""
+    details = (*[_double] * scores, *[_plain] * attributes)
+    head = b"*2\r\n" if len(details) > 1 else b""
+    step = 1 + len(details)
+
+    def shape(reply: _Reply) -> bytes:
+        if not reply.elements or step == 1:
+            return _plain(reply)  # an array also of a key that does not exist
+        rows = zip(*(reply.elements[i::step] for i in range(step)), strict=True)
+        entries = [
+            _plain(member)
+            + head
+            + b"".join(each(one) for each, one in zip(details, row, strict=True))
+            for member, *row in rows
+        ]
+        return b"%%%d\r\n%s" % (len(entries), b"".join(entries))
+
+    return shape
+
+
 def _key_and(second: Shape) -> Shape:
     """An array of a key and something else."""
 
@@ -125,6 +156,13 @@ _SHAPES: Final[dict[bytes, Shape]] = {
     b"XREAD": _streams,
     b"XREADGROUP": _streams,
     b"ZMPOP": _key_and(_all(_key_and(_double))),
+    b"ARINFO": _headed(b"%", 2, _plain, _double),
+    b"INCREX": _all(_double),
+    b"VADD": _truth,
+    b"VINFO": _map,
+    b"VISMEMBER": _truth,
+    b"VREM": _truth,
+    b"VSETATTR": _truth,
 }
 _WITH: Final[dict[bytes, tuple[bytes, Shape]]] = {
     b"ZRANGE": (b"WITHSCORES", _scored),
@@ -140,6 +178,12 @@ _WITH: Final[dict[bytes, tuple[bytes, Shape]]] = {
     b"ZRANK": (b"WITHSCORE", _key_and(_double)),
     b"ZREVRANK": (b"WITHSCORE", _key_and(_double)),
     b"LCS": (b"IDX", _map),
+    b"GEOSEARCH": (b"WITHCOORD", _all(_located)),
+    b"GEORADIUS": (b"WITHCOORD", _all(_located)),
+    b"GEORADIUS_RO": (b"WITHCOORD", _all(_located)),
+    b"GEORADIUSBYMEMBER": (b"WITHCOORD", _all(_located)),
+    b"GEORADIUSBYMEMBER_RO": (b"WITHCOORD", _all(_located)),
+    b"VLINKS": (b"WITHSCORES", _all(_headed(b"%", 2, _plain, _double))),
 }
 """With this word among the arguments the reply is another one."""
 
@@ -155,6 +199,13 @@ def _shape(command: Sequence[bytes]) -> Shape:
         return _set if len(command) > 2 else _plain
     if name in (b"ZPOPMIN", b"ZPOPMAX"):
         return _scored if len(command) > 2 else _headed(b"*", 1, _plain, _double)
+    if name == b"VEMB":
+        return (
+            _headed(b"*", 1, *[_plain] * 2, *[_double] * 2) if len(command) > 3 else _all(_double)
+        )
+    if name == b"VSIM":
+        words = {each.upper() for each in command[3:]}
+        return _similar(b"WITHSCORES" in words, b"WITHATTRIBS" in words)
     if name == b"XINFO":
         return _map if len(command) > 1 and command[1].upper() == b"STREAM" else _all(_map)
     return _plain
@@ -162,7 +213,7 @@ def _shape(command: Sequence[bytes]) -> Shape:
 
 def convert(wanted: Wanted, reply: bytes) -> bytes:
     """Return a whole RESP2 reply as RESP3 has it."""
-    if reply[:1] in b"+-:":
+    if reply[:1] in b"+-":
         return reply
     value = _Reply(reply, 0)
     if not wanted.parts or value.elements is None:
