@@ -138,9 +138,10 @@ class Pipeline:
     def call(self, commands: list[list[bytes]], /) -> None: ...  # list[object]
     # list[tuple[int, bytes, int]]: group, its keys (u32 length, key each), how many
     def list_keys(self, groups: list[int], /) -> None: ...
-    # tuple[bytes, list[tuple[int, bytes]]]: the body, and what is too big for one: group, key
+    # tuple[bytes, list[tuple[int, bytes]]]: the body, and what is too big for one: group, key;
+    # piecewise: that is all but strings
     def dump(
-        self, sections: list[tuple[int, bytes, bool, bool]], /
+        self, sections: list[tuple[int, bytes, bool, bool]], piecewise: bool = False, /
     ) -> None: ...  # group, keys, whether they are its first, its last
     # tuple[int, int, list[int]]: keys applied, dropped, groups of which every key has come
     def restore(self, body: Buffer, here: Mapping[int, set[bytes] | bool | None], /) -> None: ...

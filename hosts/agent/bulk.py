@@ -91,9 +91,12 @@ class Bulk:
         sections: list[Section],
         done: Callable[[tuple[bytes, Big]], None],
         failed: Failed,
+        *,
+        piecewise: bool,
     ) -> None:
-        """Make the body of a KEYS frame. Big keys are named beside it, and end no group."""
-        self._begin(partial(self._pipeline.dump, sections), done, failed)
+        """Make the body of a KEYS frame. Big keys (`piecewise`: all but strings) are named beside
+        it, and end no group."""
+        self._begin(partial(self._pipeline.dump, sections, piecewise), done, failed)
 
     def restore(
         self,

@@ -49,11 +49,19 @@ class Kind(IntEnum):
     # of values too big for KEYS (hosts/agent/pieces/frame.py)
     PIECE = 18  # migration, piece
     PIECED = 19  # migration, what became of a piece
-    HINDERED = 20  # migration, 1: it passes by itself, why: nothing more can be taken for now
+    HINDERED = 20  # migration, hindrance, why: nothing more can be taken for now
     # of the handshake
     CHALLENGE = 32  # nonce, proof of the end that was connected to
     PROOF = 33  # proof of the end that connects
     REFUSED = 34  # why, in ASCII; the connection ends
+
+
+class Hindrance(IntEnum):
+    """What has to happen until a destination can take more."""
+
+    HELP = 0  # somebody has to do something
+    TIME = 1  # it passes by itself
+    COMMANDS = 2  # values have to come as commands: its store does not read what the source's dumps
 
 
 class FrameError(ValueError):
@@ -97,16 +105,16 @@ def read_migration(body: memoryview) -> tuple[int, memoryview]:
     return _MIGRATION.unpack_from(body)[0], body[_MIGRATION.size :]
 
 
-def hindrance(of: int, why: str, *, passes: bool) -> bytes:
+def hindrance(of: int, what: Hindrance, why: str) -> bytes:
     """Return the body of HINDERED."""
-    return migration(of) + bytes([passes]) + why.encode()
+    return migration(of) + bytes([what]) + why.encode()
 
 
-def read_hindrance(body: memoryview) -> tuple[str, bool]:
-    """Return why, and whether it passes by itself, of HINDERED behind its migration."""
-    if not body:
-        raise FrameError("a hindrance too short to say whether it passes")
-    return bytes(body[1:]).decode(errors="replace"), bool(body[0])
+def read_hindrance(body: memoryview) -> tuple[Hindrance, str]:
+    """Return what hinders, and why, of HINDERED behind its migration."""
+    if not body or body[0] > max(Hindrance):
+        raise FrameError("a hindrance that does not say what it is")
+    return Hindrance(body[0]), bytes(body[1:]).decode(errors="replace")
 
 
 def number(of: int) -> bytes:

@@ -3,9 +3,10 @@
 from hosts.agent.agent import Agent
 from hosts.agent.emigration.stream import Chunk, Stream
 from hosts.agent.emigration.throttle import Throttle
+from hosts.agent.pieces.frame import Outcome, Pieced
 from hosts.agent.pieces.outgoing import Outgoing
 from hosts.wire import group_of
-from tests.agent.harness import Store, until
+from tests.agent.harness import Store, local, until
 
 GROUP = group_of(b"k")
 
@@ -37,7 +38,9 @@ async def test_a_group_ends_after_its_big_values(alone: Agent, store: Store) -> 
     stream.add([GROUP])
     one, *_ = await chunks(stream, found, 1)
     assert (one.keys, one.ended) == (1, [])
-    value.done = True
+    alone.node.know(local(2))
+    values.send(alone.node.link(2))
+    values.answered(Pieced(value.attempt, 0, Outcome.ENOUGH))
     stream.clear()
     found.clear()
     stream.add([GROUP])

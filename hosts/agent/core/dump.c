@@ -2,8 +2,9 @@
  *
  * Strings come as they are, with GETRANGE, which is bounded however long they are; all else, and the
  * empty string, comes by DUMP, once MEMORY USAGE has said that it is small. What is not is big: it is
- * named beside the body, and its group is not ended. A reply may lead to more commands: a key is
- * done when there is nothing left to ask of it. */
+ * named beside the body, and its group is not ended. Where the destination's store reads no DUMP of
+ * ours (`piecewise`), all is big that does not come by GETRANGE. A reply may lead to more commands: a
+ * key is done when there is nothing left to ask of it. */
 #include "pipeline.h"
 
 #include <stdlib.h>
@@ -32,6 +33,7 @@ struct dump {
     struct job job;
     PyObject *sections;
     bool expiring;         /* ask for expiries */
+    bool piecewise;
     struct dumped *keys;
     size_t count;
     struct asked *asked;   /* in the order of the commands */
@@ -125,7 +127,7 @@ static bool take(Pipeline *p, struct dump *d, enum what what, struct dumped *k,
     } else if (what != STRING && r->nil) {
         k->found = MISSING;
     } else if (what == MEMORY && r->type == ':') {
-        k->found = r->number > BIG ? TOO_BIG : SMALL;
+        k->found = d->piecewise || r->number > BIG ? TOO_BIG : SMALL;
     } else if (what == DUMP && r->type == '$') {
         return keep(d, k, r, DUMPED);
     } else {
@@ -265,16 +267,17 @@ static bool find_keys(struct dump *d) {
 
 /* Begins to dump (group, keys, whether they are its first, its last) sections. A store in which
  * nothing expired of late is asked at first whether that is still so. */
-bool dump_begin(Pipeline *p, PyObject *sections) {
+bool dump_begin(Pipeline *p, PyObject *sections, bool piecewise) {
     struct dump *d = PyMem_Calloc(1, sizeof *d);
     if (!d) return PyErr_NoMemory() != NULL;
     d->job.kind = &DUMP_KIND;
     d->sections = PyList_GetSlice(sections, 0, PyList_GET_SIZE(sections)); /* nobody else's */
     d->expiring = p->expiring;
+    d->piecewise = piecewise;
     bool ok = d->sections && find_keys(d) && (!d->count || ask(p, d, EXPIRIES, 0));
     for (size_t i = 0; ok && i < d->count; i++) {
         struct dumped *k = &d->keys[i];
-        if (!p->strings) k->found = NO_STRING;
+        if (!p->strings && !piecewise) k->found = NO_STRING;
         else ok = ask(p, d, STRING, i);
     }
     if (ok && ask_on(p, d) && pipeline_begin(p, &d->job, d->asked_count)) return true;

@@ -191,11 +191,13 @@ static PyObject *pipeline_list(Pipeline *p, PyObject *groups) {
     return begun(p, list_begin(p, groups), before);
 }
 
-static PyObject *pipeline_dump(Pipeline *p, PyObject *sections) {
-    if (!PyList_Check(sections)) return PyErr_Format(PyExc_TypeError, "expected a list");
-    if (!is_open(p)) return NULL;
+static PyObject *pipeline_dump(Pipeline *p, PyObject *arguments) {
+    PyObject *sections;
+    int piecewise = 0;
+    if (!PyArg_ParseTuple(arguments, "O!|p", &PyList_Type, &sections, &piecewise) || !is_open(p))
+        return NULL;
     size_t before = p->out.length;
-    return begun(p, dump_begin(p, sections), before);
+    return begun(p, dump_begin(p, sections, piecewise), before);
 }
 
 static PyObject *pipeline_restore(Pipeline *p, PyObject *arguments) {
@@ -249,7 +251,7 @@ static PyMethodDef methods[] = {
     {"connect", (PyCFunction)pipeline_connect, METH_NOARGS, "Connect; return the descriptor."},
     {"call", (PyCFunction)pipeline_call, METH_O, "Begin to run commands."},
     {"list_keys", (PyCFunction)pipeline_list, METH_O, "Begin to list the keys of groups."},
-    {"dump", (PyCFunction)pipeline_dump, METH_O, "Begin the body of a KEYS frame."},
+    {"dump", (PyCFunction)pipeline_dump, METH_VARARGS, "Begin the body of a KEYS frame."},
     {"restore", (PyCFunction)pipeline_restore, METH_VARARGS, "Begin to apply such a body."},
     {"missed", (PyCFunction)pipeline_missed, METH_O, "A body will not be applied."},
     {"go_on", (PyCFunction)pipeline_go_on, METH_NOARGS, "Send and receive."},

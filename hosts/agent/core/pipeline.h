@@ -50,7 +50,7 @@ void job_fails(struct job *job, const char *what, const uint8_t *text, size_t le
 /* Each begins a job. False: a Python error, and nothing is begun. */
 bool call_begin(Pipeline *p, PyObject *commands);
 bool list_begin(Pipeline *p, PyObject *groups);
-bool dump_begin(Pipeline *p, PyObject *sections);
+bool dump_begin(Pipeline *p, PyObject *sections, bool piecewise);
 bool restore_begin(Pipeline *p, PyObject *body, PyObject *here);
 extern const struct job_kind RESTORE;
 void restore_spread(struct job *failed);

@@ -123,8 +123,7 @@ class Emigrations:
         if kind is Kind.FAILED:
             emigration.fail(bytes(body).decode(errors="replace"))
         elif kind is Kind.HINDERED:
-            why, passes = frames.read_hindrance(body)
-            emigration.hinder(why, passes=passes)
+            emigration.hinder(*frames.read_hindrance(body))
         else:
             emigration.frame(kind, body)
 

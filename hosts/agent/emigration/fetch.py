@@ -40,7 +40,8 @@ class Fetch:
         wanted, self._wanted = self._wanted, {}
         sections = [(group, keys, False, False) for group, keys in wanted.items()]
         try:
-            self._node.bulk.dump(sections, self._send, self._failed)
+            piecewise = self._values.piecewise
+            self._node.bulk.dump(sections, self._send, self._failed, piecewise=piecewise)
             self._node.bulk.hurry()
         except ConnectionError as error:
             self._failed(error)

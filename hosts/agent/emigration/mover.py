@@ -15,7 +15,7 @@ from hosts.agent._core import Query
 from hosts.agent.channel import Link, Server
 from hosts.agent.emigration.stream import Stream
 from hosts.agent.emigration.throttle import Throttle
-from hosts.agent.frames import Kind
+from hosts.agent.frames import Hindrance, Kind
 from hosts.agent.node import Node
 from hosts.agent.pieces.outgoing import Outgoing
 from hosts.agent.protocols import Protocol
@@ -43,6 +43,7 @@ class Mover(ABC):
     """Sends groups to a destination."""
 
     protocol: Protocol
+    _values: Outgoing  # the big ones
     rounds = 0  # of pre-copy
     downtime = 0.0  # seconds in which nobody served the groups
 
@@ -149,14 +150,20 @@ class Mover(ABC):
         """Our own store complains, or is away for a while."""
         why = f"the store of {self._node.own.name}: {error}"
         if isinstance(error, ConnectionError):
-            self.hinder(why, passes=True)
+            self.hinder(Hindrance.TIME, why)
         else:
             self.fail(why)
 
-    def hinder(self, why: str, *, passes: bool) -> None:
-        """A store takes nothing, or gives nothing, for now. What `passes` by itself is tried again
-        after a while; otherwise pause until someone helps and resumes. Ownership moves on."""
+    def hinder(self, what: Hindrance, why: str) -> None:
+        """A store takes nothing, or gives nothing, for now. What passes by itself, or with
+        commands instead of dumps, is tried again after a while; otherwise pause until someone helps
+        and resumes. Ownership moves on."""
         if self.status in FINAL or self.status is Status.FAILED or self.hindered:
+            return
+        if what is Hindrance.COMMANDS and self._values.sent_whole:
+            self.fail(
+                f"{why} (no command builds this value, and the stores are of different versions)"
+            )
             return
         log.warning("migration %d: %s", self.number, why)
         self.error = why
@@ -164,7 +171,9 @@ class Mover(ABC):
         late = (
             monotonic() - self._resumed < _AGAIN_SECONDS
         )  # it was on its way when we were resumed
-        if passes or late or self._stopping:
+        if what is Hindrance.COMMANDS:
+            self._values.piecewise = True
+        if what is not Hindrance.HELP or late or self._stopping:
             asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._try_again)
             self._set(self.status)
         else:

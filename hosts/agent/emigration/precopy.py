@@ -40,6 +40,7 @@ class Precopy(Mover):
     """Copies while it serves; `downtime` is how long it then did not serve, in seconds."""
 
     protocol = Protocol.SOURCE
+    _values: Copying
 
     def __init__(
         self,
@@ -181,7 +182,7 @@ class Precopy(Mover):
             except (StoreError, ConnectionError) as error:
                 self.store_failed(error)
                 return
-            copying = self._stream or self._stream.under_way or self._values.left
+            copying = self._stream or self._stream.under_way or self._values.busy
             if not (self._to_clear or self._clearing or copying):
                 self._turn(link)
 
@@ -350,6 +351,6 @@ class Precopy(Mover):
         self._kick()
 
     def _check_end(self) -> None:
-        quiet = self._serving and not self._stream.under_way and not self._values.left
+        quiet = self._serving and not self._stream.under_way and not self._values.busy
         if quiet and self._pausing and self.status is Status.RUNNING:
             self._set(Status.PAUSED)

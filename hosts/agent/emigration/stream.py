@@ -39,6 +39,12 @@ class Chunk:
 class Values(Protocol):
     """Takes the big values (hosts/agent/pieces/outgoing.py). A group ends after them."""
 
+    piecewise: bool  # whether all but strings are big
+
+    @property
+    def full(self) -> bool:
+        """Whether it takes no more for now."""
+
     def add(self, group: int, key: bytes) -> object:
         """This one goes in pieces."""
 
@@ -112,7 +118,7 @@ class Stream:
         self._list(room)
         # a group that is cut goes on when its big keys are known: they come before its end
         cut = self.under_way and not self.under_way[-1][-1][3]
-        if cut or len(self.under_way) >= (1 if self._throttle.rate else 2):
+        if cut or self.values.full or len(self.under_way) >= (1 if self._throttle.rate else 2):
             return []
         sections, count = self._take(room)
         if sections:
@@ -120,6 +126,7 @@ class Stream:
                 sections,
                 partial(self._dumped, self._age, count),
                 partial(self._failed, self._age),
+                piecewise=self.values.piecewise,
             )
             self.under_way.append(sections)
         return sections

@@ -15,7 +15,7 @@ import numpy as np
 from hosts.agent import frames
 from hosts.agent._core import Query
 from hosts.agent.channel import Server
-from hosts.agent.frames import Kind
+from hosts.agent.frames import Hindrance, Kind
 from hosts.agent.immigration.pulls import Pulls
 from hosts.agent.immigration.told import Told
 from hosts.agent.node import Node
@@ -23,6 +23,8 @@ from hosts.agent.protocols import Protocol
 from hosts.agent.table import State
 
 OUT_OF_MEMORY: Final = "OOM "  # how Redis and Valkey begin to say so
+# and what they say to RESTORE of a version or a type that they do not know
+_NOT_READ: Final = ("DUMP payload version", "Bad data format")
 _LOST: Final = "the connection to the store was lost"  # what the core says of a store that is away
 _PULLED_BYTES: Final = 1 << 28
 
@@ -108,11 +110,16 @@ class Immigration:
 
     def store_failed(self, error: object) -> None:
         """Tell of a complaint of our store. One that is away comes back; one that has no memory
-        left needs help."""
+        left needs help; one of another version may still take commands."""
         why = f"the store of {self.node.own.name}: {error}"
-        passes = isinstance(error, ConnectionError) or _LOST in why
-        if passes or OUT_OF_MEMORY in why:
-            link = self.node.link(self.source.index)
-            link.send(Kind.HINDERED, frames.hindrance(self.number, why, passes=passes))
+        if isinstance(error, ConnectionError) or _LOST in why:
+            hindrance = Hindrance.TIME
+        elif OUT_OF_MEMORY in why:
+            hindrance = Hindrance.HELP
+        elif any(words in why for words in _NOT_READ):
+            hindrance = Hindrance.COMMANDS
         else:
             self.complain(why)
+            return
+        link = self.node.link(self.source.index)
+        link.send(Kind.HINDERED, frames.hindrance(self.number, hindrance, why))

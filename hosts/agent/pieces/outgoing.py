@@ -1,7 +1,7 @@
 """The source's side of big values: which are on their way, and whose piece is next."""
 
 import time
-from collections import deque
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +17,7 @@ from hosts.agent.pieces.value import expires_at, pieces
 from hosts.agent.table import State
 
 _UNANSWERED: Final = 4  # pieces
+_WAITING: Final = 1024  # values
 
 
 @dataclass(slots=True)
@@ -38,10 +39,15 @@ class Outgoing:
 
     def __init__(self, node: Node, migration: int, stream: Stream) -> None:
         self.bytes_sent = 0
+        self.piecewise = False
+        """Whether small ones go in pieces, too: the destination's store reads no DUMP of ours."""
+        self.sent_whole = False
+        """Whether one that no commands can build went as a DUMP in spite of that."""
         self._node = node
         self._migration = frames.migration(migration)
         self._values: dict[int, dict[bytes, Value]] = {}  # by group, until it has arrived
-        self._queue: deque[Value] = deque()
+        self._undone: Counter[int] = Counter()  # how many have not, by group: those with any
+        self._queue: OrderedDict[int, Value] = OrderedDict()  # by attempt
         self._unanswered: dict[int, Value] = {}  # by attempt
         self._ending: set[int] = set()  # groups of which nothing else is left to send
         self._attempt = 0
@@ -57,9 +63,8 @@ class Outgoing:
         if self._node.table.states[group] != State.EMIGRATING:
             return  # it has arrived meanwhile
         value = self.add(group, key)
-        if value in self._queue:
-            self._queue.remove(value)
-            self._queue.appendleft(value)
+        if value.attempt in self._queue:
+            self._queue.move_to_end(value.attempt, last=False)
 
     def add(self, group: int, key: bytes) -> Value:
         """Let a value go in pieces."""
@@ -68,7 +73,8 @@ class Outgoing:
             attempt = self._number()
             reading = pieces(self._node.core.call, group, key, attempt)
             values[key] = Value(group, key, attempt, reading)
-            self._queue.append(values[key])
+            self._queue[attempt] = values[key]
+            self._undone[group] += 1
         return values[key]
 
     def _number(self) -> int:
@@ -85,15 +91,15 @@ class Outgoing:
 
     def complete(self, group: int) -> bool:
         """Whether the destination has every big value of a group that is known."""
-        return all(value.done for value in self._values.get(group, {}).values())
+        return group not in self._undone
 
     def forget(self, groups: Iterable[int]) -> None:
         """These have arrived."""
         for group in groups:
             for value in self._values.pop(group, {}).values():
                 self._unanswered.pop(value.attempt, None)
-                if value in self._queue:
-                    self._queue.remove(value)
+                self._queue.pop(value.attempt, None)
+            del self._undone[group]
             self._ending.discard(group)
 
     def clear(self) -> None:
@@ -106,10 +112,20 @@ class Outgoing:
         under_way = sum(value.unanswered for value in self._unanswered.values())
         return bool(self._queue) and under_way < _UNANSWERED
 
+    @property
+    def busy(self) -> bool:
+        """Whether the destination has yet to take some of a value."""
+        return bool(self._undone)
+
+    @property
+    def full(self) -> bool:
+        """Whether enough values wait for their turn."""
+        return len(self._queue) >= _WAITING
+
     def send(self, link: Link) -> tuple[int, int]:
         """Send the next piece; return how many values it ends, and its size. Raises what the store
         raises."""
-        value = self._queue[0]
+        value = next(iter(self._queue.values()))
         piece = self._next(value)
         size = link.send(Kind.PIECE, self._migration, piece.pack())
         self._unanswered[value.attempt] = value
@@ -117,12 +133,13 @@ class Outgoing:
         self.bytes_sent += size
         self._node.counters.add("pieces_sent")
         if piece.end is not End.MORE:
-            self._queue.popleft()
+            del self._queue[value.attempt]
             value.last = piece.number
         if piece.end is End.COMPLETE:
             self._node.counters.add("values_in_pieces")
         if piece.end is End.WHOLE:
             self._node.counters.add("values_whole")
+            self.sent_whole = self.piecewise
             size += self._send_whole(link, value.group, value.key)
         return piece.end is not End.MORE, size
 
@@ -151,8 +168,10 @@ class Outgoing:
             del self._unanswered[value.attempt]
         if not value.done and (answer.outcome is Outcome.ENOUGH or answer.number == value.last):
             value.done = True
-            if value in self._queue:
-                self._queue.remove(value)
+            self._undone[value.group] -= 1
+            if not self._undone[value.group]:
+                del self._undone[value.group]
+            self._queue.pop(value.attempt, None)
             if value.group in self._ending and self.complete(value.group):
                 self._ending.discard(value.group)
                 self._stream.end(value.group)

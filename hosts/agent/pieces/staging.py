@@ -21,6 +21,7 @@ from hosts.wire import GROUPS
 _PREFIX: Final = b"netmigrate:arriving:"
 _BUILDERS: Final = frozenset(
     {
+        b"SET",
         b"RPUSH",
         b"SADD",
         b"HSET",

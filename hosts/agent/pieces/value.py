@@ -50,6 +50,8 @@ def _parts(call: Call, key: bytes) -> Iterator[tuple[int, bytes]]:
     kind = ask(call, b"TYPE", key)
     if kind == b"string":
         length = count_of(ask(call, b"STRLEN", key))
+        if not length:
+            yield 0, pack_commands([[b"SET", b""]])
         for data in string(call, key, length):
             yield length, data
     elif kind in _READERS:
