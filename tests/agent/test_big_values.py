@@ -42,6 +42,34 @@ async def test_a_stream_that_commands_cannot_rebuild(each_two: Pair) -> None:
     assert (sent["values_in_pieces"], sent["values_whole"]) >= (1, 1)
 
 
+async def test_a_stream_with_entries_that_were_given_back(each_two: Pair) -> None:
+    """They are pending and nobody's; and the stream has settings of its own (Redis >= 8.8)."""
+    one, other = each_two.stores
+    one.needs("XNACK", "XCFGSET")
+    stream(one)
+    one.command("XNACK", "stream", "readers", "FAIL", "IDS", 2, "8-2", "300-0")
+    one.command("XNACK", "stream", "readers", "SILENT", "IDS", 1, "301-1", "RETRYCOUNT", 7)
+    one.command("XCFGSET", "stream", "IDMP-DURATION", 50)
+    before = contents(one)
+    await each_two.migrate(0, 1)
+    assert contents(other) == before
+    assert each_two.agents[0].counters["values_whole"] == 0
+
+
+async def test_a_stream_that_knows_what_producers_have_sent(two: Pair) -> None:
+    """No command gives it that (Redis >= 8.6): the value goes whole, and knows it still."""
+    one, other = two.stores
+    one.needs("XIDMPRECORD")
+    stream(one)
+    again = ("XADD", "stream", "IDMP", "producer", "1", "*", "f", "v")
+    number = one.command(*again)
+    before = contents(one)
+    await two.migrate(0, 1)
+    assert contents(other) == before
+    assert two.agents[0].counters["values_whole"] == 1
+    assert other.command(*again) == number
+
+
 async def test_other_queries_go_on_meanwhile(two: Pair, client: Client) -> None:
     """A value of 4 MB at 16 Mbit/s takes two seconds; nobody but those who want it notices."""
     two.stores[0].client.set("{k}big", b"x" * 4_000_000)

@@ -32,6 +32,8 @@ _BUILDERS: Final = frozenset(
         b"XGROUP CREATE",
         b"XGROUP CREATECONSUMER",
         b"XCLAIM",
+        b"XNACK",
+        b"XCFGSET",
     }
 )
 

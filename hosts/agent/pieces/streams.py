@@ -13,11 +13,15 @@ from hosts.agent.pieces.read import Call, Pager, WholeError, ask, list_of
 
 _ENTRIES: Final = 128  # a command each
 _PENDING: Final = 256
+# What a stream has that nobody has set (Redis >= 8.6): a store that does not know them has none.
+_IDEMPOTENCE: Final = {b"idmp-duration": 100, b"idmp-maxsize": 100}
 
 
 def stream(call: Call, key: bytes) -> Iterator[list[Command]]:
     """Yield what builds a stream."""
     info = _fields(ask(call, b"XINFO", b"STREAM", key))
+    if info.get(b"iids-added"):
+        raise WholeError("what its producers have sent it remembers by no command")
     if not info.get(b"length"):  # XADD is what makes it; its entry goes at once
         yield [[b"XADD", b"MAXLEN", b"0", b"0-1", b"", b""]]
     yield from _entries(call, key)
@@ -25,10 +29,17 @@ def stream(call: Call, key: bytes) -> Iterator[list[Command]]:
     if b"entries-added" in info:
         settings += (b"ENTRIESADDED", b"%d" % _number(info, b"entries-added"))
         settings += (b"MAXDELETEDID", _bytes(info, b"max-deleted-entry-id"))
-    yield [settings]
+    yield [settings, *_idempotence(info)]
     groups = ask(call, b"XINFO", b"GROUPS", key)
     for each in groups if isinstance(groups, list) else []:
         yield from _group(call, key, _fields(each))
+
+
+def _idempotence(info: dict[bytes, object]) -> Iterator[Command]:
+    found = {name: info.get(name, default) for name, default in _IDEMPOTENCE.items()}
+    if found != _IDEMPOTENCE:
+        words = ((name.upper(), b"%d" % _number(info, name)) for name in found)
+        yield [b"XCFGSET", *(word for pair in words for word in pair)]
 
 
 def _entries(call: Call, key: bytes) -> Iterator[list[Command]]:
@@ -75,7 +86,8 @@ def _pending(call: Call, key: bytes, group: bytes) -> Iterator[list[Command]]:
         for entry in found:
             match entry:
                 case [bytes(number), bytes(consumer), int(idle), int(times)]:
-                    same.setdefault((consumer, now - idle, times), []).append(number)
+                    at = now - idle if consumer else 0
+                    same.setdefault((consumer, at, times), []).append(number)
                     start = b"(" + number
                 case _:
                     raise StoreError(f"XPENDING answered {entry!r}")
@@ -85,6 +97,11 @@ def _pending(call: Call, key: bytes, group: bytes) -> Iterator[list[Command]]:
             raise WholeError("an entry that is pending was deleted; XCLAIM cannot give it")
         commands: list[Command] = []
         for (consumer, at, times), those in same.items():
+            if not consumer:  # given back by XNACK (Redis >= 8.8)
+                count = b"%d" % len(those)
+                words = [b"IDS", count, *those, b"RETRYCOUNT", b"%d" % times, b"FORCE"]
+                commands.append([b"XNACK", group, b"FAIL", *words])
+                continue
             how = [b"TIME", b"%d" % at, b"RETRYCOUNT", b"%d" % times, b"FORCE", b"JUSTID"]
             commands.append([b"XCLAIM", group, consumer, b"0", *those, *how])
         yield commands
