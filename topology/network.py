@@ -7,8 +7,7 @@ from typing import Any
 from mininet.link import Link
 from mininet.log import setLogLevel
 from mininet.net import Mininet
-from mininet.node import CPULimitedHost, Host
-from mininet.util import numCores
+from mininet.node import Host
 
 from topology import settings
 from topology.switches import ToRSwitch
@@ -58,10 +57,6 @@ class QuietHost(Host):  # type: ignore[misc]
         return result
 
 
-class LimitedHost(CPULimitedHost, QuietHost):  # type: ignore[misc]
-    """A quiet host with a CPU budget (cgroup quota)."""
-
-
 def build(network: settings.Network) -> Mininet:
     """Build and start the Mininet network; the switch itself is not running yet.
 
@@ -73,14 +68,11 @@ def build(network: settings.Network) -> Mininet:
     for kind, subnet, count in (("server", 1, network.servers), ("client", 2, network.clients)):
         for number in range(1, count + 1):
             name = f"{kind}{number}"
-            budget = network.cpu_budgets.get(name)
             host = net.addHost(
                 name,
-                cls=LimitedHost if budget else QuietHost,
+                cls=QuietHost,
                 ip=f"10.0.{subnet}.{number}/16",
                 mac=f"02:00:00:00:{subnet:02x}:{number:02x}",
-                # Mininet takes a share of all cores.
-                **({"cpu": budget / numCores()} if budget else {}),
             )
             net.addLink(host, switch, cls=_link(network))
     net.build()

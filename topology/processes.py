@@ -64,21 +64,23 @@ class Children:
         argv: Sequence[str],
         *,
         namespace: int | None = None,
-        cgroup: str | None = None,
+        join: Path | None = None,
         niceness: int = 0,
         ready: str | None = "ready:",
         seconds: float = 30.0,
     ) -> Child:
         """Start `argv`, in the network namespace of process `namespace`, and wait for `ready`.
 
-        `ready` is the text its log must show; None returns at once. The child gets SIGTERM when
-        this thread ends, however this process dies.
+        It enters the control group whose list of processes is the file `join`. `ready` is the text
+        its log must show; None returns at once. The child gets SIGTERM when this thread ends,
+        however this process dies.
         """
         log = self.directory / f"{name}.log"
         prefix = ["setpriv", "--pdeathsig", "TERM", "nice", "-n", str(niceness)]
+        if join is not None:
+            prefix += ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(join)]
         if namespace is not None:
-            group = ["-g", cgroup] if cgroup else []
-            prefix += ["mnexec", *group, "-a", str(namespace)]
+            prefix += ["mnexec", "-a", str(namespace)]
         with log.open("wb") as out:
             process = subprocess.Popen(
                 [*prefix, *argv],
@@ -152,11 +154,6 @@ def _read(directory: Path) -> list[dict[str, Any]]:
     path = directory / _RECORD
     found: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
     return found
-
-
-def recorded(directory: Path) -> list[str]:
-    """Return the names of all processes that the network in `directory` has had."""
-    return [entry["name"] for entry in _read(directory)]
 
 
 def leftovers(directory: Path) -> list[tuple[str, int]]:

@@ -51,7 +51,7 @@ def start(
     children: Children,
     server: str,
     namespace: int,
-    cgroup: str | None,
+    join: Path | None,
     rdb: Path | None,
     more: Mapping[str, str],
 ) -> Path:
@@ -82,7 +82,7 @@ def start(
         f"{server}-store",
         [executable(), *argv],
         namespace=namespace,
-        cgroup=cgroup,
+        join=join,
         ready="Ready to accept connections",
         seconds=120,
     )

@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 from hosts.credentials import private
 from hosts.wire import GROUPS
 from topology import network, stores, switches
+from topology.budgets import Budget
 from topology.processes import Child, Children, StartError, leftovers
 from topology.settings import Network
 
@@ -53,6 +54,7 @@ class System:
         self.children = Children(self.directory)
         self.sockets: dict[str, Path] = {}
         self.net: Any = None
+        self._budgets: dict[str, Budget] = {}
         self.agent = ["-m", "hosts.agent.main"]
         """How Python starts an agent."""
         self.controller_store = self.directory / "controller.sqlite"
@@ -83,6 +85,8 @@ class System:
 
     def start(self) -> None:
         """Bring everything up, each part when what it needs is ready."""
+        for host, share in self.settings.cpu_budgets.items():
+            self._budgets[host] = Budget(self.settings.switch_name, host, share)
         self.net = network.build(self.settings)
         for node in (*self.net.hosts, *self.net.switches):
             self.children.record(node.name, node.pid)
@@ -99,6 +103,8 @@ class System:
         if self.net is not None:
             self.net.stop()
             self.net = None
+        while self._budgets:
+            self._budgets.popitem()[1].remove()
         self.config_path.unlink(missing_ok=True)
 
     # The parts one by one, so that a test can take one down and bring it back.
@@ -122,7 +128,7 @@ class System:
             self.children,
             name,
             self.net[name].pid,
-            self._cgroup(name),
+            self.join(name),
             rdb,
             self.store_settings,
         )
@@ -141,7 +147,7 @@ class System:
         argv += ["--channel-secret-file", str(self._channel_secret)]
         argv += ["--state", str(directory / "agent")]
         return self.children.start(
-            f"{name}-agent", argv, namespace=self.net[name].pid, cgroup=self._cgroup(name)
+            f"{name}-agent", argv, namespace=self.net[name].pid, join=self.join(name)
         )
 
     def start_controller(self) -> Child:
@@ -167,8 +173,10 @@ class System:
         """Return the pid whose network namespace is the host's."""
         return int(self.net[host].pid)
 
-    def _cgroup(self, host: str) -> str | None:
-        return host if host in self.settings.cpu_budgets else None
+    def join(self, host: str) -> Path | None:
+        """Return the file that puts a process under the host's processor budget, if it has one."""
+        budget = self._budgets.get(host)
+        return budget.join if budget else None
 
     def _agent_address(self, server: str) -> str:
         return f"unix:{self.directory / server / 'agent.sock'}"

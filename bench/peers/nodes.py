@@ -108,7 +108,7 @@ class Nodes:
             name,
             [self._executable, *argv],
             namespace=self._system.namespace(server),
-            cgroup=server if server in self._system.settings.cpu_budgets else None,
+            join=self._system.join(server),
             ready="Ready to accept connections",
         )
         return Node.at(ip, PORT, PORT + BUS, stores.connect(socket))
