@@ -30,7 +30,7 @@ class Plan:
 
     keys: int = 200_000
     writes: tuple[int, ...] = (0, 5, 10, 20, 30)
-    budgets: tuple[int, ...] = (100, 70, 40)
+    budgets: tuple[int, ...] = (100, 70, 40, 20)
     """Percentages of one core that the source host may use; 100: no limit."""
     full: bool = False
     """Every share of writes with every budget; else each of them where the other is the pivot's."""

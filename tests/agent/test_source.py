@@ -391,6 +391,22 @@ async def test_the_life_of_a_batch(source: Agent, peer: Peer, client: Client) ->
     assert [group for group, _ in await prepared(peer, wait=False)] == [g + 4 for g in BATCH]
 
 
+async def test_what_is_asked_for_most_goes_first(source: Agent, peer: Peer, client: Client) -> None:
+    """Batch by batch, whichever of its groups it is; the rest in the order of the groups."""
+    chance = [f"key{number}" for number in range(100_000)]
+    warm, hot = (
+        next(name for name in chance if group_of(name.encode()) == FIRST + number)
+        for number in (9, 14)
+    )
+    for name, times in ((hot, 5), (warm, 3)):
+        for _ in range(times):
+            await client.ask(source.settings.own, Op.READ, "GET", name)
+    ranges = [range(FIRST, FIRST + 20)]
+    source.emigrations.start(NUMBER, peer.server, ranges, lanes=5, throttle=0, batch=4)
+    order = [group - FIRST for group, _ in await prepared(peer, wait=False)][::4]
+    assert order == [12, 8, 0, 4, 16]
+
+
 async def test_a_new_channel_in_the_middle_of_a_batch(source: Agent, peer: Peer) -> None:
     """Only what was not answered is sent again, group by group."""
     emigration = start_batches(source, peer)

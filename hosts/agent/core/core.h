@@ -249,6 +249,8 @@ typedef struct {
     PyObject *answered;     /* takes (server, header, reply) of queries that came by TCP */
     Py_ssize_t stream_room; /* bytes that replies to TCP clients may still take */
     struct nm_stream stream; /* where TCP clients find this agent; no port: nowhere */
+    uint32_t asked[NM_GROUPS]; /* queries served of late (judge) of each group that is OWNED */
+    uint32_t asked_in_all;
     PyObject *written[NM_GROUPS]; /* where the keys written in a group are noted; NULL: nowhere */
     uint64_t counters[C_COUNT];
     struct item *items;

@@ -405,6 +405,10 @@ static PyObject *core_counters(Core *core, PyObject *Py_UNUSED(none)) {
     return list;
 }
 
+static PyObject *core_asked(Core *core, PyObject *Py_UNUSED(none)) {
+    return PyBytes_FromStringAndSize((const char *)core->asked, sizeof core->asked);
+}
+
 static PyObject *core_accept_store(Core *core, PyObject *Py_UNUSED(none)) {
     core->identity.accepted = true;
     core->identity.lost = false;
@@ -459,6 +463,7 @@ static PyMethodDef core_methods[] = {
     {"learn", (PyCFunction)core_learn, METH_VARARGS, "Take over watermarks."},
     {"forget", (PyCFunction)core_forget, METH_VARARGS, "Forget sessions idle that many seconds."},
     {"counters", (PyCFunction)core_counters, METH_NOARGS, "All counters, in their order."},
+    {"asked", (PyCFunction)core_asked, METH_NOARGS, "Queries of late of each group owned."},
     {"accept_store", (PyCFunction)core_accept_store, METH_NOARGS, "Use it as it is now."},
     {"memory", (PyCFunction)core_memory, METH_NOARGS, "Sessions and bytes of records."},
     {0},

@@ -82,6 +82,16 @@ static void retry(Core *core, struct item *item, uint32_t after) {
     core->counters[C_RETRIES]++;
 }
 
+/* Counts a query of an OWNED group. What is long ago counts less and less: all counts are halved
+ * whenever they come to this many together. */
+static void count_asked(Core *core, uint16_t group) {
+    enum { MOST = 1 << 20 };
+    core->asked[group]++;
+    if (++core->asked_in_all < MOST) return;
+    core->asked_in_all = 0;
+    for (int i = 0; i < NM_GROUPS; i++) core->asked_in_all += core->asked[i] /= 2;
+}
+
 /* What to do with a good query by the state of its group (docs/protocol.md). Returns -1 on a
  * Python error. Whatever needs more than the store is appended to `slow`. */
 static int judge(Core *core, struct item *item, uint32_t now, PyObject *slow) {
@@ -101,6 +111,7 @@ static int judge(Core *core, struct item *item, uint32_t now, PyObject *slow) {
     }
     switch ((enum group_state)core->states[group]) {
     case OWNED:
+        count_asked(core, group);
         item->run = true, item->reply_flags = NM_AUTHORITATIVE;
         return 0;
     case EMIGRATING:

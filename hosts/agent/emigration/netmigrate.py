@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
 
+import numpy as np
+
 from hosts.agent import frames
 from hosts.agent._core import Query, StoreError
 from hosts.agent.channel import Link, Server
@@ -85,7 +87,7 @@ class Emigration(Mover):
         self.batch = batch
         self._peer = (address(destination.ip), destination.udp_port)
         self._emigrated = emigrated
-        firsts = [first for groups in ranges for first in groups[::batch]]
+        firsts = self._hottest_first([first for groups in ranges for first in groups[::batch]])
         # begun before this agent was restarted: these go first, and are finished whatever is asked
         begun = [first for first in firsts if self._is_begun(first)]
         self._begun, known = len(begun), set(begun)
@@ -143,6 +145,12 @@ class Emigration(Mover):
             self._set(Status.STOPPED)
         elif self._pausing:
             self._set(Status.PAUSED)
+
+    def _hottest_first(self, firsts: list[int]) -> list[int]:
+        """Return the batches in the order to move them: what relieves the source most goes first,
+        and what nobody asks for follows in the order of the groups."""
+        asked = np.frombuffer(self._node.core.asked(), np.uint32).reshape(-1, self.batch).sum(1)
+        return sorted(firsts, key=lambda first: -int(asked[first // self.batch]))
 
     def _is_begun(self, first: int) -> bool:
         states = self._node.table.states[first : first + self.batch]
