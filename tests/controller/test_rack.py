@@ -409,6 +409,7 @@ def test_a_destination_without_memory(net: Rack) -> None:
     """The migration pauses and says why; with memory, a resume lets it end."""
     partition = next(iter(_placement(net)))
     full = stores.connect(net.directory / "server2" / "store.sock")
+    _wait("no copies of an earlier migration, which free memory", lambda: full.dbsize() == 0)
     full.config_set("maxmemory", full.info("memory")["used_memory"] + 500_000)
     try:
         net.json("migrate", partition, "--to", "server2")
