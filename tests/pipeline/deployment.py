@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from controller import filters
-from switch.runtime.pipeline import Entry, Exact, Lpm, Pipeline
+from switch.runtime.pipeline import Entry, Exact, Lpm
 
+from .bmv2 import DataPlane
 from .model import Migrate, NextHop, Serve, Server, Slice, Switch, Vip, ip, mac
 
 SERVICE, OTHER_SERVICE = 1, 2
@@ -139,7 +140,7 @@ def _entries(switch: Switch) -> Iterator[tuple[str, Entry]]:
         yield "Ingress.server_pair", Entry(pair, "Ingress.between_servers")
 
 
-def install(pipeline: Pipeline, switch: Switch) -> None:
+def install(pipeline: DataPlane, switch: Switch) -> None:
     """Write everything the model knows into a pipeline that was just reset."""
     for table, entry in _entries(switch):
         pipeline.insert(table, entry)

@@ -1,4 +1,4 @@
-"""The C data plane and the model side by side: what one does the other must do."""
+"""A data plane, ours or BMv2, and the model side by side: what one does the other must do."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,9 @@ from scapy.packet import Raw
 from controller import filters
 from controller.counters import Event, Traffic
 from hosts.wire import Control, Flags, Header, Op
-from switch.runtime.pipeline import Entry, Exact, Lpm, Pipeline
+from switch.runtime.pipeline import Entry, Exact, Lpm
 
+from .bmv2 import DataPlane
 from .deployment import (
     AGENT_PORT,
     CLIENT,
@@ -78,7 +79,7 @@ class Sent:
 class Net:
     """A pipeline and a model with the same entries; `send` holds them against each other."""
 
-    def __init__(self, pipeline: Pipeline, model: Switch | None = None) -> None:
+    def __init__(self, pipeline: DataPlane, model: Switch | None = None) -> None:
         self.pipeline = pipeline
         self.model = deployment() if model is None else model
         self.events_seen: list[Event] = []

@@ -8,8 +8,8 @@ import pytest
 from controller import filters
 from controller.counters import Event, Traffic, name_of
 from hosts.wire import CONTROL_LENGTH, GROUPS, HEADER_LENGTH, MAGIC, VERSION, Flags, Op
-from switch.runtime.pipeline import Pipeline
 
+from .bmv2 import DataPlane
 from .conftest import PROGRAM
 
 SOURCE = (PROGRAM.parent / "include" / "constants.p4").read_text()
@@ -47,7 +47,7 @@ def test_the_wire_format() -> None:
         assert Flags[name] == value
 
 
-def test_the_counters(pipeline: Pipeline) -> None:
+def test_the_counters(pipeline: DataPlane) -> None:
     assert _named("EVENT_") == _members(Event)
     assert _named("TRAFFIC_") == _members(Traffic) | {"CLASSES": len(Traffic)}
     assert len(pipeline.counters("Ingress.events")) == len(Event)
@@ -59,7 +59,7 @@ def test_cells_have_names() -> None:
     assert name_of("traffic", Traffic.BETWEEN_SERVERS) == "BETWEEN_SERVERS"
 
 
-def test_the_register_arrays(pipeline: Pipeline) -> None:
+def test_the_register_arrays(pipeline: DataPlane) -> None:
     for name in ("SLICES", "LANES", "ONGOING_CELLS", "MIGRATED_CELLS"):
         assert CONSTANTS[name] == getattr(filters, name)
     for i in range(filters.HASHES):

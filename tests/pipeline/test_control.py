@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from controller import filters
 from controller.counters import Event
 from hosts.wire import Op
-from switch.runtime.pipeline import Pipeline
 
+from .bmv2 import DataPlane
 from .deployment import (
     CLIENT,
     DESTINATION,
@@ -305,7 +305,7 @@ def _packet(lane: int, position: int) -> bytes:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(deliveries())
 def test_lost_repeated_and_reordered_packets_count_as_the_model_says(
-    pipeline: Pipeline, arrivals: list[tuple[int, int]]
+    pipeline: DataPlane, arrivals: list[tuple[int, int]]
 ) -> None:
     net = Net(pipeline)
     for lane, position in arrivals:
@@ -320,7 +320,7 @@ def test_lost_repeated_and_reordered_packets_count_as_the_model_says(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_a_source_that_resends_until_acknowledged_moves_every_group(
-    pipeline: Pipeline, data: st.DataObject
+    pipeline: DataPlane, data: st.DataObject
 ) -> None:
     """However the network loses, repeats and delays: a lane sends its next packet only when the
     last was acknowledged, so in the end every group is MIGRATED and no cell is left ONGOING."""

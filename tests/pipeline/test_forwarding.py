@@ -8,6 +8,7 @@ from scapy.packet import Raw
 
 from controller.counters import Event, Traffic
 from hosts.wire import Flags, Op
+from switch.runtime.pipeline import Pipeline
 
 from .deployment import (
     AGENT_PORT,
@@ -215,9 +216,16 @@ def test_what_the_router_cannot_route_is_dropped(net: Net, inner: Ether) -> None
     assert net.last_event() is Event.NO_ROUTE
 
 
-@pytest.mark.parametrize("length", range(14))
+@pytest.mark.parametrize("length", range(1, 14))
 def test_what_is_too_short_for_ethernet_is_dropped(net: Net, length: int) -> None:
     assert net.send(CLIENT, bytes(_between(CLIENT, SOURCE))[:length]) == []
+    assert net.last_event() is Event.MALFORMED
+
+
+def test_a_frame_of_no_bytes_is_dropped(compiled: Pipeline) -> None:
+    """No link has such a frame, and BMv2 takes none."""
+    net = Net(compiled)
+    assert net.send(CLIENT, b"") == []
     assert net.last_event() is Event.MALFORMED
 
 

@@ -11,8 +11,8 @@ from scapy.packet import Raw
 
 from controller import filters
 from hosts.wire import Control, Flags, Header, Op
-from switch.runtime.pipeline import Pipeline
 
+from .bmv2 import DataPlane
 from .deployment import (
     AGENT_PORT,
     OTHER_VIP,
@@ -157,14 +157,14 @@ def arrivals(draw: st.DrawFn) -> Arrival:
     ):
         frame = frame[:offset] + bytes([value]) + frame[offset + 1 :]
     if draw(st.integers(0, 9)) == 0:
-        frame = frame[: draw(st.integers(0, len(frame)))]
+        frame = frame[: draw(st.integers(1, len(frame)))]
     return Arrival(port, frame + bytes(draw(st.sampled_from([0, 0, 0, 6]))))
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(switches(), st.lists(arrivals(), min_size=1, max_size=12))
 def test_the_c_data_plane_equals_the_model(
-    pipeline: Pipeline, switch: Switch, packets: list[Arrival]
+    pipeline: DataPlane, switch: Switch, packets: list[Arrival]
 ) -> None:
     net = Net(pipeline, switch)
     for each in packets:

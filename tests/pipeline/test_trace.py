@@ -2,9 +2,13 @@
 
 import re
 
+import pytest
+
 from controller import filters
 from controller.counters import Event, Traffic
 from hosts.wire import GROUPS
+from switch.runtime.pipeline import Pipeline
+from switch.runtime.trace import Trace
 
 from .deployment import CLIENT, DESTINATION, MIGRATION, SLICE, SOURCE, host_ip, host_mac
 from .net import GROUP, Net, query, start
@@ -12,9 +16,20 @@ from .net import GROUP, Net, query, start
 BOILERPLATE = ("if (", "select(", "emit", "extract", "meta.", "hdr.", "standard_metadata.")
 
 
+@pytest.fixture(scope="module")
+def pipeline(compiled: Pipeline) -> Pipeline:
+    """Only our own data plane has this trace."""
+    return compiled
+
+
+def traced(net: Net, port: int, frame: bytes) -> Trace:
+    assert isinstance(net.pipeline, Pipeline)
+    return net.pipeline.trace(port, frame)
+
+
 def said(net: Net, copy: int, port: int, frame: bytes) -> list[str]:
     """The lines of one copy, without line numbers, conditions, assignments and headers."""
-    trace = net.pipeline.trace(port, frame)
+    trace = traced(net, port, frame)
     texts = [step.text for step in trace.steps if step.copy == copy]
     return [text for text in texts if not text.startswith(BOILERPLATE)]
 
@@ -80,7 +95,7 @@ def test_a_query_that_nobody_may_answer(net: Net) -> None:
     """The trace says which line dropped it, and why: nobody has the group."""
     frame = query(group=GROUPS - 1)
     net.model.process(CLIENT, frame)
-    trace = net.pipeline.trace(CLIENT, frame)
+    trace = traced(net, CLIENT, frame)
     missed = next(step for step in trace.steps if step.name == "Ingress.partition")
     assert missed.values == {"meta.service": 1, "hdr.netmigrate.group": GROUPS - 1}
     assert (missed.kind, missed.hit, missed.entry) == ("table", False, None)

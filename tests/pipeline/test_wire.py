@@ -75,8 +75,8 @@ def _p4_layout(header: ir.Header) -> dict[str, tuple[int, int]]:
     return layout
 
 
-def test_the_p4_header_is_the_codec_s(pipeline: Pipeline) -> None:
-    headers = pipeline.program.headers
+def test_the_p4_header_is_the_codec_s(compiled: Pipeline) -> None:
+    headers = compiled.program.headers
     assert isinstance(headers, ir.Struct)
     header = headers.field("netmigrate").type
     assert isinstance(header, ir.Header)

@@ -98,17 +98,25 @@ class Stream:
         self._call.cancel()
 
 
+def channel_to(port: int) -> grpc.Channel:
+    """A channel of its own to a local server."""
+    return grpc.insecure_channel(
+        f"127.0.0.1:{port}",
+        options=[
+            ("grpc.max_metadata_size", 1 << 20),
+            ("grpc.use_local_subchannel_pool", 1),
+        ],
+    )
+
+
 class Client:
     """A controller, primary from the start unless told otherwise."""
 
-    def __init__(self, port: int, election_id: int | None = 1) -> None:
-        self.channel = grpc.insecure_channel(
-            f"127.0.0.1:{port}",
-            options=[
-                ("grpc.max_metadata_size", 1 << 20),
-                ("grpc.use_local_subchannel_pool", 1),
-            ],
-        )
+    def __init__(
+        self, port: int, election_id: int | None = 1, info: p4i.P4Info | None = None
+    ) -> None:
+        """`info` is what names mean; without it the switch is asked, which must have a program."""
+        self.channel = channel_to(port)
         self.stub = p4r_grpc.P4RuntimeStub(self.channel)
         self.election_id = election_id
         self.stream: Stream | None = None
@@ -116,7 +124,7 @@ class Client:
             self.stream = Stream(self.stub)
             self.stream.arbitrate(election_id)
             assert self.stream.standing() == ("OK", election_id)
-        self.info = self.p4info()
+        self.info = self.p4info() if info is None else info
 
     def close(self) -> None:
         if self.stream:
