@@ -67,6 +67,7 @@ class BuiltinCalls(ExpressionChecker, Inference):
         name = callee.name
         if name == "isValid":
             self._no_arguments(node, name)
+            self.check_extracted(base, type_, callee.name_loc)
             return Value(ir.IsValid(BOOL, node.loc, base.node), BOOL)
         if name in ("setValid", "setInvalid"):
             if isinstance(type_, ir.HeaderUnion):

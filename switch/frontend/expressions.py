@@ -154,6 +154,7 @@ class ExpressionChecker(OperatorChecker):
             case ir.Composite():
                 for index, field in enumerate(type_.fields):
                     if field.name == name:
+                        self.check_extracted(base, type_, node.name_loc)
                         return self._field(base, field, index, node)
                 if name in ("isValid", "setValid", "setInvalid") and not isinstance(
                     type_, ir.Struct
@@ -190,6 +191,12 @@ class ExpressionChecker(OperatorChecker):
         if isinstance(base.node, ir.StructValue) and is_literal(base.node):
             return Value(relocate(base.node.elements[index], node.loc), type_)
         return Value(ir.Member(field.type, node.loc, base.node, field.name), type_, base.writable)
+
+    @staticmethod
+    def check_extracted(base: Value, type_: ir.Type, loc: ir.Loc) -> None:
+        """BMv2 can name `next` of a stack of headers only as a whole."""
+        if isinstance(base.node, ir.StackNext) and isinstance(type_, ir.Header):
+            raise error(loc, "'next' of a header stack has no fields yet: extract it first")
 
     def _stack_member(self, base: Value, type_: ir.HeaderStack, node: s.Member) -> Value:
         name = node.name

@@ -71,6 +71,8 @@ class KeysetChecker(StatementChecker):
         match keyset:
             case ir.ValueSetKey():
                 raise error(node.loc, "a value_set cannot be used in a table entry")
+            case ir.ValueKey() if isinstance(erase(type_), ir.Error):
+                raise error(node.loc, "BMv2 has no entries for a key of type error")
             case ir.AnyKey() if kind == "exact":
                 raise error(node.loc, "an exact key needs a value")
             case ir.MaskKey() if kind not in ("ternary", "lpm"):
