@@ -68,7 +68,9 @@ def compile_for_bmv2(program: Path, directory: Path) -> tuple[Path, Path]:
     return target, p4info
 
 
-def start_bmv2(children: Children, ports: dict[int, str], grpc: str, device: int) -> Child:
+def start_bmv2(
+    children: Children, ports: dict[int, str], grpc: str, device: int, *, log_packets: bool = False
+) -> Child:
     """Start BMv2's simple_switch_grpc without a program: the controller loads it."""
     if shutil.which("simple_switch_grpc") is None or compiler() is None:
         raise StartError(
@@ -78,6 +80,8 @@ def start_bmv2(children: Children, ports: dict[int, str], grpc: str, device: int
     argv += ["--thrift-port", str(thrift_port(grpc))]
     for number, name in sorted(ports.items()):
         argv += ["-i", f"{number}@{name}"]
+    if log_packets:
+        argv.append("--log-console")
     argv += ["--", "--grpc-server-addr", grpc, "--cpu-port", str(CPU_PORT)]
     child = children.start("switch", argv, ready=None)
     # It says that it listens, but into a buffer that is not written out.

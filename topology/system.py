@@ -113,12 +113,10 @@ class System:
         """Start the forwarding process on the links that Mininet made."""
         (switch,) = self.net.switches
         ports = switch.ports_by_number()
-        if self.settings.switch == "bmv2":  # it logs every packet in any case
-            return switches.start_bmv2(self.children, ports, self.grpc, DEVICE_ID)
+        bmv2 = self.settings.switch == "bmv2"
+        start = switches.start_bmv2 if bmv2 else switches.start_embedded
         log_packets = self.settings.log_packets
-        return switches.start_embedded(
-            self.children, ports, self.grpc, DEVICE_ID, log_packets=log_packets
-        )
+        return start(self.children, ports, self.grpc, DEVICE_ID, log_packets=log_packets)
 
     def start_store(self, number: int) -> Path:
         """Start the store of server `number`; the first one reads the user's RDB, if any."""
