@@ -337,8 +337,6 @@ class TableChecker(KeysetChecker):
         self, node: s.EntryNode, table: ir.Table, types: list[ir.Type], priority: int
     ) -> ir.Entry:
         keysets = node.keysets
-        if len(keysets) == 1 and isinstance(keysets[0], s.DontCare):
-            keysets = keysets * len(types)
         if len(keysets) != len(types):
             raise error(
                 node.loc, f"table has {len(types)} keys, the entry has {len(keysets)} keysets"

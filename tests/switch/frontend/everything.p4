@@ -160,7 +160,7 @@ control MyIngress(inout headers_t hdr, inout metadata_t meta, inout standard_met
         const entries = {
             (1, 0 .. 9, Kind.first) : forward((port_t) 1);
             (0x10 &&& 0xF0, _, default) : count_up(meta.count);
-            _ : NoAction();
+            (_, _, _) : NoAction();
         }
         meters = entry_rate;
     }
