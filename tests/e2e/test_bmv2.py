@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.controller.rack import free_port
 from tests.e2e.rack import Rack
 from topology import switches
 from topology.load import Load
@@ -25,6 +26,16 @@ def test_without_bmv2_it_says_what_is_missing(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(StartError, match="SWITCH=bmv2 needs p4c and simple_switch_grpc on PATH"):
         switches.start_bmv2(Children(tmp_path), {}, "127.0.0.1:9559", 1)
+
+
+@needs_bmv2
+@pytest.mark.parametrize("wanted", [False, True])
+def test_it_logs_what_is_asked_for(tmp_path: Path, wanted: bool) -> None:
+    children = Children(tmp_path)
+    address = f"127.0.0.1:{free_port()}"
+    child = switches.start_bmv2(children, {}, address, 1, log_packets=wanted)
+    children.stop_all()
+    assert ("[bmv2]" in child.log.read_text()) == wanted
 
 
 @needs_bmv2
