@@ -11,7 +11,7 @@ from hosts.agent import frames, orders
 from hosts.agent._core import Query
 from hosts.agent.channel import Server
 from hosts.agent.emigration.handoff import Handoff
-from hosts.agent.emigration.mover import FINAL, Mover
+from hosts.agent.emigration.mover import FINAL, Emigrated, Mover, Order
 from hosts.agent.emigration.netmigrate import MAX_LANES, Emigration
 from hosts.agent.emigration.precopy import SMALL_BYTES, Precopy
 from hosts.agent.frames import Kind
@@ -27,7 +27,7 @@ _STRANDED_MICROSECONDS: Final = 100_000
 class Emigrations:
     """All migrations from this server; `emigrated` is told of groups that have gone."""
 
-    def __init__(self, node: Node, emigrated: Callable[[Sequence[int]], None]) -> None:
+    def __init__(self, node: Node, emigrated: Emigrated) -> None:
         self._node = node
         self._emigrated = emigrated
         self.known: dict[int, Mover] = {}
@@ -55,20 +55,14 @@ class Emigrations:
             raise NotReadyError(f"migration {number} is running with other groups or destination")
         self._check_free(destination, ranges)
         self._node.know(destination)
-        movers: dict[Protocol, Callable[..., Mover]] = {
+        movers: dict[Protocol, Callable[[Node, Order, Emigrated], Mover]] = {
             Protocol.NETMIGRATE: partial(Emigration, lanes=lanes, batch=batch),
             Protocol.SOURCE: partial(Precopy, stop_bytes=stop_bytes or SMALL_BYTES),
             Protocol.ROCKSTEADY: partial(Handoff, protocol=Protocol.ROCKSTEADY),
             Protocol.FULVA: partial(Handoff, protocol=Protocol.FULVA),
         }
-        emigration = movers[protocol](
-            self._node,
-            number=number,
-            destination=destination,
-            ranges=ranges,
-            throttle=throttle,
-            emigrated=self._emigrated,
-        )
+        order = Order(number, destination, ranges, throttle)
+        emigration = movers[protocol](self._node, order, self._emigrated)
         self.known.pop(number, None)
         self.known[number] = emigration
         if self._loss:

@@ -6,10 +6,11 @@ A protocol (hosts/agent/emigration/netmigrate.py is ours) derives from `Mover` a
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from time import monotonic
-from typing import Final
+from typing import Final, TypeAlias
 
 from hosts.agent._core import Query
 from hosts.agent.channel import Link, Server
@@ -19,6 +20,7 @@ from hosts.agent.frames import Hindrance, Kind
 from hosts.agent.node import Node
 from hosts.agent.pieces.outgoing import Outgoing
 from hosts.agent.protocols import Protocol
+from hosts.agent.table import State
 
 log = logging.getLogger("netmigrate.agent")
 
@@ -39,6 +41,20 @@ _AGAIN_SECONDS: Final = 1.0
 FINAL: Final = frozenset({Status.STOPPED, Status.DONE})
 
 
+Emigrated: TypeAlias = Callable[[Sequence[int]], None]
+"""Told of groups that have gone: what is here of them may be deleted after a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a migration is to move, where, and how fast (bits a second, 0: as fast as it can)."""
+
+    number: int
+    destination: Server
+    ranges: Sequence[range]
+    throttle: int
+
+
 class Mover(ABC):
     """Sends groups to a destination."""
 
@@ -50,24 +66,22 @@ class Mover(ABC):
     def __init__(
         self,
         node: Node,
-        *,
-        number: int,
-        destination: Server,
-        ranges: Sequence[range],
-        throttle: int,
+        order: Order,
+        emigrated: Emigrated,
     ) -> None:
-        self.number = number
-        self.destination = destination
-        self.ranges = list(ranges)
-        self.total = sum(map(len, ranges))
+        self.number = order.number
+        self.destination = order.destination
+        self.ranges = list(order.ranges)
+        self.total = sum(map(len, self.ranges))
         self.status = Status.RUNNING
         self.error = ""
-        self.throttle = Throttle(throttle)
+        self.throttle = Throttle(order.throttle)
         self.keys_sent = 0
         self.bytes_sent = 0
         self.done: set[int] = set()
         self.changed = asyncio.Event()  # replaced at every change of status
         self._node = node
+        self._emigrated = emigrated
         self._pausing = False
         self._stopping = False
         self._frozen = False
@@ -233,6 +247,14 @@ class Mover(ABC):
         self.throttle.spend(size)
         self._node.counters.add("keys_sent", keys)
         self._node.counters.add("channel_group_bytes", size)
+
+    def _finish(self, groups: list[int]) -> None:
+        """The groups are the destination's."""
+        self._node.table.set(groups, State.ABSENT, self.destination.index, former=True)
+        self.done.update(groups)
+        self._node.counters.add("groups_sent", len(groups))
+        self._node.core.drop_records(groups)
+        self._emigrated(groups)
 
     def _send_piece(self, link: Link, values: Outgoing, early: float = 0.0) -> None:
         """One piece of a big value, at most `early` seconds ahead of the throttle."""

@@ -6,15 +6,15 @@ all groups over at once.
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import Final
 
 from hosts.agent import frames
 from hosts.agent._core import Query, StoreError
 from hosts.agent.bulk import Section
-from hosts.agent.channel import Link, Server
-from hosts.agent.emigration.mover import FINAL, Mover, Status
+from hosts.agent.channel import Link
+from hosts.agent.emigration.mover import FINAL, Emigrated, Mover, Order, Status
 from hosts.agent.emigration.stream import Chunk, Stream
 from hosts.agent.emigration.throttle import Throttle
 from hosts.agent.frames import FrameError, Kind
@@ -45,21 +45,15 @@ class Precopy(Mover):
     def __init__(
         self,
         node: Node,
+        order: Order,
+        emigrated: Emigrated,
         *,
-        number: int,
-        destination: Server,
-        ranges: Sequence[range],
-        throttle: int,
-        emigrated: Callable[[Sequence[int]], None],
         stop_bytes: int = SMALL_BYTES,
     ) -> None:
-        super().__init__(
-            node, number=number, destination=destination, ranges=ranges, throttle=throttle
-        )
-        self._emigrated = emigrated
+        super().__init__(node, order, emigrated)
         self._stop_bytes = stop_bytes
         self._held = Held(node)
-        self._left = {group for groups in ranges for group in groups}
+        self._left = {group for groups in self.ranges for group in groups}
         # numbers of frames only grow, even if this agent is started anew
         self._number = time.time_ns() // 1000
         self._written: dict[int, set[bytes] | None] = {}
@@ -67,7 +61,7 @@ class Precopy(Mover):
         self.downtime = 0.0
         self._stream = self._new_stream(self.throttle)
         self._values = Copying(
-            node, number, self._stream, self._written, self._next_number, self._send_whole
+            node, self.number, self._stream, self._written, self._next_number, self._send_whole
         )
         self._begin()
 
@@ -320,13 +314,9 @@ class Precopy(Mover):
 
     def _taken(self, groups: list[int]) -> None:
         """The groups are the destination's: what was held for them, too."""
-        self._node.table.set(groups, State.ABSENT, self.destination.index, former=True)
-        self._node.core.drop_records(groups)
-        self._emigrated(groups)
+        self._finish(groups)
         self._left.difference_update(groups)
         self._clearing.difference_update(groups)
-        self.done.update(groups)
-        self._node.counters.add("groups_sent", len(groups))
         held = self._held.release(groups)
         self._node.hand(self.destination.index, held, "handed_over")
         if not self._left and self.status not in FINAL:
