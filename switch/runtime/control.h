@@ -15,6 +15,13 @@ enum { P4_ROW_HEAD = 6 };
 /* Write one row; the result is its words. to NULL: only count them. The caller holds the lock. */
 uint32_t p4_put_row(struct p4s *s, const struct p4_table *t, struct p4_entry *e, uint64_t *to);
 
+/* match NULL: the default entry. The caller holds the lock. */
+static inline struct p4_entry *p4s_find(struct p4s *s, uint32_t table,
+                                        const struct p4_match *match)
+{
+    return match ? p4_table_find(&s->tables[table], match) : s->tables[table].missed;
+}
+
 bool p4s_reset(struct p4s *s);
 
 int p4s_table_insert(struct p4s *s, uint32_t table, const struct p4_match *match, uint32_t action,
