@@ -78,7 +78,7 @@ _FaultCounts = c_uint64 * len(fields(FaultCounts))
 
 
 def _library() -> Any:
-    library = load("ports", "awake", "faults", "offloads")
+    library = load("ports", "port", "queue", "awake", "faults", "offloads")
     signatures: dict[str, tuple[Any, list[Any]]] = {
         "ports_open": (c_void_p, [c_uint32]),
         "ports_add": (c_int, [c_void_p, c_uint32, c_char_p]),
