@@ -1,100 +1,26 @@
-"""The durable store: what a restarted controller must know (SQLite, write-ahead log)."""
+"""Services, partitions, migrations and slices, and what changes them together."""
 
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import astuple, replace
-from pathlib import Path
 from typing import Final
 
 from controller import config
-from controller.errors import RefusedError, StorageError, UnknownNameError
-from controller.model import Migration, Partition, Protocol, Settings, SliceState, State, Totals
-from controller.partitions import Range, batch_within, split
+from controller.errors import RefusedError, UnknownNameError
+from controller.model import Migration, Partition, Settings, SliceState, State, Totals
+from controller.partitions import Range, batch_within
+from controller.store import rows
+from controller.store.database import Database
+from controller.store.splits import join, split_off
 from hosts.wire import GROUPS
 
 MAX_MIGRATION: Final = (1 << 16) - 1
 
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS services (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, vip TEXT NOT NULL, port INTEGER NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS partitions (
-    name TEXT PRIMARY KEY, service INTEGER NOT NULL REFERENCES services (id),
-    first INTEGER NOT NULL, last INTEGER NOT NULL, server TEXT NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS slices (
-    number INTEGER PRIMARY KEY, state TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS migrations (
-    serial INTEGER PRIMARY KEY AUTOINCREMENT, id INTEGER NOT NULL UNIQUE,
-    partition TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
-    groups TEXT NOT NULL, source TEXT NOT NULL, destination TEXT NOT NULL, slice INTEGER NOT NULL,
-    state TEXT NOT NULL, protocol TEXT NOT NULL, lanes INTEGER NOT NULL, throttle INTEGER NOT NULL,
-    done_groups INTEGER NOT NULL DEFAULT 0, keys INTEGER NOT NULL DEFAULT 0,
-    bytes INTEGER NOT NULL DEFAULT 0, seconds REAL NOT NULL DEFAULT 0,
-    created REAL NOT NULL, ended REAL, error TEXT NOT NULL DEFAULT '', moves_back INTEGER
-) STRICT;
-CREATE TABLE IF NOT EXISTS splits (
-    migration INTEGER NOT NULL, name TEXT NOT NULL,
-    first INTEGER NOT NULL, last INTEGER NOT NULL, server TEXT NOT NULL
-) STRICT;
-"""
 
-NO_SLICE: Final = -1
-"""In the table, of a migration that the switch does not follow."""
-
-_LATER: Final = (
-    ("migrations", "group_batch", "INTEGER NOT NULL DEFAULT 1"),
-    ("migrations", "stop_bytes", "INTEGER NOT NULL DEFAULT 0"),
-    ("migrations", "rounds", "INTEGER NOT NULL DEFAULT 0"),
-    ("migrations", "downtime", "REAL NOT NULL DEFAULT 0"),
-    ("migrations", "before", "TEXT NOT NULL DEFAULT '[]'"),
-    ("slices", "batch", "INTEGER NOT NULL DEFAULT 1"),
-)
-"""Columns that a store of an earlier version does not have; it moved groups one by one."""
-
-
-class Store:
-    """Services, partitions, migrations and slices; every method is one transaction."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, isolation_level=None)
-            self._db.row_factory = sqlite3.Row
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute("PRAGMA foreign_keys = ON")
-            self._db.executescript(_SCHEMA)
-            self._add_later_columns()
-        except (sqlite3.Error, OSError) as error:
-            raise StorageError(f"store {path}: {error}") from None
-
-    def _add_later_columns(self) -> None:
-        for table, column, kind in _LATER:
-            known = self._db.execute(f"PRAGMA table_info({table})")
-            if column not in {row["name"] for row in known}:
-                self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
-
-    def close(self) -> None:
-        """Close the database."""
-        self._db.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            yield self._db
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise StorageError(f"store {self._path}: {error}") from None
-        finally:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+class Store(Database):
+    """Every method is one transaction."""
 
     # First placement
 
@@ -126,8 +52,8 @@ class Store:
 
     def partitions(self) -> list[Partition]:
         """Return all partitions in the order of their groups."""
-        rows = self._db.execute("SELECT * FROM partitions ORDER BY first")
-        return [_partition(row) for row in rows]
+        found = self._db.execute("SELECT * FROM partitions ORDER BY first")
+        return [rows.partition(row) for row in found]
 
     def partition(self, name: str) -> Partition:
         """Return the partition called `name`."""
@@ -135,7 +61,7 @@ class Store:
         if row is None:
             known = ", ".join(each.name for each in self.partitions())
             raise UnknownNameError(f"no partition {name!r}: there are {known}")
-        return _partition(row)
+        return rows.partition(row)
 
     def partition_around(self, groups: Range) -> Partition:
         """Return the partition that holds all of `groups`."""
@@ -149,15 +75,15 @@ class Store:
     def migrations(self, *, active: bool = False) -> list[Migration]:
         """Return all migrations, or just those that have not ended, oldest first."""
         where = "WHERE ended IS NULL" if active else ""
-        rows = self._db.execute(f"SELECT * FROM migrations {where} ORDER BY serial")
-        return [_migration(row) for row in rows]
+        found = self._db.execute(f"SELECT * FROM migrations {where} ORDER BY serial")
+        return [rows.migration(row) for row in found]
 
     def migration(self, number: int) -> Migration:
         """Return migration `number`."""
         row = self._db.execute("SELECT * FROM migrations WHERE id = ?", (number,)).fetchone()
         if row is None:
             raise UnknownNameError(f"no migration {number}: `netmigrate history` lists them")
-        return _migration(row)
+        return rows.migration(row)
 
     def begin(
         self, partition: Partition, piece: Range, destination: str, settings: Settings
@@ -170,7 +96,7 @@ class Store:
             number = self._next_number(db)
             name = partition.name
             if piece != partition.groups:
-                name = self._split(db, number, partition, piece)
+                name = split_off(db, number, partition, piece)
             self._insert(
                 db,
                 number,
@@ -215,6 +141,7 @@ class Store:
         moves_back: int | None = None,
     ) -> None:
         batch = batch_within(groups, settings.group_batch)
+        followed = settings.protocol.is_followed
         db.execute(
             "INSERT INTO migrations (id, partition, first, last, groups, source, destination,"
             " slice, state, protocol, lanes, throttle, group_batch, stop_bytes,"
@@ -227,7 +154,7 @@ class Store:
                 json.dumps([[each.first, each.last] for each in groups]),
                 source,
                 destination,
-                self._take_slice(db, extent, batch) if settings.protocol.is_followed else NO_SLICE,
+                self._take_slice(db, extent, batch) if followed else rows.NO_SLICE,
                 State.STARTING,
                 settings.protocol,
                 settings.lanes,
@@ -262,26 +189,6 @@ class Store:
             (SliceState.USED, extent.first, extent.last, batch, number),
         )
         return number
-
-    def _split(
-        self, db: sqlite3.Connection, migration: int, partition: Partition, piece: Range
-    ) -> str:
-        row = db.execute("SELECT * FROM partitions WHERE name = ?", (partition.name,)).fetchone()
-        db.execute("DELETE FROM partitions WHERE name = ?", (partition.name,))
-        db.execute(
-            "INSERT INTO splits VALUES (?, ?, ?, ?, ?)",
-            (migration, row["name"], row["first"], row["last"], row["server"]),
-        )
-        base = partition.name if "." in partition.name else f"{partition.name}."
-        name = ""
-        for bits, groups in split(partition.groups, piece):
-            db.execute(
-                "INSERT INTO partitions VALUES (?, ?, ?, ?, ?)",
-                (base + bits, row["service"], groups.first, groups.last, row["server"]),
-            )
-            if groups == piece:
-                name = base + bits
-        return name
 
     def set_state(self, migration: Migration, state: State, error: str = "") -> None:
         """Record that `migration` is now in (active) `state`."""
@@ -349,29 +256,8 @@ class Store:
     def undo(self, migration: Migration, error: str) -> None:
         """Record that `migration` could not be started, and join what it had split."""
         with self._transaction() as db:
-            self._join(db, migration)
+            join(db, migration)
             self._end(db, migration, State.FAILED, error)
-
-    def _join(self, db: sqlite3.Connection, migration: Migration) -> None:
-        """Join what `migration` had split, unless its pieces have gone their own ways since."""
-        old = db.execute("SELECT * FROM splits WHERE migration = ?", (migration.id,)).fetchone()
-        if old is None:
-            return
-        within = (old["first"], old["last"])
-        pieces = db.execute(
-            "SELECT service, server FROM partitions WHERE first >= ? AND last <= ?", within
-        ).fetchall()
-        others = db.execute(
-            "SELECT 1 FROM migrations WHERE first >= ? AND last <= ? AND ended IS NULL AND id <> ?",
-            (*within, migration.id),
-        ).fetchone()
-        if others or any(piece["server"] != old["server"] for piece in pieces):
-            return
-        db.execute("DELETE FROM partitions WHERE first >= ? AND last <= ?", within)
-        db.execute(
-            "INSERT INTO partitions VALUES (?, ?, ?, ?, ?)",
-            (old["name"], pieces[0]["service"], *within, old["server"]),
-        )
 
     def _end(
         self, db: sqlite3.Connection, migration: Migration, state: State, error: str = ""
@@ -389,16 +275,16 @@ class Store:
 
     def slices(self) -> dict[int, SliceState]:
         """Return the state of every slice."""
-        rows = self._db.execute("SELECT number, state FROM slices ORDER BY number")
-        return {row["number"]: SliceState(row["state"]) for row in rows}
+        found = self._db.execute("SELECT number, state FROM slices ORDER BY number")
+        return {row["number"]: SliceState(row["state"]) for row in found}
 
     def dirty_slices(self) -> list[tuple[int, Range, int]]:
         """Return the slices to clear, each with the groups, in batches of so many, whose cells may
         not be zero."""
-        rows = self._db.execute(
+        found = self._db.execute(
             "SELECT * FROM slices WHERE state = ? ORDER BY number", (SliceState.DIRTY,)
         )
-        return [(row["number"], Range(row["first"], row["last"]), row["batch"]) for row in rows]
+        return [(row["number"], Range(row["first"], row["last"]), row["batch"]) for row in found]
 
     def set_clean(self, number: int) -> None:
         """Record that slice `number` was read back as all zero."""
@@ -407,40 +293,3 @@ class Store:
                 "UPDATE slices SET state = ? WHERE number = ? AND state = ?",
                 (SliceState.FREE, number, SliceState.DIRTY),
             )
-
-
-def _partition(row: sqlite3.Row) -> Partition:
-    return Partition(row["name"], Range(row["first"], row["last"]), row["server"])
-
-
-def _migration(row: sqlite3.Row) -> Migration:
-    return Migration(
-        id=row["id"],
-        partition=row["partition"],
-        extent=Range(row["first"], row["last"]),
-        groups=tuple(Range(first, last) for first, last in json.loads(row["groups"])),
-        source=row["source"],
-        destination=row["destination"],
-        slice=None if row["slice"] == NO_SLICE else row["slice"],
-        state=State(row["state"]),
-        settings=Settings(
-            row["lanes"],
-            row["throttle"],
-            row["group_batch"],
-            Protocol(row["protocol"]),
-            row["stop_bytes"],
-        ),
-        totals=Totals(
-            groups=row["done_groups"],
-            keys=row["keys"],
-            bytes=row["bytes"],
-            seconds=row["seconds"],
-            rounds=row["rounds"],
-            downtime=row["downtime"],
-        ),
-        before=Totals(*json.loads(row["before"])),
-        created=row["created"],
-        ended=row["ended"],
-        error=row["error"],
-        moves_back=row["moves_back"],
-    )
