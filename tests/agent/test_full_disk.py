@@ -1,9 +1,6 @@
 """The agent's files on a disk that is full: they have their place, and what has none is refused."""
 
-import os
-import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +9,7 @@ from hosts.agent.table import State, Table
 from hosts.wire import GROUPS
 from tests.agent.harness import Store
 from tests.agent.test_journal import LEAST, Run
+from tests.disks import fill, small_disk
 
 pytestmark = pytest.mark.root
 
@@ -21,23 +19,8 @@ REFUSED = b"No space left on device); nothing was executed\r\n"
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system in which a journal has room, and a longer one."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root: it mounts a file system")
-    place = tmp_path / "disk"
-    place.mkdir()
-    options = f"size={LEAST * 6}"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], check=True)
-    yield place
-    subprocess.run(["umount", "--lazy", place], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Leave no room; return what takes it."""
-    ballast = disk / "ballast"
-    with ballast.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(1 << 12))
-    return ballast
+    with small_disk(tmp_path / "disk", LEAST * 6, busy=True) as place:
+        yield place
 
 
 def test_the_table_has_its_place(disk: Path) -> None:

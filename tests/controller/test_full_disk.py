@@ -1,9 +1,6 @@
 """The controller's store on a disk that is full: nothing is lost, and it says so."""
 
-import os
-import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +11,7 @@ from controller.model import Migration, Settings, State, Totals
 from controller.partitions import Range
 from controller.store import Store
 from tests.controller.networks import network
+from tests.disks import fill, small_disk
 
 pytestmark = pytest.mark.root
 
@@ -23,22 +21,8 @@ WHOLE = Range(0, 16383)
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of one megabyte."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root: it mounts a file system")
-    place = tmp_path / "disk"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], check=True)
-    yield place
-    subprocess.run(["umount", place], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Leave no room; return what takes it."""
-    ballast = disk / "ballast"
-    with ballast.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(1 << 12))
-    return ballast
+    with small_disk(tmp_path / "disk", 1 << 20) as place:
+        yield place
 
 
 def busy(store: Store, begun: Migration) -> None:
