@@ -1,4 +1,4 @@
-"""A real server on an ephemeral loopback port, with the example program and no interfaces."""
+"""A real server with the example program and no interfaces."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from switch.p4runtime import DeviceConfig, Server, device_config
-from switch.ports import Ports
 from tests.switch.p4runtime.client import Client
 from tests.switch.p4runtime.entities import Entities
+from tests.switch.p4runtime.servers import controlling, serving
 
 EXAMPLE = Path(__file__).with_name("example.p4")
-CPU_PORT = 510
 
 
 @pytest.fixture(scope="session")
@@ -24,12 +23,8 @@ def config() -> DeviceConfig:
 @pytest.fixture
 def empty_server() -> Iterator[Server]:
     """Without a program."""
-    ports = Ports(CPU_PORT)
-    server = Server("127.0.0.1:0", ports, cpu_port=CPU_PORT)
-    server.start()
-    yield server
-    server.stop()
-    ports.close()
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture
@@ -40,9 +35,8 @@ def server(empty_server: Server, config: DeviceConfig) -> Server:
 
 @pytest.fixture
 def client(server: Server) -> Iterator[Client]:
-    client = Client(server.port)
-    yield client
-    client.close()
+    with controlling(server) as client:
+        yield client
 
 
 @pytest.fixture
@@ -68,6 +62,5 @@ def sets_server(empty_server: Server, sets_config: DeviceConfig) -> Server:
 
 @pytest.fixture
 def sets_client(sets_server: Server) -> Iterator[Client]:
-    client = Client(sets_server.port)
-    yield client
-    client.close()
+    with controlling(sets_server) as client:
+        yield client

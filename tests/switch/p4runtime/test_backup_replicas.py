@@ -10,12 +10,11 @@ from collections.abc import Iterator
 import pytest
 from finsy.proto import p4r
 
-from switch.p4runtime import DeviceConfig, Server
-from switch.ports import Ports
+from switch.p4runtime import DeviceConfig
 from tests.switch.p4runtime.client import Client, insert, modify
 from tests.switch.p4runtime.entities import backed_up, group
+from tests.switch.p4runtime.servers import CPU_PORT, looped
 
-CPU_PORT = 510
 # Sends every packet to group 1; egress writes down of which replica it is.
 PROGRAM = """
 #include <core.p4>
@@ -47,24 +46,9 @@ def link() -> str:
 
 @pytest.fixture
 def wired(link: str) -> Iterator[Client]:
-    """A controller of a switch whose ports 1 and 2 are the ends of a veth pair."""
-    names = [link, f"b{os.getpid()}b"]
-    subprocess.run(["ip", "link", "add", names[0], "type", "veth", "peer", names[1]], check=True)
-    ports = Ports(CPU_PORT)
-    try:
-        for number, name in enumerate(names, 1):
-            subprocess.run(["ip", "link", "set", name, "addrgenmode", "none", "up"], check=True)
-            ports.add(number, name)
-        server = Server("127.0.0.1:0", ports, cpu_port=CPU_PORT)
-        server.load(DeviceConfig("group.p4", {"group.p4": PROGRAM}))
-        server.start()
-        client = Client(server.port)
+    config = DeviceConfig("group.p4", {"group.p4": PROGRAM})
+    with looped(config, link, f"b{os.getpid()}b") as client:
         yield client
-        client.close()
-        server.stop()
-    finally:
-        ports.close()
-        subprocess.run(["ip", "link", "del", names[0]], check=True)
 
 
 def instances(client: Client, count: int) -> list[int]:

@@ -12,10 +12,10 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from switch.p4runtime import DeviceConfig, Server
+from switch.p4runtime import DeviceConfig
 from switch.p4runtime.errors import Refused
-from switch.ports import Ports
 from tests.switch.p4runtime.client import Client, Failure, uint128
+from tests.switch.p4runtime.servers import controlling, serving
 
 REFUSALS = {
     "ALREADY_EXISTS",
@@ -33,15 +33,8 @@ BYTES = st.sampled_from([b"", b"\0", b"\1", b"\x08\0", b"\xff" * 6]) | st.binary
 
 @pytest.fixture(scope="module")
 def fuzzed(config: DeviceConfig) -> Iterator[Client]:
-    ports = Ports(510)
-    server = Server("127.0.0.1:0", ports, cpu_port=510)
-    server.load(config)
-    server.start()
-    client = Client(server.port)
-    yield client
-    client.close()
-    server.stop()
-    ports.close()
+    with serving(config) as server, controlling(server) as client:
+        yield client
 
 
 def known_ids(client: Client) -> list[int]:

@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from switch.p4runtime import DeviceConfig, Server
-from switch.ports import Ports
 from tests.switch.p4runtime.client import Client, Failure, Stream, delete, insert, modify, uint128
 from tests.switch.p4runtime.entities import (
     Entities,
@@ -25,6 +24,7 @@ from tests.switch.p4runtime.entities import (
     ternary,
 )
 from tests.switch.p4runtime.mutation import mutate
+from tests.switch.p4runtime.servers import controlling, serving
 from tests.switch.p4runtime.test_fuzz import REFUSALS
 from tests.switch.p4runtime.test_profiles import Profiles
 
@@ -35,28 +35,14 @@ COUNTS = p4r.CounterData(packet_count=3, byte_count=200)
 
 @pytest.fixture(scope="module")
 def target(config: DeviceConfig) -> Iterator[tuple[Server, Client]]:
-    ports = Ports(510)
-    server = Server("127.0.0.1:0", ports, cpu_port=510)
-    server.load(config)
-    server.start()
-    client = Client(server.port)
-    yield server, client
-    client.close()
-    server.stop()
-    ports.close()
+    with serving(config) as server, controlling(server) as client:
+        yield server, client
 
 
 @pytest.fixture(scope="module")
 def profiled(profiles_config: DeviceConfig) -> Iterator[tuple[Client, Profiles]]:
-    ports = Ports(510)
-    server = Server("127.0.0.1:0", ports, cpu_port=510)
-    server.load(profiles_config)
-    server.start()
-    client = Client(server.port)
-    yield client, Profiles(client)
-    client.close()
-    server.stop()
-    ports.close()
+    with serving(profiles_config) as server, controlling(server) as client:
+        yield client, Profiles(client)
 
 
 @pytest.fixture(scope="module")

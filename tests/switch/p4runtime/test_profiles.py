@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from switch.p4runtime import DeviceConfig, Server
-from switch.ports import Ports
 from tests.switch.p4runtime.client import Client, Failure, delete, insert, modify
 from tests.switch.p4runtime.entities import Entities, exact, shortest, ternary
+from tests.switch.p4runtime.servers import controlling, looped
 
 FIRST, SECOND, BALANCE, NARROW, HEAVY, LEVEL = 1, 2, 3, 4, 5, 6
 ActionSet = p4r.ActionProfileActionSet
@@ -31,9 +31,8 @@ def profiles_server(empty_server: Server, profiles_config: DeviceConfig) -> Serv
 
 @pytest.fixture
 def client(profiles_server: Server) -> Iterator[Client]:
-    client = Client(profiles_server.port)
-    yield client
-    client.close()
+    with controlling(profiles_server) as client:
+        yield client
 
 
 class Profiles(Entities):
@@ -486,24 +485,8 @@ async def test_finsy(profiles_server: Server, client: Client) -> None:
 
 @pytest.fixture
 def wired(profiles_config: DeviceConfig) -> Iterator[Client]:
-    """A controller of a switch whose ports 1 and 2 are the ends of a veth pair."""
-    names = [f"w{os.getpid()}{end}" for end in "ab"]
-    subprocess.run(["ip", "link", "add", names[0], "type", "veth", "peer", names[1]], check=True)
-    ports = Ports(510)
-    try:
-        for number, name in enumerate(names, 1):
-            subprocess.run(["ip", "link", "set", name, "addrgenmode", "none", "up"], check=True)
-            ports.add(number, name)
-        server = Server("127.0.0.1:0", ports, cpu_port=510)
-        server.load(profiles_config)
-        server.start()
-        client = Client(server.port)
+    with looped(profiles_config, *(f"w{os.getpid()}{end}" for end in "ab")) as client:
         yield client
-        client.close()
-        server.stop()
-    finally:
-        ports.close()
-        subprocess.run(["ip", "link", "del", names[0]], check=True)
 
 
 def _until(client: Client, number: int, wanted: set[int]) -> None:
