@@ -13,9 +13,8 @@ from tests.agent.harness import (
     Pair,
     Peer,
     Store,
-    agent,
-    assign,
     local,
+    owner,
     pair,
     stores,
 )
@@ -38,8 +37,7 @@ def store(running: list[Store]) -> Store:
 @pytest_asyncio.fixture
 async def alone(store: Store, tmp_path: Path) -> AsyncIterator[Agent]:
     """One agent that owns every group."""
-    async with agent(local(1), store, tmp_path) as one:
-        assign([one])
+    async with owner(store, tmp_path) as one:
         yield one
 
 

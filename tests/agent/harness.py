@@ -16,6 +16,7 @@ from typing import Any, Self
 import pytest
 import redis
 
+from hosts.agent import agent_pb2 as pb
 from hosts.agent import frames
 from hosts.agent.agent import Agent, Settings
 from hosts.agent.channel import Server
@@ -489,6 +490,15 @@ def assign(agents: Sequence[Agent], placements: Sequence[tuple[range, int]] | No
 
 
 @contextlib.asynccontextmanager
+async def owner(store: Store, directory: Path) -> AsyncIterator[Agent]:
+    """Run an agent that owns every group, on a store that is emptied first."""
+    store.client.flushall()
+    async with agent(local(1), store, directory) as one:
+        assign([one])
+        yield one
+
+
+@contextlib.asynccontextmanager
 async def pair(
     running: Sequence[Store], directory: Path, grace: float = 0.2
 ) -> AsyncIterator[Pair]:
@@ -501,6 +511,17 @@ async def pair(
             agents.append(await stack.enter_async_context(agent(local(index), store, place, grace)))
         assign(agents)
         yield Pair(agents, list(running[:2]))
+
+
+def message(server: Server) -> pb.Server:
+    """Return a server for gRPC."""
+    return pb.Server(
+        index=server.index,
+        name=server.name,
+        ip=server.ip,
+        udp_port=server.udp_port,
+        channel_port=server.channel_port,
+    )
 
 
 def set_state(one: Agent, group: int, state: State, owner: int, *, former: bool = False) -> None:

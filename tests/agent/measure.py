@@ -27,7 +27,7 @@ from hosts.agent import agent_pb2_grpc
 from hosts.agent.agent import JOURNAL_BYTES
 from hosts.agent.channel import Server
 from hosts.wire import GROUPS, Flags, Header, Op, group_of
-from tests.agent.harness import SERVICE, Process, Store, local, resp, stores
+from tests.agent.harness import SERVICE, Process, Store, local, message, resp, stores
 from tests.agent.test_journal import Run
 
 app = typer.Typer(add_completion=False)
@@ -56,17 +56,6 @@ def agents(
     finally:
         for process in processes:
             print(process.stop()[1], end="")
-
-
-def message(server: Server) -> pb.Server:
-    """Return a server for gRPC."""
-    return pb.Server(
-        index=server.index,
-        name=server.name,
-        ip=server.ip,
-        udp_port=server.udp_port,
-        channel_port=server.channel_port,
-    )
 
 
 def assign(stub: agent_pb2_grpc.AgentStub, servers: list[Server], vip: Server) -> None:

@@ -25,8 +25,8 @@ import typer
 from hosts.agent import agent_pb2 as pb
 from hosts.agent import agent_pb2_grpc
 from hosts.wire import GROUPS
-from tests.agent.harness import Store, stores
-from tests.agent.measure import agents, assign, message
+from tests.agent.harness import Store, message, stores
+from tests.agent.measure import agents, assign
 
 Longest: TypeAlias = "SynchronizedArray[float]"
 

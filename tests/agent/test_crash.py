@@ -17,8 +17,8 @@ from hosts.agent.channel import Server
 from hosts.agent.protocols import Protocol
 from hosts.wire import GROUPS, Flags, Op
 from tests.agent.conftest import WAYS
-from tests.agent.harness import SERVICE, Client, Process, Store, local, until
-from tests.agent.test_main import arguments, message
+from tests.agent.harness import SERVICE, Client, Process, Store, local, message, until
+from tests.agent.test_main import arguments
 from tests.agent.test_migration import PART, named
 
 NAMES = named("key", 3000)

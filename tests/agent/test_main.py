@@ -11,7 +11,7 @@ from hosts.agent import agent_pb2 as pb
 from hosts.agent import agent_pb2_grpc
 from hosts.agent.channel import Server
 from hosts.wire import GROUPS
-from tests.agent.harness import SERVICE, Process, Store, local
+from tests.agent.harness import SERVICE, Process, Store, local, message
 
 
 def arguments(server: Server, store: str, directory: Path) -> list[str]:
@@ -22,17 +22,6 @@ def arguments(server: Server, store: str, directory: Path) -> list[str]:
         *("--redis", store, "--state", str(directory / f"state{server.index}")),
         *("--grpc", f"unix:{directory}/{server.name}.sock", "--grace", "0.1", "--tcp-port", "0"),
     ]
-
-
-def message(server: Server) -> pb.Server:
-    """Return a server for gRPC."""
-    return pb.Server(
-        index=server.index,
-        name=server.name,
-        ip=server.ip,
-        udp_port=server.udp_port,
-        channel_port=server.channel_port,
-    )
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The table that ships with the client, against a real store's own opinion."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 import redis
@@ -12,15 +11,9 @@ from hosts.client import CommandError, CommandTable, NoKey
 from hosts.client.commands import TABLE as COMMANDS_JSON
 from hosts.client.write_commands import table_of
 from hosts.wire import Op
-from tests.agent.harness import Store, stores
+from tests.agent.harness import Store
 
 TABLE = CommandTable.load()
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with stores(tmp_path_factory.mktemp("store"), 1) as (only,):
-        yield only
 
 
 COMMANDS = [

@@ -1,26 +1,18 @@
 """The client against a real store behind a real agent; the agent's address stands for the VIP."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from hosts.client import AsyncClient, Client, ReplyError
-from tests.agent.harness import SERVICE, Store, agent, assign, local, stores
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with stores(tmp_path_factory.mktemp("store"), 1) as (only,):
-        yield only
+from tests.agent.harness import SERVICE, Store, owner
 
 
 @pytest.fixture
 async def port(store: Store, tmp_path: Path) -> AsyncIterator[int]:
-    store.client.flushall()
-    async with agent(local(1), store, tmp_path) as one:
-        assign([one])
+    async with owner(store, tmp_path) as one:
         yield one.settings.own.udp_port
 
 

@@ -77,12 +77,25 @@ def at_home(net: Rack) -> Iterator[None]:
     _wait("copies deleted", lambda: _keys(net, "server1") == KEYS)
 
 
+def _switch_matches(net: Rack) -> None:
+    comparison = net.json("groups")
+    assert comparison["match"], [view for view in comparison["views"] if not view["match"]]
+
+
+def _arrives(net: Rack, partition: str) -> None:
+    """Let a migration to server2 that was in trouble end."""
+    _switch_matches(net)
+    _read_some(net)
+    net.json("throttle", "0")
+    _wait("done", lambda: not net.status()["migrations"])
+    assert _placement(net)[partition] == "server2"
+
+
 def _check_settled(net: Rack) -> None:
     """No migration runs, switch and agents agree, all slices are zero and free."""
     status = net.status()
     assert status["migrations"] == []
-    comparison = net.json("groups")
-    assert comparison["match"], [view for view in comparison["views"] if not view["match"]]
+    _switch_matches(net)
     assert net.json("tables", "control_source")[0]["entries"][1:] == []
     _wait("slices cleared", lambda: set(net.status()["slices"].values()) == {"free"}, 90.0)
     for register in ("ongoing_0", "migrated_3", "ctrl_seq"):
@@ -348,12 +361,7 @@ def test_a_restarted_switch_is_restored(net: Rack) -> None:
     _wait("restored", lambda: net.status()["device"]["connected"])
     (running,) = net.status()["migrations"]
     assert running["state"] == "running"
-    comparison = net.json("groups")
-    assert comparison["match"], [view for view in comparison["views"] if not view["match"]]
-    _read_some(net)
-    net.json("throttle", "0")
-    _wait("done", lambda: not net.status()["migrations"])
-    assert _placement(net)[partition] == "server2"
+    _arrives(net, partition)
 
 
 def test_a_source_that_is_away_while_the_switch_restarts(net: Rack) -> None:
@@ -371,12 +379,7 @@ def test_a_source_that_is_away_while_the_switch_restarts(net: Rack) -> None:
     finally:
         os.kill(source, signal.SIGCONT)
     _wait("goes on", lambda: not net.status()["migrations"][0]["error"])
-    comparison = net.json("groups")
-    assert comparison["match"], [view for view in comparison["views"] if not view["match"]]
-    _read_some(net)
-    net.json("throttle", "0")
-    _wait("done", lambda: not net.status()["migrations"])
-    assert _placement(net)[partition] == "server2"
+    _arrives(net, partition)
 
 
 def test_a_source_that_was_restarted_goes_on(net: Rack) -> None:
@@ -393,8 +396,7 @@ def test_a_source_that_was_restarted_goes_on(net: Rack) -> None:
     _wait("drained", lambda: net.status()["migrations"][0]["groups_ongoing"] == 0)
     standing = net.status()["migrations"][0]
     assert moved < standing["groups_done"] < standing["groups_total"] == first["groups_total"]
-    comparison = net.json("groups")
-    assert comparison["match"], [view for view in comparison["views"] if not view["match"]]
+    _switch_matches(net)
     net.json("resume")
     net.json("throttle", "0")
     _wait("done", lambda: not net.status()["migrations"])

@@ -10,7 +10,7 @@ from hosts.client import _core
 from hosts.gateway.connection import Connection
 from hosts.gateway.gateway import Gateway
 from hosts.gateway.room import Limit
-from tests.agent.harness import SERVICE, Store, agent, assign, local, stores
+from tests.agent.harness import SERVICE, Store, owner, stores
 
 LOOPBACK = 0x7F000001
 
@@ -23,9 +23,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 @pytest.fixture
 async def port(store: Store, tmp_path: Path) -> AsyncIterator[int]:
-    store.client.flushall()
-    async with agent(local(1), store, tmp_path) as one:
-        assign([one])
+    async with owner(store, tmp_path) as one:
         session = _core.Session(LOOPBACK, one.settings.own.udp_port, SERVICE, 5.0, 0.05, raw=True)
         gateway = Gateway(session, SERVICE, 5.0, "the service", Limit())
         loop = asyncio.get_running_loop()

@@ -28,7 +28,7 @@ from hosts.load import (
 )
 from hosts.load.driver import bucket_values, quantiles
 from hosts.wire import Flags, Header, Op
-from tests.agent.harness import SERVICE, Store, agent, assign, local, stores
+from tests.agent.harness import SERVICE, Store, owner, stores
 from tests.client.responder import reply, responder
 
 A = Flags.AUTHORITATIVE
@@ -186,9 +186,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 @pytest.fixture
 async def target(store: Store, tmp_path: Path) -> AsyncIterator[Target]:
-    store.client.flushall()
-    async with agent(local(1), store, tmp_path) as one:
-        assign([one])
+    async with owner(store, tmp_path) as one:
         yield Target("127.0.0.1", one.settings.own.udp_port, SERVICE)
 
 
