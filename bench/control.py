@@ -18,7 +18,7 @@ from typing import Any, Final
 import finsy as fy
 from finsy.proto import p4r
 
-from bench import l3
+from bench import cable, l3
 from bench.figures import Benchmark, Figure
 from switch.p4runtime.codec import encode
 from switch.runtime.pipeline import Entry, Lpm
@@ -42,14 +42,7 @@ def _cables() -> Iterator[list[str]]:
     ends = [(f"nmb{os.getpid()}-{n}", f"nmb{os.getpid()}-{n}h") for n in range(_PORTS)]
     try:
         for one, other in ends:
-            for command in (
-                f"ip link add {one} type veth peer name {other}",
-                f"sysctl -qw net.ipv6.conf.{one}.disable_ipv6=1",
-                f"sysctl -qw net.ipv6.conf.{other}.disable_ipv6=1",
-                f"ip link set {one} up",
-                f"ip link set {other} up",
-            ):
-                subprocess.run(command.split(), check=True)
+            cable.lay(one, other)
         yield [one for one, _ in ends]
     finally:
         for one, _ in ends:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bench import bmv2, l3, pipeline, traffic
+from bench import bmv2, cable, l3, pipeline, traffic
 from bench.figures import Benchmark, Figure
 from switch.ports import Generator, Ports
 from switch.runtime.pipeline import Pipeline
@@ -70,17 +70,6 @@ def _product() -> Subject:
 SUBJECTS: Final = {"l3": _router, "kv": _product}
 
 
-def _cable(one: str, other: str) -> None:
-    for command in (
-        f"ip link add {one} type veth peer name {other}",
-        f"sysctl -qw net.ipv6.conf.{one}.disable_ipv6=1",
-        f"sysctl -qw net.ipv6.conf.{other}.disable_ipv6=1",
-        f"ip link set {one} up",
-        f"ip link set {other} up",
-    ):
-        subprocess.run(command.split(), check=True)
-
-
 @contextmanager
 def _embedded(subject: Subject, interfaces: Mapping[int, str]) -> Iterator[None]:
     """Run our loop; a thread stays on the core that it was started on."""
@@ -120,7 +109,7 @@ def _compare(name: str, subject: Subject) -> dict[str, Any]:
         switches["simple_switch"] = _reference
     found: dict[str, Any] = {each: {"rates": [], "times": []} for each in ("cable", *switches)}
     with ExitStack() as stack:
-        _cable(f"{name}-a", f"{name}-b")
+        cable.lay(f"{name}-a", f"{name}-b")
         generators = {"cable": stack.enter_context(Generator(f"{name}-a", f"{name}-b"))}
         for each, start in switches.items():
             # Host's end and switch's end of the cables at the two ports that are used.
@@ -129,7 +118,7 @@ def _compare(name: str, subject: Subject) -> dict[str, Any]:
                 for port in (deployment.CLIENT, deployment.SOURCE)
             }
             for end in ends.values():
-                _cable(*end)
+                cable.lay(*end)
             stack.enter_context(start(subject, {port: end[1] for port, end in ends.items()}))
             generators[each] = stack.enter_context(
                 Generator(ends[deployment.CLIENT][0], ends[deployment.SOURCE][0])
@@ -151,25 +140,25 @@ def inside() -> None:
     """Measure within the namespace; print JSON."""
     raw = {name: _compare(name, make()) for name, make in SUBJECTS.items()}
     for found in raw.values():
-        cable = np.nanmedian(found["cable"]["times"])
+        alone = np.nanmedian(found["cable"]["times"])
         for each in found.values():
             times = np.array(each.pop("times"))
             each["lost"] = int(np.count_nonzero(np.isnan(times)))
             for percentile in (50, 99):
                 value = float(np.nanpercentile(times, percentile))
                 each[f"p{percentile}_us"] = value
-                each[f"added_p{percentile}_us"] = value - cable
+                each[f"added_p{percentile}_us"] = value - alone
     print(json.dumps(raw))
 
 
 def _figures(title: str, found: dict[str, Any], least: float) -> Iterator[Figure]:
-    ours, cable = found["embedded"], found["cable"]
+    ours, alone = found["embedded"], found["cable"]
     rate = median(ours["rates"])
     yield Figure(f"{title} through two veth ports", rate, "packet/s", least)
     yield Figure(f"{title}, added latency, p50", ours["added_p50_us"], "µs", 30, most=True)
     yield Figure(f"{title}, added latency, p99", ours["added_p99_us"], "µs", 100, most=True)
-    yield Figure("a cable alone, p50", cable["p50_us"], "µs")
-    yield Figure("a cable alone, p99", cable["p99_us"], "µs")
+    yield Figure("a cable alone, p50", alone["p50_us"], "µs")
+    yield Figure("a cable alone, p99", alone["p99_us"], "µs")
     if "simple_switch" in found:
         theirs = found["simple_switch"]
         yield Figure(f"{title} on simple_switch", median(theirs["rates"]), "packet/s")
