@@ -13,7 +13,7 @@ import typer
 from finsy.proto import p4i
 from google.protobuf import json_format, text_format
 
-from switch.backend.build import BuildError
+from switch.cc import BuildError
 from switch.fault_control import FaultControl, request
 from switch.frontend.errors import CompileError
 from switch.p4info import p4info

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from switch.backend.build import cache_directory
+from switch.cc import cache_directory
 from switch.frontend.errors import CompileError, Diagnostic
 from switch.frontend.preprocess import SYSTEM_INCLUDE, preprocess
 from switch.p4runtime.errors import invalid

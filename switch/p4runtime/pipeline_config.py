@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from finsy.proto import p4r
 
-from switch.backend.build import BuildError
+from switch.cc import BuildError
 from switch.frontend.errors import CompileError
 from switch.p4info import p4info
 from switch.p4runtime.agreement import disagreement

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from switch import frontend, ir
-from switch.backend.build import build, cache_directory, content_hash, store
+from switch.backend.build import build, content_hash
 from switch.backend.program import generate
 from switch.backend.trace import Site
+from switch.cc import cache_directory, store
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from switch.backend.build import BuildError
+from switch.cc import BuildError
 from switch.frontend.errors import CompileError
 from switch.runtime.pipeline import Pipeline
 from switch.stf.files import Pair

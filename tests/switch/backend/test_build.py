@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from switch.backend.build import BuildError, build
+from switch.backend.build import build
+from switch.cc import BuildError
 from switch.frontend import CompileError
 from switch.runtime.pipeline import InvalidEntry, Pipeline
 from tests.switch.backend.programs import program
@@ -37,7 +38,7 @@ def test_a_second_compilation_needs_no_c_compiler(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = Pipeline.compile(source, defines={"NUMBER": "1"})
-    monkeypatch.setattr("switch.backend.build.subprocess.run", None)
+    monkeypatch.setattr("switch.cc.subprocess.run", None)
     second = Pipeline.compile(source, defines={"NUMBER": "1"})
     assert first.process(1, b"a") == second.process(1, b"a") == [(3, b"b")]
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from switch.cc import compile_c
 from switch.ports import Ports
-from switch.ports.build import compile_library
+from switch.ports.build import FLAGS
 from tests.switch.ports.veth import private_network, veth
 
 CPU_PORT = 510
@@ -38,7 +39,7 @@ def _address(library: ctypes.CDLL, name: str) -> int:
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     library = tmp_path_factory.mktemp("plain") / "plain.so"
-    compile_library([Path(__file__).with_name("plain.c")], library)
+    compile_c(library, [*FLAGS, str(Path(__file__).with_name("plain.c"))])
     return ctypes.CDLL(str(library))
 
 
