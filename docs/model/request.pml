@@ -1,4 +1,4 @@
-/* A request of a client, its copies in the network, what agents answer (hosts/agent/core/serve.c),
+/* A request of a client, its copies in the network, what agents answer (hosts/agent/core/judge.c),
  * and what its client makes of it (hosts/client/core/session.c). */
 
 #define READ 0

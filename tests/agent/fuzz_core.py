@@ -81,7 +81,7 @@ def resp(words: list[bytes]) -> bytes:
 
 
 def check(entry: bytes) -> bytes:
-    """Return what an entry of a journal begins with (core/journal.c)."""
+    """Return what an entry of a journal begins with (core/journal.h)."""
     mask = (1 << 64) - 1
     mixed = len(entry)
     for at in range(0, len(entry) // 8 * 8 + 1, 8):

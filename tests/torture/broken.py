@@ -28,12 +28,12 @@ MISTAKES = {
         "    if (here || !here) return;\n    PyObject *keys = keys_of_item(item);\n",
     ),
     "a resent write is executed again": Mistake(
-        "serve.c",
+        "judge.c",
         "    case REPEATED:\n        repeat(core, item, record);\n        return false;\n",
         "    case REPEATED:\n        return repeat != NULL;\n",
     ),
     "an emigrating source serves reads": Mistake(
-        "serve.c",
+        "judge.c",
         "        if (!twice) break;\n        core->counters[C_DOUBLE_READS]++;\n"
         "        item->run = true, item->reply_flags = NM_FROM_SOURCE;\n",
         "        if (write) break;\n"

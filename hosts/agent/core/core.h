@@ -258,6 +258,11 @@ typedef struct {
     uint8_t *replies;  /* BATCH × DATAGRAM */
 } Core;
 
+/* Whether the client asks which groups are on the move. */
+static inline bool wants_told(const struct nm_header *h) {
+    return h->op == NM_READ && h->flags & NM_MOVING;
+}
+
 extern PyTypeObject CoreType;
 uint32_t now_seconds(void);
 
@@ -319,6 +324,21 @@ PyObject *serve_given(Core *core, PyObject *datagrams);
 PyObject *serve_queries(Core *core, PyObject *queries, int flags);
 int serve_retries(Core *core, PyObject *retries);
 int serve_refuse(Core *core, Query *query, const char *message);
+
+/* query.c */
+Query *query_of(struct item *item); /* NULL: a Python error */
+void item_of(struct item *item, Query *q);
+
+/* judge.c */
+/* Duplicate detection. True: to be executed, marked as running until completed or withdrawn. */
+bool admit(Core *core, struct item *item, uint32_t now);
+/* Marks it to be run, or answers it, or appends to `slow` what needs more than the store. -1: a
+ * Python error. */
+int judge(Core *core, struct item *item, uint32_t now, PyObject *slow);
+void retry(Core *core, struct item *item, uint32_t after); /* nothing was executed */
+
+/* run.c */
+void run_items(Core *core, struct item *items, size_t count); /* those with `run` */
 
 /* restore.c */
 bool restoring(const Core *core, unsigned group, const uint8_t *key, size_t length);

@@ -3,46 +3,10 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
-#include "core.h"
+#include "module.h"
 #include "pipeline.h"
 
 #include <structmember.h>
-
-static void query_dealloc(Query *q) {
-    Py_XDECREF(q->datagram);
-    Py_XDECREF(q->keys);
-    PyObject_Free(q);
-}
-
-static PyMemberDef query_members[] = {
-    {"datagram", T_OBJECT_EX, offsetof(Query, datagram), READONLY, "header and payload"},
-    {"keys", T_OBJECT_EX, offsetof(Query, keys), READONLY, "the command's keys"},
-    {"client", T_ULONGLONG, offsetof(Query, client), READONLY, NULL},
-    {"seq", T_UINT, offsetof(Query, seq), READONLY, NULL},
-    {"acked", T_UINT, offsetof(Query, acked), READONLY, NULL},
-    {"ip", T_UINT, offsetof(Query, ip), READONLY, "where the reply goes, host byte order"},
-    {"port", T_USHORT, offsetof(Query, port), READONLY, NULL},
-    {"flags", T_USHORT, offsetof(Query, flags), READONLY, NULL},
-    {"service", T_USHORT, offsetof(Query, service), READONLY, NULL},
-    {"group", T_USHORT, offsetof(Query, group), READONLY, NULL},
-    {"migration", T_USHORT, offsetof(Query, migration), READONLY, NULL},
-    {"op", T_UBYTE, offsetof(Query, op), READONLY, NULL},
-    {"hops", T_UBYTE, offsetof(Query, hops), READONLY, "how often it was handed on"},
-    {"write", T_BOOL, offsetof(Query, write), READONLY, NULL},
-    {"blind", T_BOOL, offsetof(Query, blind), READONLY, "its outcome does not depend on its keys"},
-    {"whole", T_BOOL, offsetof(Query, whole), READONLY, "it may touch any key of its group"},
-    {0},
-};
-
-PyTypeObject QueryType = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "hosts.agent._core.Query",
-    .tp_basicsize = sizeof(Query),
-    .tp_flags = Py_TPFLAGS_DEFAULT,
-    .tp_doc = "A query that needs more than the store.",
-    .tp_dealloc = (destructor)query_dealloc,
-    .tp_members = query_members,
-};
 
 static void core_dealloc(Core *core) {
     store_close(&core->store);
@@ -216,138 +180,11 @@ static PyObject *core_send(Core *core, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
-static bool group_in(PyObject *arguments, const char *format, unsigned short *group,
-                     Py_buffer *data) {
-    if (!PyArg_ParseTuple(arguments, format, group, data)) return false;
-    if (*group < NM_GROUPS) return true;
-    PyErr_SetString(PyExc_ValueError, "groups are 0 to 16383");
-    if (data) PyBuffer_Release(data);
-    return false;
-}
-
-static PyObject *taken(struct buffer *b, bool ok) {
-    PyObject *bytes = ok ? PyBytes_FromStringAndSize((char *)b->data, (Py_ssize_t)b->length)
-                         : PyErr_NoMemory();
-    free(b->data);
-    return bytes;
-}
-
-static PyObject *accepted(const char *wrong) {
-    if (!wrong) Py_RETURN_NONE;
-    PyErr_SetString(PyExc_ValueError, wrong);
-    return NULL;
-}
-
-static PyObject *core_records(Core *core, PyObject *arguments) {
-    unsigned short group;
-    struct buffer b = {0};
-    if (!group_in(arguments, "H", &group, NULL)) return NULL;
-    return taken(&b, sessions_dump(&core->sessions, group, true, &b));
-}
-
-static PyObject *core_add_records(Core *core, PyObject *arguments) {
-    unsigned short group;
-    Py_buffer data;
-    if (!group_in(arguments, "Hy*", &group, &data)) return NULL;
-    const char *wrong =
-        sessions_load(&core->sessions, group, data.buf, (size_t)data.len, now_seconds());
-    if (!wrong) journal_records(core, group);
-    PyBuffer_Release(&data);
-    return accepted(wrong);
-}
-
-/* The group that is item `i` of a list; false: it is none, and a Python error is set. */
-static bool group_at(PyObject *groups, Py_ssize_t i, uint16_t *group) {
-    unsigned long number = PyLong_AsUnsignedLong(PyList_GET_ITEM(groups, i));
-    if (number < NM_GROUPS) {
-        *group = (uint16_t)number;
-        return true;
-    }
-    if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "groups are 0 to 16383");
-    return false;
-}
-
-/* Those of some groups that have records. */
-static PyObject *core_recorded(Core *core, PyObject *groups) {
-    uint16_t group;
-    if (!PyList_Check(groups)) return PyErr_Format(PyExc_TypeError, "expected a list");
-    PyObject *found = PyList_New(0);
-    for (Py_ssize_t i = 0; found && i < PyList_GET_SIZE(groups); i++)
-        if (!group_at(groups, i, &group) ||
-            (core->sessions.groups[group] && PyList_Append(found, PyList_GET_ITEM(groups, i)) < 0))
-            Py_CLEAR(found);
-    return found;
-}
-
-static PyObject *core_drop_records(Core *core, PyObject *groups) {
-    uint16_t group;
-    if (!PyList_Check(groups)) return PyErr_Format(PyExc_TypeError, "expected a list");
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(groups); i++) {
-        if (!group_at(groups, i, &group)) return NULL;
-        sessions_drop(&core->sessions, group);
-        journal_drop(core, group);
-    }
-    Py_RETURN_NONE;
-}
-
 static PyObject *core_arriving(Core *core, PyObject *arguments) {
     unsigned int group;
     PyObject *here;
     if (!PyArg_ParseTuple(arguments, "IO", &group, &here) || arriving_set(core, group, here) < 0)
         return NULL;
-    Py_RETURN_NONE;
-}
-
-/* Of each group that was IMMIGRATING when an earlier process ended: the keys that are newer here. */
-static PyObject *newer_of(Core *core) {
-    PyObject *found = PyDict_New();
-    for (unsigned group = 0; found && group < NM_GROUPS; group++) {
-        if (core->states[group] != IMMIGRATING) continue;
-        PyObject *newer = core->journal.newer[group], *number = PyLong_FromLong((long)group);
-        PyObject *keys = newer == Py_True ? Py_NewRef(newer) : PySet_New(newer); /* a copy: what arrives is not newer */
-        if (!number || !keys || PyDict_SetItem(found, number, keys) < 0) Py_CLEAR(found);
-        Py_XDECREF(number);
-        Py_XDECREF(keys);
-    }
-    return found;
-}
-
-/* For which migration copies may be written, by group. */
-static PyObject *cleared_of(Core *core) {
-    PyObject *found = PyDict_New();
-    for (unsigned group = 0; found && group < NM_GROUPS; group++) {
-        if (!core->journal.cleared[group]) continue;
-        PyObject *number = PyLong_FromLong((long)group);
-        PyObject *migration = PyLong_FromLong(core->journal.cleared[group]);
-        if (!number || !migration || PyDict_SetItem(found, number, migration) < 0) Py_CLEAR(found);
-        Py_XDECREF(number);
-        Py_XDECREF(migration);
-    }
-    return found;
-}
-
-static PyObject *core_remember(Core *core, PyObject *arguments) {
-    const char *path;
-    Py_ssize_t least;
-    if (!PyArg_ParseTuple(arguments, "sn", &path, &least)) return NULL;
-    int found = least < 0 ? 0 : journal_open(core, path, (size_t)least);
-    if (found < 0) return NULL;
-    if (!found) Py_RETURN_NONE;
-    PyObject *newer = newer_of(core), *cleared = newer ? cleared_of(core) : NULL;
-    if (cleared) return Py_BuildValue("(NN)", newer, cleared);
-    Py_XDECREF(newer);
-    return NULL;
-}
-
-static PyObject *core_cleared(Core *core, PyObject *arguments) {
-    PyObject *groups;
-    unsigned short migration;
-    uint16_t group;
-    if (!PyArg_ParseTuple(arguments, "O!H", &PyList_Type, &groups, &migration)) return NULL;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(groups); i++) {
-        if (!group_at(groups, i, &group)) return NULL;
-        journal_cleared(core, group, migration);
-    }
     Py_RETURN_NONE;
 }
 
@@ -368,31 +205,6 @@ static PyObject *core_tell(Core *core, PyObject *arguments) {
         moving_tell(core, first, last, told) < 0)
         return NULL;
     Py_RETURN_NONE;
-}
-
-static PyObject *core_watermarks(Core *core, PyObject *arguments) {
-    unsigned long long since;
-    struct buffer b = {0};
-    if (!PyArg_ParseTuple(arguments, "K", &since)) return NULL;
-    PyObject *marks = taken(&b, sessions_watermarks(&core->sessions, since, &b));
-    return marks ? Py_BuildValue("(KN)", core->sessions.clock, marks) : NULL;
-}
-
-static PyObject *core_learn(Core *core, PyObject *arguments) {
-    Py_buffer data;
-    if (!PyArg_ParseTuple(arguments, "y*", &data)) return NULL;
-    const char *wrong =
-        sessions_learn(&core->sessions, data.buf, (size_t)data.len, now_seconds());
-    if (!wrong) journal_marks(core, data.buf, (size_t)data.len);
-    PyBuffer_Release(&data);
-    return accepted(wrong);
-}
-
-static PyObject *core_forget(Core *core, PyObject *arguments) {
-    unsigned int idle;
-    if (!PyArg_ParseTuple(arguments, "I", &idle)) return NULL;
-    uint32_t now = now_seconds();
-    return PyLong_FromSize_t(now > idle ? sessions_forget(&core->sessions, now - idle) : 0);
 }
 
 static PyObject *core_counters(Core *core, PyObject *Py_UNUSED(none)) {
@@ -417,10 +229,6 @@ static PyObject *core_accept_store(Core *core, PyObject *Py_UNUSED(none)) {
 
 static PyObject *core_store_lost(Core *core, void *Py_UNUSED(closure)) {
     return PyBool_FromLong(core->identity.lost);
-}
-
-static PyObject *core_memory(Core *core, PyObject *Py_UNUSED(none)) {
-    return Py_BuildValue("(nn)", core->sessions.count, core->sessions.bytes);
 }
 
 static PyObject *check_body(PyObject *Py_UNUSED(module), PyObject *body) {

@@ -3,7 +3,7 @@ first, and the data follows it.
 
 The destination serves what it has. What it is asked for and has not, it fetches ahead, and tells
 the client to ask again meanwhile. With `Protocol.FULVA` it tells the client of a read to ask the
-source too, which serves double reads from its copy (core/serve.c); the rest is the same.
+source too, which serves double reads from its copy (core/judge.c); the rest is the same.
 """
 
 from collections.abc import Iterable
