@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from switch import ir
 from switch.backend import representation as rep
 from switch.backend.expressions import Place
-from switch.backend.externs import ExternWriter, Packed
+from switch.backend.externs import ExternWriter
+from switch.backend.hashes import Packed
 from switch.backend.layout import Piece, write_bits
 from switch.backend.source import source
 from switch.backend.text import identifier, p4_name
