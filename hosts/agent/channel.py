@@ -178,12 +178,13 @@ class Link(asyncio.Protocol):
         if not self.connected:
             return 0
         if not self._out:
-            asyncio.get_running_loop().call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self.flush)
         data = frames.frame(kind, *parts)
         self._out.append(data)
         return len(data)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Let what was sent go now, rather than at the end of this turn of the loop."""
         if self._transport is not None and self._out:
             self._transport.writelines(self._out)
         self._out.clear()
@@ -193,6 +194,6 @@ class Link(asyncio.Protocol):
         self._task.cancel()
         if self._patience is not None:
             self._patience.cancel()
-        self._flush()
+        self.flush()
         if self._transport is not None:
             self._transport.close()

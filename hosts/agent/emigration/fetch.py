@@ -50,6 +50,7 @@ class Fetch:
         body, big = result
         link = self._node.link(self._destination)
         size = link.send(Kind.PULLED, frames.migration(self._migration), body)
+        link.flush()
         self._node.counters.add("channel_pull_bytes", size)
         for group, key in big:
             self._values.urge(group, key)

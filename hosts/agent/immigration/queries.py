@@ -150,6 +150,7 @@ class Queries:
             self._node.counters.add("channel_pull_bytes", size)
             if size:
                 migration.pulls.begin()
+                link.flush()
 
     def pulled(self, migration: Immigration) -> None:
         """The answer to a pull has come; its keys are not in the store yet."""
