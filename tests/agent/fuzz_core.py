@@ -148,6 +148,7 @@ def main() -> None:
     bulk.connect()
     core.service = 1
     core.streams(lambda server, header, reply: None, 1, 2)
+    core.missing(lambda group, keys: chance.choice((0, 1, 5000)))
     directory = tempfile.TemporaryDirectory()
     core.remember(f"{directory.name}/journal", 4 << 20)
     group = group_of(b"k")
@@ -203,11 +204,12 @@ def main() -> None:
             one: dict[int, object] = {group: chance.choice((None, set(), True))}
             with contextlib.suppress(ValueError):
                 bulk.restore(changed_body, one)
+            with contextlib.suppress(ValueError, module.StoreError):
+                core.restore(changed_body, one)
             with contextlib.suppress(ValueError):
                 module.check_body(changed_body)
             with contextlib.suppress(ValueError):
-                changed_keys = mutate(chance, keys)
-                bulk.dump([(group, changed_keys, first, last)], chance.random() < 0.5)
+                bulk.dump([(group, mutate(chance, keys), first, last)])
         states[group] = 3
         core.arriving(group, here[group])
         core.given([(1, 9, 0, head + resp(commands(chance)))])
