@@ -209,7 +209,8 @@ def main() -> None:
             with contextlib.suppress(ValueError):
                 module.check_body(changed_body)
             with contextlib.suppress(ValueError):
-                bulk.dump([(group, mutate(chance, keys), first, last)])
+                changed_keys = mutate(chance, keys)
+                bulk.dump([(group, changed_keys, first, last)], chance.random() < 0.5)
         states[group] = 3
         core.arriving(group, here[group])
         core.given([(1, 9, 0, head + resp(commands(chance)))])
