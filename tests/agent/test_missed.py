@@ -114,7 +114,7 @@ async def test_what_the_store_does_not_take(destination: Agent, peer: Peer, stor
     """The source is told, and no part of it counts."""
     bad = struct.pack("!BI", 1, 3) + b"{k}" + struct.pack("!QI", 0, 8) + b"nonsense"
     peer.send(Kind.PULLED, frames.migration(NUMBER), MORE, bad, string("{k}2", b"old"))
-    assert b"payload" in bytes(await peer.frame(Kind.FAILED))
+    assert b"payload" in bytes(await peer.frame(Kind.HINDERED))
     assert destination.table.states[GROUP] == State.IMMIGRATING
     assert destination.immigrations.known[NUMBER].here[GROUP] == set()
 

@@ -174,7 +174,7 @@ async def test_an_end_after_a_failure_does_not_count(
     """Of a group of which something could not be written not every key is here."""
     bad = struct.pack("!BI", 1, 1) + b"k" + struct.pack("!QI", 0, 8) + b"nonsense"
     peer.send(Kind.KEYS, frames.migration(NUMBER), FIRST, bad)
-    await peer.frame(Kind.FAILED)
+    await peer.frame(Kind.HINDERED)
     peer.send(Kind.KEYS, frames.migration(NUMBER), MORE, string("{k}2", b"v"), END)
     await until(lambda: store.client.exists("{k}2"))
     with pytest.raises(asyncio.TimeoutError):
