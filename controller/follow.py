@@ -132,7 +132,7 @@ class Follower:
         if migration.state is State.STOPPING:
             await self._finish_in_flight(migration)
             return
-        remaining = await self._at_source(migration, _OWNED, _EMIGRATING)
+        remaining = await self._at_source(migration, migration.groups, _OWNED, _EMIGRATING)
         if not remaining:
             await self._finish(migration)
             return
@@ -152,12 +152,11 @@ class Follower:
         it has of groups that the source still serves are not wanted.
         """
         copies = migration.settings.protocol is Protocol.SOURCE
-        states = (_OWNED, _EMIGRATING) if copies else (_EMIGRATING,)
-        begun = await self._at_source(migration, *states)
+        left = await self._at_source(migration, migration.groups, _OWNED, _EMIGRATING)
+        begun = left if copies else await self._at_source(migration, left, _EMIGRATING)
         if not begun:
             await self._take_back(migration)
             return
-        left = await self._at_source(migration, _OWNED, _EMIGRATING)
         self._begin_with(begun, migration.group_count - _count(left))
         migration = self._store.migration(self.number)
         await self._agents.accept(migration)
@@ -169,11 +168,13 @@ class Follower:
         self._store.set_groups(self._store.migration(self.number), remaining, arrived)
         self.progress = None
 
-    async def _at_source(self, migration: Migration, *states: int) -> list[Range]:
-        """Return those of the partition's groups that are in such a state at the source."""
+    async def _at_source(
+        self, migration: Migration, among: Sequence[Range], *states: int
+    ) -> list[Range]:
+        """Return those of the groups `among` that are in such a state at the source."""
         table = await self._agents.groups(migration.source)
         here = np.isin(np.frombuffer(table.states, np.uint8), states)
-        return ranges_of(np.flatnonzero(here & mask_of([migration.extent])).tolist())
+        return ranges_of(np.flatnonzero(here & mask_of(among)).tolist())
 
     async def _steer(self, migration: Migration) -> None:
         """Tell the source what has become of its migration while it knew nothing of it."""
@@ -249,7 +250,7 @@ class Follower:
 
     async def _take_back(self, migration: Migration) -> None:
         """After an abort: begin the migration that moves back what was moved."""
-        stayed = mask_of(await self._at_source(migration, _OWNED))
+        stayed = mask_of(await self._at_source(migration, [migration.extent], _OWNED))
         moved = ranges_of(np.flatnonzero(mask_of([migration.extent]) & ~stayed).tolist())
         if moved:
             if migration.slice is not None:

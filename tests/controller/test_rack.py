@@ -294,8 +294,27 @@ def test_an_aborted_pre_copy_whose_source_is_killed_leaves_no_copies(net: Rack) 
     _read_some(net)
 
 
-def _kill_source_while_stopping(net: Rack) -> None:
-    """Abort the migration from server1 to server2; its source is killed before it has stopped."""
+def test_groups_are_counted_once_however_often_the_source_begins_anew(net: Rack) -> None:
+    """An abort whose source was killed, and whose destination is away: it is tried again."""
+    net.json("migrate", "p0", "--to", "server2", "--throttle", SLOW)
+    _wait("some groups", lambda: net.status()["migrations"][0]["groups_done"] > 500)
+
+    def tried_twice() -> None:
+        _wait("one try", lambda: "server2" in net.status()["migrations"][0]["error"])
+        known = net.status()["migrations"][0]["groups_total"]
+        time.sleep(2.0)
+        (again,) = net.status()["migrations"]
+        assert (again["state"], again["groups_total"]) == ("stopping", known)
+        assert 500 < known < 16384
+
+    _kill_source_while_stopping(net, tried_twice)
+    assert net.json("history")[-2]["state"] == "aborted"
+    _check_settled(net)
+
+
+def _kill_source_while_stopping(net: Rack, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Abort the migration from server1 to server2; its source is killed before it has stopped, and
+    the destination does not answer until `meanwhile` is over."""
     destination = net.children.children["server2-agent"].pid
     os.kill(destination, signal.SIGSTOP)
     try:
@@ -304,6 +323,7 @@ def _kill_source_while_stopping(net: Rack) -> None:
         _wait("stopping", lambda: net.status()["migrations"][0]["state"] == "stopping")
         net.children.kill("server1-agent")
         net.start_agent("server1")
+        meanwhile()
     finally:
         os.kill(destination, signal.SIGCONT)
     abort.join()
