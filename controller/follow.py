@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from controller import slices
 from controller.agents import Agents, UnknownMigrationError
@@ -132,7 +133,8 @@ class Follower:
         if migration.state is State.STOPPING:
             await self._finish_in_flight(migration)
             return
-        remaining = await self._at_source(migration, migration.groups, _OWNED, _EMIGRATING)
+        states = await self._states_at_source(migration)
+        remaining = _those(states, migration.groups, _OWNED, _EMIGRATING)
         if not remaining:
             await self._finish(migration)
             return
@@ -152,8 +154,9 @@ class Follower:
         it has of groups that the source still serves are not wanted.
         """
         copies = migration.settings.protocol is Protocol.SOURCE
-        left = await self._at_source(migration, migration.groups, _OWNED, _EMIGRATING)
-        begun = left if copies else await self._at_source(migration, left, _EMIGRATING)
+        states = await self._states_at_source(migration)
+        left = _those(states, migration.groups, _OWNED, _EMIGRATING)
+        begun = left if copies else _those(states, left, _EMIGRATING)
         if not begun:
             await self._take_back(migration)
             return
@@ -168,13 +171,10 @@ class Follower:
         self._store.set_groups(self._store.migration(self.number), remaining, arrived)
         self.progress = None
 
-    async def _at_source(
-        self, migration: Migration, among: Sequence[Range], *states: int
-    ) -> list[Range]:
-        """Return those of the groups `among` that are in such a state at the source."""
+    async def _states_at_source(self, migration: Migration) -> NDArray[np.uint8]:
+        """Return the state that each group is in at the source."""
         table = await self._agents.groups(migration.source)
-        here = np.isin(np.frombuffer(table.states, np.uint8), states)
-        return ranges_of(np.flatnonzero(here & mask_of(among)).tolist())
+        return np.frombuffer(table.states, np.uint8)
 
     async def _steer(self, migration: Migration) -> None:
         """Tell the source what has become of its migration while it knew nothing of it."""
@@ -250,7 +250,7 @@ class Follower:
 
     async def _take_back(self, migration: Migration) -> None:
         """After an abort: begin the migration that moves back what was moved."""
-        stayed = mask_of(await self._at_source(migration, [migration.extent], _OWNED))
+        stayed = await self._states_at_source(migration) == _OWNED
         moved = ranges_of(np.flatnonzero(mask_of([migration.extent]) & ~stayed).tolist())
         if moved:
             if migration.slice is not None:
@@ -260,6 +260,11 @@ class Follower:
         else:
             self._store.abort(migration)
             await self.settle()
+
+
+def _those(states: NDArray[np.uint8], among: Sequence[Range], *wanted: int) -> list[Range]:
+    """Return those of the groups `among` that are in such a state."""
+    return ranges_of(np.flatnonzero(np.isin(states, wanted) & mask_of(among)).tolist())
 
 
 def _count(groups: Sequence[Range]) -> int:

@@ -25,12 +25,12 @@ def _group(switch_name: str, host: str) -> Path:
 
 
 class Budget:
-    """What all processes of a host may use together; `join` names the file that admits a pid."""
+    """What all processes of a host may use together; `enter` before a command puts it there."""
 
     def __init__(self, switch_name: str, host: str, share: float) -> None:
         """Make the group. `share` is of one core; StartError if this machine has no quotas."""
         self.group = _group(switch_name, host)
-        self.join = self.group / "cgroup.procs"
+        self.enter = ("sh", "-c", 'echo $$ > "$0" && exec "$@"', str(self.group / "cgroup.procs"))
         period = max(PERIOD_US, round(_LEAST_QUOTA_US / share))
         quota = round(share * period)
         try:

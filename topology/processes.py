@@ -64,21 +64,19 @@ class Children:
         argv: Sequence[str],
         *,
         namespace: int | None = None,
-        join: Path | None = None,
+        enter: Sequence[str] = (),
         niceness: int = 0,
         ready: str | None = "ready:",
         seconds: float = 30.0,
     ) -> Child:
         """Start `argv`, in the network namespace of process `namespace`, and wait for `ready`.
 
-        It enters the control group whose list of processes is the file `join`. `ready` is the text
-        its log must show; None returns at once. The child gets SIGTERM when this thread ends,
-        however this process dies.
+        `enter` is what comes before a command for it to be under a budget (`Budget.enter`). `ready`
+        is the text its log must show; None returns at once. The child gets SIGTERM when this thread
+        ends, however this process dies.
         """
         log = self.directory / f"{name}.log"
-        prefix = ["setpriv", "--pdeathsig", "TERM", "nice", "-n", str(niceness)]
-        if join is not None:
-            prefix += ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(join)]
+        prefix = ["setpriv", "--pdeathsig", "TERM", "nice", "-n", str(niceness), *enter]
         if namespace is not None:
             prefix += ["mnexec", "-a", str(namespace)]
         with log.open("wb") as out:

@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,7 +51,7 @@ def start(
     children: Children,
     server: str,
     namespace: int,
-    join: Path | None,
+    enter: Sequence[str],
     rdb: Path | None,
     more: Mapping[str, str],
 ) -> Path:
@@ -82,7 +82,7 @@ def start(
         f"{server}-store",
         [executable(), *argv],
         namespace=namespace,
-        join=join,
+        enter=enter,
         ready="Ready to accept connections",
         seconds=120,
     )

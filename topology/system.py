@@ -6,7 +6,7 @@ import secrets
 import shutil
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -126,7 +126,7 @@ class System:
             self.children,
             name,
             self.net[name].pid,
-            self.join(name),
+            self.enter(name),
             rdb,
             self.store_settings,
         )
@@ -145,7 +145,7 @@ class System:
         argv += ["--channel-secret-file", str(self._channel_secret)]
         argv += ["--state", str(directory / "agent")]
         return self.children.start(
-            f"{name}-agent", argv, namespace=self.net[name].pid, join=self.join(name)
+            f"{name}-agent", argv, namespace=self.net[name].pid, enter=self.enter(name)
         )
 
     def start_controller(self) -> Child:
@@ -171,10 +171,10 @@ class System:
         """Return the pid whose network namespace is the host's."""
         return int(self.net[host].pid)
 
-    def join(self, host: str) -> Path | None:
-        """Return the file that puts a process under the host's processor budget, if it has one."""
+    def enter(self, host: str) -> Sequence[str]:
+        """Return what puts a command under the host's processor budget, if it has one."""
         budget = self._budgets.get(host)
-        return budget.join if budget else None
+        return budget.enter if budget else ()
 
     def _agent_address(self, server: str) -> str:
         return f"unix:{self.directory / server / 'agent.sock'}"

@@ -108,7 +108,7 @@ class Nodes:
             name,
             [self._executable, *argv],
             namespace=self._system.namespace(server),
-            join=self._system.join(server),
+            enter=self._system.enter(server),
             ready="Ready to accept connections",
         )
         return Node.at(ip, PORT, PORT + BUS, stores.connect(socket))

@@ -53,7 +53,7 @@ class Rack:
             self._add_host(host)
         self.start_switch()
         for server in self.net["servers"]:
-            stores.start(self.children, server["name"], server["pid"], None, None, {})
+            stores.start(self.children, server["name"], server["pid"], (), None, {})
             self.start_agent(server["name"])
         self.path.write_text(json.dumps(self.net))
         self.start_controller()
