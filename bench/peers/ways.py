@@ -17,7 +17,7 @@ from topology.processes import StartError
 Prefix = tuple[str, ...]
 """What a command line begins with, so that the command runs where it reaches both nodes."""
 
-_POLL_SECONDS: Final = 0.02
+_POLL_SECONDS: Final = 0.005  # a small cluster moves within a tenth of a second
 _LONGEST_SECONDS: Final = 600.0
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -12,12 +13,30 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the seconds of processor time of all threads, user and system together.
+    """Return the seconds of processor time of all threads, user and system together, and of the
+    processes that it forked: stores do so to send a snapshot.
 
     The kernel's work for a packet counts where it is done, which is mostly at its sender.
     """
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    own_and_ended = sum(map(int, fields[11:15])) / _TICKS
+    return own_and_ended + sum(map(_forked, _children(pid)))
+
+
+def _children(pid: int) -> list[int]:
+    """Return those that have not ended, or that nobody has waited for."""
+    found: list[int] = []
+    for each in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError):  # a thread that has ended
+            found += map(int, each.read_text().split())
+    return found
+
+
+def _forked(pid: int) -> float:
+    try:
+        return cpu_seconds(pid)
+    except FileNotFoundError:  # waited for meanwhile
+        return 0.0
 
 
 def _status(pid: int, field: str) -> int:
