@@ -63,6 +63,8 @@ def service(records: NDArray[Any], phases: Phases) -> dict[str, float]:
         for name, value in quantiles(latencies(records, spans[phase])).items():
             if value is not None:
                 found[name + suffix] = float(value)
+    if (felt := latencies(records, spans["during"])).size:
+        found["longest"] = float(felt.max())
     return found
 
 

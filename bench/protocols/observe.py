@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +28,19 @@ class Seen:
     problem: str
 
     def run(self, case: Case, measured: Mapping[str, float]) -> Run:
-        """Return it as a run with these figures."""
+        """Return it as a run with these figures.
+
+        The timeline begins a little after the load, so that the request to migrate is between two
+        bins: none has what was before and during.
+        """
         phases = self.phases
+        early = (phases.migration_started - phases.started) % round(BIN_SECONDS * 1e9)
+        shown = replace(phases, started=phases.started + early)
         span = (
-            (phases.migration_started - phases.started) / 1e9,
-            (phases.migration_ended - phases.started) / 1e9,
+            (shown.migration_started - shown.started) / 1e9,
+            (shown.migration_ended - shown.started) / 1e9,
         )
-        line = timeline(self.history.records, phases, BIN_SECONDS)
+        line = timeline(self.history.records, shown, BIN_SECONDS)
         return Run(case, measured, line, span, self.problem)
 
 

@@ -27,6 +27,7 @@ FIGURES: Final[Mapping[str, str]] = {
     "p50": "µs during the migration",
     "p99": "µs",
     "p999": "µs",
+    "longest": "µs: the operation that took longest of those that began during the migration",
     "p50_before": "µs",
     "p99_before": "µs",
     "p999_before": "µs",
@@ -42,10 +43,11 @@ FIGURES: Final[Mapping[str, str]] = {
     "server_again": "% of moved_bytes: keys copied again",
     "double_reads": "",
     "retries": "packets: 'ask again', and the requests that did",
-    "redirects": "MOVED, ASK, TRYAGAIN and CLUSTERDOWN that clients of a stock cluster were told",
-    "resent": "requests sent again for want of a reply",
-    "errors": "operations that failed",
-    "violations": "of linearizability",
+    "redirects": "MOVED, ASK, TRYAGAIN and CLUSTERDOWN that clients of a stock cluster were told, "
+    "until the end of the load",
+    "resent": "requests sent again for want of a reply, from the start of the load to its end",
+    "errors": "operations that failed, of all",
+    "violations": "of linearizability, of all operations",
     **{f"cpu_{part}": "cores used during the migration" for part in PARTS},
     **{f"cpu_{part}_before": "cores" for part in PARTS},
 }

@@ -7,9 +7,10 @@ import pytest
 
 from bench.protocols import figures
 from bench.protocols.figures import Counted
-from bench.protocols.run import BIN_SECONDS, PARTS
+from bench.protocols.observe import Seen
+from bench.protocols.run import BIN_SECONDS, PARTS, Case
 from controller import controller_pb2 as pb
-from hosts.load.history import RECORD, Status
+from hosts.load.history import RECORD, History, Status
 from topology.report import timeline
 from topology.summary import Phases, Snapshot
 
@@ -44,6 +45,17 @@ def test_bins_hold_what_ended_in_them() -> None:
     assert line["seconds"].tolist() == pytest.approx([0.05, 0.15])
     assert line["throughput"].tolist() == [500.0, 1000.0]
     assert line["p50"].tolist() == line["p99"].tolist() == line["p999"].tolist() == [1e3, 2e4]
+
+
+def test_no_bin_has_what_was_before_and_during() -> None:
+    ms = 1_000_000
+    history = History(records(*((i, 1.0) for i in range(30, 330))), {})
+    phases = Phases(30 * ms, 250 * ms, 290 * ms, 330 * ms)
+    nothing = counted(0, 0.0)
+    found = Seen(phases, history, nothing, nothing, nothing, "").run(Case("source"), {})
+    begin, end = found.migration
+    assert (begin, end) == pytest.approx((0.2, 0.24))
+    assert found.timeline["seconds"].tolist() == pytest.approx([0.05, 0.15])
 
 
 def test_quantiles_of_a_bin_are_those_of_its_latencies() -> None:
@@ -85,6 +97,7 @@ def test_phases_and_processors_are_kept_apart() -> None:
     assert found["throughput_before"] == pytest.approx(1000, abs=2)
     assert found["throughput"] == pytest.approx(250, abs=2)
     assert (found["p50_before"], found["p50"]) == (1000.0, 2000.0)
+    assert found["longest"] == 2000.0
     assert found["migration_seconds"] == 2.0
     assert (found["cpu_switch_before"], found["cpu_switch"]) == (0.5, 0.25)
     assert found["resent"] == found["errors"] == 0
