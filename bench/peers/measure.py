@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from redis import RedisError
 
 from bench.peers import ways
 from bench.peers.nodes import Nodes
@@ -51,7 +52,8 @@ class Peers:
     def run(self, case: Case) -> Run:
         """Load a new cluster, move all its slots under load, and judge the history of every key.
 
-        A cluster that does not come up is a run that does not count: the others go on.
+        A cluster that does not come up, or that does not answer, is a run that does not count: the
+        others go on.
         """
         way = ways.find(case.protocol)
         if isinstance(way, str):
@@ -61,7 +63,7 @@ class Peers:
         try:
             with Nodes(self._system, way.executable) as nodes:
                 return self._run(case, way, nodes)
-        except StartError as error:
+        except (StartError, RedisError) as error:
             return Run.failed(case, str(error))
 
     def _run(self, case: Case, way: ways.Way, nodes: Nodes) -> Run:
@@ -79,7 +81,7 @@ class Peers:
             problem = ""
             try:
                 way.move(nodes.source, nodes.destination, case.settings, nodes.prefix)
-            except ways.MoveError as error:
+            except (ways.MoveError, RedisError) as error:
                 problem = str(error)
             return time.monotonic_ns(), problem
 
