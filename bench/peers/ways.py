@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from bench.peers.nodes import Node
@@ -44,19 +45,23 @@ def find(name: str) -> Way | str:
     path = shutil.which(program)
     if path is None:
         return f"{program} is not on PATH"
-    version = _version(path)
-    if version < least:
-        shown = ".".join(map(str, version))
-        return f"{program} is {shown}, and only {'.'.join(map(str, least))} brought this command"
+    said = _version(path)
+    if tuple(map(int, said.split(".")[:2])) < least:
+        return f"{program} is {said}, and only {'.'.join(map(str, least))} brought this command"
     return Way(name, path, move)
 
 
-def _version(path: str) -> tuple[int, int]:
+def server(path: str) -> str:
+    """Return a store's program and version as people say them; 255.255.255 is no release."""
+    return f"{Path(path).name} {_version(path)}"
+
+
+def _version(path: str) -> str:
     said = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"\bv=(\d+)\.(\d+)", said)
+    found = re.search(r"\bv=(\d+\.\d+[.\d]*)", said)
     if found is None:
         raise StartError(f"{path} --version says no version: {said.strip()}")
-    return int(found[1]), int(found[2])
+    return found[1]
 
 
 def _cli() -> str | None:

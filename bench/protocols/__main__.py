@@ -1,5 +1,6 @@
 """`python -m bench.protocols`: what `make bench-protocols` runs; root."""
 
+import math
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -8,11 +9,13 @@ from typing import Annotated
 import grpc
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from bench.figures import OUTPUT
 from bench.peers import ways
 from bench.protocols import measure, report, results, sizes
 from bench.protocols.compare import Comparison, rows
+from bench.protocols.forms import ms
 from bench.protocols.goals import goals
 from bench.protocols.plan import QUICK, SWEEPS, Plan
 from bench.protocols.run import Run
@@ -142,11 +145,14 @@ class _Bench:
         for run in runs:
             self._runs.append(run)
             figures, case = run.figures, run.case
+            p99 = ms(figures.get("p99", math.nan))
+            came = (
+                f"{figures['throughput']:9,.0f} op/s, p99 {p99:>6} ms, "
+                f"{figures['migration_seconds']:6.2f} s {case.label}"
+            )
             self._console.print(
-                f"{case.protocol:10} {case.writes:3} % writes, {case.loop:6} loop, CPU "
-                f"{case.budget:3} %: {figures['throughput']:9,.0f} op/s, p99 "
-                f"{figures.get('p99', 0.0):9,.0f} µs, {figures['migration_seconds']:6.2f} s "
-                f"{case.label} {run.problem} [dim]({self._left(count)})[/]",
+                f"{case.protocol:19} {case.writes:3} % writes, {case.loop:6} loop, CPU "
+                f"{case.budget:3} %: {escape(run.problem) or came} [dim]({self._left(count)})[/]",
                 highlight=False,
                 soft_wrap=True,
             )

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Final
 
 from bench.peers.ways import SETTINGS as PEERS
-from bench.protocols.run import FIGURES, Case, Run
+from bench.protocols.run import AS_LONG_AS_STOCK, FIGURES, LOOPS, Case, Run
 from controller.model import Protocol
 
 OURS: Final = str(Protocol.NETMIGRATE)
@@ -81,6 +81,22 @@ class Comparison:
     def ours(self, loop: str) -> Row | None:
         """Return our own row at the plain settings."""
         return next((r for r in self.at(loop, OURS) if r.case.settings == self.plain), None)
+
+    def is_plain(self, row: Row) -> bool:
+        """Return whether a row is no part of the sweep; a peer has settings of its own."""
+        same = [each.case.settings for each in self.rows if each.case.protocol == row.case.protocol]
+        return row.case.settings == (self.plain if self.plain in same else same[0])
+
+    def shown(self) -> list[Row]:
+        """Return the rows of plots and tables: none of the sweep; ours in a reshard's time is
+        beside the reshard."""
+        found: list[Row] = []
+        for loop in LOOPS:
+            rows = self.at(loop)
+            slow = [row for row in rows if row.case.settings == AS_LONG_AS_STOCK]
+            for row in filter(self.is_plain, rows):
+                found += [row, *slow] if row.case.protocol == STOCK else [row]
+        return found
 
     def others(self, loop: str) -> list[str]:
         """Return the other protocols, in the order of their first runs."""

@@ -1,32 +1,34 @@
 """The comparison in one small table: a column a way to migrate."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from bench.protocols.compare import Comparison, Row
+from bench.protocols.forms import ms, number
 
 
-def _thousands(value: float) -> str:
-    return f"{value:,.0f}"
+def _stop(seconds: float) -> str:
+    return ms(1e6 * seconds)
 
 
-def _ms(value: float) -> str:
-    return f"{value / 1000:,.2f}"
+def _digits(value: float) -> str:
+    return number(value, ".2f")
 
 
 _LINES: Final[Sequence[tuple[str, str, str, Callable[[float], str]]]] = (
-    ("closed loop: op/s during", "closed", "throughput", _thousands),
-    ("of before", "closed", "throughput_ratio", "{:.2f}".format),
-    ("took, s", "closed", "migration_seconds", "{:.1f}".format),
-    ("open loop: p50, ms", "open", "p50", _ms),
-    ("p99, ms", "open", "p99", _ms),
-    ("p99.9, ms", "open", "p999", _ms),
-    ("p99 before, ms", "open", "p99_before", _ms),
-    ("stop, ms", "open", "downtime_seconds", lambda value: f"{1000 * value:.1f}"),
-    ("extra bytes of clients, %", "open", "client_extra", "{:.2f}".format),
-    ("redirects", "open", "redirects", _thousands),
-    ("took, s", "open", "migration_seconds", "{:.1f}".format),
+    ("closed loop: op/s during", "closed", "throughput", number),
+    ("closed loop: of op/s before", "closed", "throughput_ratio", _digits),
+    ("closed loop: took, s", "closed", "migration_seconds", _digits),
+    ("open loop: p50 during, ms", "open", "p50", ms),
+    ("open loop: p99 during, ms", "open", "p99", ms),
+    ("open loop: p99.9 during, ms", "open", "p999", ms),
+    ("open loop: longest during, ms", "open", "longest", ms),
+    ("open loop: p50 before, ms", "open", "p50_before", ms),
+    ("open loop: p99 before, ms", "open", "p99_before", ms),
+    ("open loop: nobody served, ms", "open", "downtime_seconds", _stop),
+    ("open loop: extra bytes of clients, %", "open", "client_extra", _digits),
+    ("open loop: redirects", "open", "redirects", number),
+    ("open loop: took, s", "open", "migration_seconds", _digits),
 )
 """What a line shows: its name, the loop, the figure, and how it is written."""
 
@@ -46,10 +48,10 @@ def table(comparison: Comparison, shown: Sequence[Row]) -> list[list[str]]:
             if (row.case.writes, row.case.budget, row.case.loop) == (writes, other, "closed")
             and row.case.settings == comparison.plain
         }
-        text = f"source's host limited to {other} % of a core: op/s during"
-        lines.append([text, *(_cell(less.get(name), "throughput", _thousands) for name in names)])
+        text = f"source's host limited to {other} % of a core, closed loop: op/s during"
+        lines.append([text, *(_cell(less.get(name), "throughput", number) for name in names)])
     return lines
 
 
 def _cell(row: Row | None, figure: str, form: Callable[[float], str]) -> str:
-    return "–" if row is None or math.isnan(row[figure]) else form(row[figure])
+    return "–" if row is None else form(row[figure])

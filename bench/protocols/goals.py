@@ -7,6 +7,7 @@ from typing import Final
 
 from bench.protocols import reasons
 from bench.protocols.compare import OURS, STOCK, Comparison, Row
+from bench.protocols.forms import ms, seconds
 from bench.protocols.sizes import Size
 
 THROUGHPUT: Final = 1.32
@@ -23,17 +24,20 @@ FLAT: Final = 1.5
 """What does not depend on the number of records differs by this factor at most."""
 AGENT_MEMORY: Final = 5.0
 """Per cent of the data."""
+_WITHIN: Final = 0.9
+"""Of a time: the share that a throttle is told, as what is throttled ends a little later."""
 
 
 @dataclass(frozen=True)
 class Goal:
-    """One goal; `met` is None where it was not measured. `why`: what was measured with it."""
+    """One goal; `met` is None where it was not measured. `why`: what was measured with it, which a
+    missed one always has."""
 
     name: str
     wanted: str
     measured: str
     met: bool | None
-    why: str = ""
+    why: reasons.Why = ()
 
 
 def goals(comparison: Comparison, sizes: Sequence[Size]) -> list[Goal]:
@@ -41,7 +45,7 @@ def goals(comparison: Comparison, sizes: Sequence[Size]) -> list[Goal]:
     return [
         *_throughput(comparison),
         *_latency(comparison),
-        *_bytes(comparison),
+        *_bytes(comparison, sizes),
         _throttled(comparison),
         *_reshard(comparison),
         *_sizes(sizes),
@@ -62,18 +66,18 @@ def _throughput(comparison: Comparison) -> Iterator[Goal]:
             continue
         ratio = ours["throughput"] / best["throughput"]
         shown = f"{ratio:.2f} ({_times(ours, best)})"
-        yield Goal(name, wanted, shown, ratio >= THROUGHPUT, reasons.busy(ours, best))
+        yield Goal(name, wanted, shown, ratio >= THROUGHPUT, reasons.profile(ours, best))
 
 
 def _times(ours: Row, other: Row) -> str:
     mine, theirs = ours["migration_seconds"], other["migration_seconds"]
-    return f"{mine:.1f} s, {theirs:.1f} s at {other.case.label or 'its only setting'}"
+    return f"{seconds(mine)}, {seconds(theirs)} at {other.case.label or 'its only setting'}"
 
 
 def _latency(comparison: Comparison) -> Iterator[Goal]:
     ours = comparison.ours("open")
     for figure, lower in LOWER.items():
-        name, wanted = f"{figure} below the worst of the others", f"≥ {lower:.0%}"
+        name, wanted = f"{figure} below the worst of the others", f"≥ {100 * lower:.0f} %"
         rows = {
             other: best
             for other in comparison.others("open")
@@ -86,30 +90,34 @@ def _latency(comparison: Comparison) -> Iterator[Goal]:
             continue
         worst = max(found, key=lambda other: found[other])
         below = 1 - ours[figure] / found[worst]
-        shown = f"{below:.0%} ({ours[figure]:,.0f} µs; {worst} {found[worst]:,.0f} µs)"
-        yield Goal(name, wanted, shown, below >= lower, reasons.busy(ours, rows[worst]))
+        shown = f"{100 * abs(below):.0f} % {'below' if below >= 0 else 'above'}"
+        shown += f" ({ms(ours[figure])} ms; {worst} {ms(found[worst])} ms)"
+        why = reasons.latency(figure, ours, rows[worst])
+        yield Goal(name, wanted, shown, below >= lower, why)
         better = {other: value for other, value in found.items() if value < ours[figure]}
-        names = ", ".join(f"{other} {value:,.0f} µs" for other, value in better.items())
+        names = ", ".join(f"{other} {ms(value)} ms" for other, value in better.items())
         yield Goal(
             f"no {figure} better than ours",
             "none",
-            names or "none",
+            f"{names} (ours {ms(ours[figure])} ms)" if better else "none",
             not better,
-            reasons.busy(ours, *(rows[other] for other in better)) if better else "",
+            reasons.latency(figure, ours, *(rows[other] for other in better)),
         )
 
 
-def _bytes(comparison: Comparison) -> Iterator[Goal]:
+def _bytes(comparison: Comparison, sizes: Sequence[Size]) -> Iterator[Goal]:
     ours = comparison.ours("open")
-    for name, figure, most, why in (
-        ("extra bytes of clients", "client_extra", CLIENT_EXTRA, reasons.doubled),
-        ("control packets of the bytes moved", "server_control", SERVER_EXTRA, reasons.control),
+    for name, figure, most in (
+        ("extra bytes of clients", "client_extra", CLIENT_EXTRA),
+        ("control packets of the bytes moved", "server_control", SERVER_EXTRA),
     ):
         wanted = f"< {most} %"
         if ours is None or math.isnan(ours[figure]):
             yield _missing(name, wanted)
-        else:
-            yield Goal(name, wanted, f"{ours[figure]:.4f} %", ours[figure] < most, why(ours))
+            continue
+        control = figure == "server_control"
+        why = reasons.control(ours) if control else reasons.doubled(ours, sizes)
+        yield Goal(name, wanted, f"{ours[figure]:.4f} %", ours[figure] < most, why)
 
 
 def _throttled(comparison: Comparison) -> Goal:
@@ -127,11 +135,13 @@ def _throttled(comparison: Comparison) -> Goal:
         if dict(row.case.settings).get("throttle") and row["migration_seconds"] <= limit
     ]
     if not throttled:
-        return Goal(name, wanted, f"no throttle tried ends within {limit:.1f} s", None)
+        rate = 8 * fastest["moved_bytes"] / (_WITHIN * limit)
+        try_this = "" if math.isnan(rate) else f": try THROTTLE={math.ceil(rate / 1e6)}"
+        return Goal(name, wanted, f"no throttle tried ends within {seconds(limit)}{try_this}", None)
     best = max(throttled, key=lambda row: row["throughput_ratio"])
     shown = f"{best['throughput_ratio']:.2f} at {best.case.label} ({_times(best, fastest)})"
     met = best["throughput_ratio"] >= OF_BEFORE
-    return Goal(name, wanted, shown, met, f"{reasons.busy(best)}; {reasons.servers(best)}")
+    return Goal(name, wanted, shown, met, reasons.profile(best))
 
 
 def _reshard(comparison: Comparison) -> Iterator[Goal]:
@@ -152,15 +162,17 @@ def _reshard(comparison: Comparison) -> Iterator[Goal]:
         else min(mine, key=lambda row: row["migration_seconds"])
     )
     p99, times = (ours[name] / best[name] for name in ("p99", "migration_seconds"))
-    shown = f"{p99:.2f} ({ours['p99']:,.0f} µs {ours.case.label}, {best['p99']:,.0f} µs)"
-    yield Goal(f"p99 / {STOCK}", "< 1", shown, p99 < 1, reasons.before("p99", ours, best))
-    yield Goal(f"time / {STOCK}", "≤ 1", f"{times:.2f} ({_times(ours, best)})", times <= 1)
+    shown = f"{p99:.2f} ({ms(ours['p99'])} ms {ours.case.label}, {ms(best['p99'])} ms)"
+    yield Goal(f"p99 / {STOCK}", "< 1", shown, p99 < 1, reasons.latency("p99", ours, best))
+    shown = f"{times:.2f} ({_times(ours, best)})"
+    yield Goal(f"time / {STOCK}", "≤ 1", shown, times <= 1, reasons.pace(ours))
     seen, others = (
         sum(row[name] for name in ("errors", "redirects", "retries") if name in row.figures)
         for row in (ours, best)
     )
     shown = f"{seen:.0f} ({STOCK}: {others:.0f})"
-    yield Goal("redirects and errors that clients see", "none", shown, seen == 0)
+    name = "redirects and errors that clients see"
+    yield Goal(name, "none", shown, seen == 0, reasons.told(ours))
 
 
 def _sizes(sizes: Sequence[Size]) -> Iterator[Goal]:
@@ -168,13 +180,15 @@ def _sizes(sizes: Sequence[Size]) -> Iterator[Goal]:
         yield _missing("processor time a key, p99: flat over the sizes", f"within × {FLAT}")
     else:
         span = f"{sizes[0].keys:,} to {sizes[-1].keys:,} records"
-        for name, values, unit in (
-            ("processor time a key", [size.cpu_per_key for size in sizes], "µs"),
-            ("p99 during", [size.p99 for size in sizes], "µs"),
+        work = [size.cpu_per_key for size in sizes]
+        p99 = [size.p99 / 1000 for size in sizes]
+        for name, values, unit, why in (
+            ("processor time a key", work, "µs", reasons.work(sizes)),
+            ("p99 during", p99, "ms", reasons.unmoved(sizes)),
         ):
             factor = max(values) / max(1e-9, min(values))
-            shown = f"× {factor:.2f} ({min(values):,.1f} to {max(values):,.1f} {unit})"
-            yield Goal(f"{name}, {span}", f"within × {FLAT}", shown, factor <= FLAT)
+            shown = f"× {factor:.2f} ({min(values):.3g} to {max(values):.3g} {unit})"
+            yield Goal(f"{name}, {span}", f"within × {FLAT}", shown, factor <= FLAT, why)
     if sizes:
         largest = sizes[-1]
         shown = f"{largest.memory_share:.1f} % at {largest.keys:,} records"

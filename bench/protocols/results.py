@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from bench.protocols import machine
 from bench.protocols.compare import Comparison, ratios
 from bench.protocols.goals import Goal
 from bench.protocols.plan import Plan
@@ -22,6 +23,7 @@ def write(
     """Write both files."""
     content = {
         "plan": asdict(plan),
+        "machine": machine.about(plan.peers),
         "units": dict(FIGURES),
         "goals": [asdict(goal) for goal in goals],
         "medians": [

@@ -1,7 +1,7 @@
 """Migrations of few and of many records: what a key costs, what clients feel, what agents hold."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -23,8 +23,8 @@ class Size:
     keys: int
     seconds: float
     """Unthrottled and without load."""
-    cpu_per_key: float
-    """µs of processor time of both stores and agents; unthrottled and without load."""
+    cpu: Mapping[str, float]
+    """µs of processor time a key, of both stores and agents; unthrottled and without load."""
     p99_before: float
     """µs, at the plan's rate, as the next ones."""
     p99: float
@@ -41,6 +41,11 @@ class Size:
     errors: float
     violations: float
     problems: tuple[str, ...] = ()
+
+    @property
+    def cpu_per_key(self) -> float:
+        """What a key costs in all, µs."""
+        return sum(self.cpu.values())
 
     @property
     def memory_share(self) -> float:
@@ -72,7 +77,7 @@ def _size(rack: Rack, plan: Plan, keys: int, tell: Tell) -> Size:
     return Size(
         keys=keys,
         seconds=median(seconds for seconds, _ in idle),
-        cpu_per_key=1e6 * sum(cpu for _, cpu in idle) / (rounds * keys),
+        cpu={part: 1e6 * sum(cpu[part] for _, cpu in idle) / (rounds * keys) for part in _WORKING},
         p99_before=middle("p99_before"),
         p99=middle("p99"),
         p99_most=max(run.figures.get("p99", math.nan) for run in runs),
@@ -88,13 +93,14 @@ def _size(rack: Rack, plan: Plan, keys: int, tell: Tell) -> Size:
     )
 
 
-def _idle(rack: Rack) -> tuple[float, float]:
-    """Migrate without throttle and load; return how long it took and the processor seconds."""
+def _idle(rack: Rack) -> tuple[float, dict[str, float]]:
+    """Migrate without throttle and load; return how long it took and each part's processor time,
+    both in seconds."""
     parts = usage.parts(rack.system, rack.generators)
     working = {part: parts[part] for part in _WORKING}
     rack.settle()
-    before = sum(usage.cpu(working).values())
+    before = usage.cpu(working)
     ended = rack.migrate(Protocol.NETMIGRATE, ())
-    cpu = sum(usage.cpu(working).values()) - before
+    after = usage.cpu(working)
     rack.home()
-    return ended.seconds, cpu
+    return ended.seconds, {part: after[part] - before[part] for part in _WORKING}

@@ -68,7 +68,7 @@ def test_a_way_that_is_not_there_says_why(tmp_path: Path, monkeypatch: pytest.Mo
         (tmp_path / program).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert ways.find("reshard") == "neither redis-cli nor valkey-cli is on PATH"
-    why = "valkey-server is 8.1, and only 9.0 brought this command"
+    why = "valkey-server is 8.1.3, and only 9.0 brought this command"
     assert ways.find("valkey-migrateslots") == why
     assert ways.find("redis-migration") == "redis-server is not on PATH"
 

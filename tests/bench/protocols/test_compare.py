@@ -3,7 +3,10 @@
 import math
 
 from bench.protocols.compare import Comparison, Spread, ratios, rows
+from bench.protocols.run import AS_LONG_AS_STOCK
 from tests.bench.protocols.made import PLAIN, run
+
+LONG = "as long as reshard"
 
 
 def test_repetitions_become_one_row_with_median_and_spread() -> None:
@@ -13,6 +16,23 @@ def test_repetitions_become_one_row_with_median_and_spread() -> None:
     assert row.figures["p99"] == Spread(20.0, 10.0, 30.0)
     assert row["p99"] == 20.0
     assert math.isnan(row["p50"])  # no run had one
+
+
+def test_what_is_shown_is_no_part_of_the_sweep_and_a_reshard_has_ours_beside_it() -> None:
+    pipeline = (("pipeline", 10),), (("pipeline", 100),)
+    found = rows(
+        [
+            run("netmigrate"),
+            run("reshard", settings=pipeline[0]),
+            run("valkey-migrateslots", settings=()),
+            run("netmigrate", settings=AS_LONG_AS_STOCK),
+            run("netmigrate", settings=(("throttle", 0),)),
+            run("reshard", settings=pipeline[1]),
+            run("source", writes=30),
+        ]
+    )
+    shown = [row.case.name for row in Comparison(found, (5, 100), PLAIN).shown()]
+    assert shown == ["netmigrate", "reshard", f"netmigrate, {LONG}", "valkey-migrateslots"]
 
 
 def test_ratios_are_ours_to_each_other_where_all_else_agrees() -> None:

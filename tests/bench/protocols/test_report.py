@@ -27,15 +27,21 @@ def test_everything_is_written(tmp_path: Path) -> None:
     runs.append(run("source", problem="stalled: for a reason"))
     comparison = Comparison(rows(runs), plan.pivot, PLAIN)
     judged = goals(comparison, ())
+    earlier = tmp_path / "budgets.png"
+    earlier.write_bytes(b"of an earlier run")
     results.write(plan, comparison, runs, (), judged, tmp_path)
     report.write(plan, comparison, runs, (), judged, tmp_path)
     text = (tmp_path / "report.md").read_text()
-    for picture in ("protocols", "peers", "writes", "budgets", "trade"):
+    for picture in ("protocols", "peers", "writes", "trade"):
         assert f"({picture}.png)" in text
         assert (tmp_path / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
+    assert "budgets.png" not in text  # there is but one
+    assert not earlier.exists()
     assert "|  | netmigrate | source | reshard | netmigrate, as long as reshard |" in text
-    (line,) = (line for line in text.splitlines() if line.startswith("| p99, ms |"))
-    assert line.endswith("| 1.00 | 0.10 |")
+    (line,) = (
+        line for line in text.splitlines() if line.startswith("| open loop: p99 during, ms |")
+    )
+    assert line.endswith("| 0.999 | 0.0990 |")
     assert "| open | reshard | 1,000 | – |" in text
     assert "| open | netmigrate, as long as reshard | 1,000 | – |" in text
     assert "stalled: for a reason" in text
