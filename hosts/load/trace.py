@@ -1,9 +1,10 @@
 """What a run does: a reproducible sequence of operations (YCSB core workloads, and our own)."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,7 @@ SWEEPS: Final = {
 WORKLOADS: Final = (*MIXES, *SWEEPS)
 _WRITES: Final = re.compile(r"W(\d{1,2}|100)")
 """`W10`: as B, with 10 % of updates."""
+_PIECE: Final = 1 << 18
 
 
 class TraceError(ValueError):
@@ -108,11 +110,12 @@ def make(
     if operations < 1:
         raise TraceError(f"workload {workload}: {operations} operations, at least 1 is needed")
     random = np.random.default_rng([seed, index])
-    reads = random.random(operations) < mix.reads
-    kinds = np.where(reads, mix.read, mix.other).astype(np.uint8)
+    kinds = np.empty(operations, np.uint8)
+    _fill(kinds, lambda count: np.where(random.random(count) < mix.reads, mix.read, mix.other))
     if mix.read == Kind.READ_LATEST:
         if records < 4:  # Gray's formula divides by zero for 2 items
             raise TraceError("workload D needs at least 4 records")
+        reads = kinds == mix.read
         # How many were inserted before each operation.
         inserted: NDArray[np.int64] = np.cumsum(~reads) - ~reads
         newest = np.asarray(records - 1 + inserted)
@@ -121,5 +124,18 @@ def make(
     elif mix.prefix == b"counter":
         keys = random.integers(records, size=operations, dtype=np.uint32)
     else:
-        keys = ycsb.scrambled_zipfian(random, records, operations).astype(np.uint32)
+        keys = np.empty(operations, np.uint32)
+        _fill(keys, lambda count: ycsb.scrambled_zipfian(random, records, count))
     return Trace(kinds, keys, mix.prefix)
+
+
+def _fill(drawn: NDArray[Any], draw: Callable[[int], NDArray[Any]]) -> None:
+    """Fill an array with what `draw` returns, piece by piece.
+
+    Drawing takes many times the memory that is kept. Two seconds after much was freed, which is in
+    the midst of the run, a virtual machine may stand still while its host takes that back (free
+    page reporting).
+    """
+    for first in range(0, drawn.size, _PIECE):
+        piece = drawn[first : first + _PIECE]
+        piece[:] = draw(piece.size)

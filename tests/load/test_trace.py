@@ -1,5 +1,7 @@
 """Workloads are YCSB's: key names, proportions, popularity."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -92,6 +94,21 @@ def test_a_seed_says_it_all(workload: str) -> None:
     assert (one.keys == same.keys).all()
     swept = workload in ("load", "read", "read-counter")
     assert (one.keys == other.keys).all() == swept
+
+
+def test_a_long_trace_takes_little_more_memory_than_it_is_long() -> None:
+    operations = 3_000_000
+    tracemalloc.start()
+    try:
+        trace = make("B", records=1000, operations=operations)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    kept = trace.kinds.nbytes + trace.keys.nbytes
+    assert 5 * operations == kept < most < 2.5 * kept
+    ends = trace.keys[:100_000], trace.keys[-100_000:]
+    assert len({np.bincount(end).argmax() for end in ends}) == 1
+    assert (ends[0] != ends[1]).any()
 
 
 @pytest.mark.parametrize("workload", ["load", "read"])
