@@ -12,7 +12,7 @@ from typing import Final, Self
 import numpy as np
 
 from bench.peers.measure import Peers
-from bench.protocols import usage
+from bench.protocols import reporting, usage
 from bench.protocols.figures import Counted, figures
 from bench.protocols.observe import observe, values
 from bench.protocols.pace import Pace
@@ -168,13 +168,14 @@ class Rack:
             raise RuntimeError(f"the partition did not come home: {home.state}, {home.error}")
 
     def settle(self) -> None:
-        """Wait until nothing is left to clean up of a run before, which this one would feel."""
+        """Wait until nothing is left of a run before, which this one would feel."""
         deadline = time.monotonic() + _GRACE_SECONDS
         spare = stores.connect(self.system.sockets["server2"])
         while spare.dbsize() or set(self.controller.status().slices.values()) != {"free"}:
             if time.monotonic() > deadline:
                 raise RuntimeError("copies or slices were not cleared after a migration")
             time.sleep(0.1)
+        reporting.wait()
 
 
 def _end_of(migration: pb.Migration) -> int:

@@ -15,7 +15,7 @@ SWEEPS: Final = ("all", "quick", "ours", "none")
 """Settings of every protocol; those of them that make nothing slower; netmigrate unthrottled; no
 others."""
 _KEY_BITS: Final = 1_000  # of group data a record of 64 bytes takes, at most
-_OVERHEAD_SECONDS: Final = 3.0  # of a run: generators started, copies cleaned up
+_OVERHEAD_SECONDS: Final = 6.0  # of a run: generators started, copies and memory cleaned up
 _KEYS_AT_LEAST: Final = 500_000
 _UNTHROTTLED: Final = 60_000_000  # bits per second, about
 _KEYS_PER_SECOND: Final = 100_000  # read back, judged and brought home
