@@ -1,6 +1,6 @@
 """What to measure, in which order, and how long that will take."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Final
@@ -75,17 +75,17 @@ class Plan:
 
     def cases(self, budget: int) -> Iterator[Case]:
         """Yield the cases of one budget, protocols innermost: a drift of the machine hits all."""
-        for _ in range(self.repeat):
+        for repetition in range(self.repeat):
             for writes in self.writes:
                 if not self._wanted(writes, budget):
                     continue
-                for loop in LOOPS:
-                    for protocol in self.protocols:
+                for turn, loop in enumerate(LOOPS, start=repetition):
+                    for protocol in in_turn(self.protocols, turn):
                         yield Case(protocol, writes, budget, loop, self.settings)
                     if self.full or (writes, budget) == self.pivot:
                         for peer in self.peers:
                             yield Case(peer, writes, budget, loop, SETTINGS[peer][0])
-                        if STOCK in self.peers and OURS in self.protocols:
+                        if STOCK in self.peers and OURS in self.protocols:  # their pace is known
                             yield Case(OURS, writes, budget, loop, AS_LONG_AS_STOCK)
             if budget == self.pivot[1]:
                 yield from self._sweep()
@@ -147,6 +147,16 @@ class Plan:
         idle = rounds * (_OVERHEAD_SECONDS + 2 * keys * _KEY_BITS / _UNTHROTTLED)
         loaded = min(self.repeat, rounds) * self._seconds_of(keys, self.throttle)
         return _OVERHEAD_SECONDS + keys / _KEYS_PER_SECOND + idle + loaded
+
+
+def in_turn(protocols: Sequence[Protocol], turn: int) -> list[Protocol]:
+    """Return them in the order of one turn: what a run leaves behind hits each of the others.
+
+    Row `turn` of a Latin square of Williams (1949): over as many turns as there are protocols each
+    is first once, and, if they are even in number, follows each of the others once.
+    """
+    steps = ((place + 1) // 2 * (1 if place % 2 else -1) for place in range(len(protocols)))
+    return [protocols[(step + turn) % len(protocols)] for step in steps]
 
 
 _OWN: Final[dict[Protocol, dict[str, tuple[int, ...]]]] = {

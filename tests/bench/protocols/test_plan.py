@@ -1,9 +1,12 @@
 """Which cases a plan has, and in which order."""
 
 from dataclasses import replace
+from itertools import pairwise, permutations
 
-from bench.protocols.plan import Plan
-from bench.protocols.run import AS_LONG_AS_STOCK
+import pytest
+
+from bench.protocols.plan import Plan, in_turn
+from bench.protocols.run import AS_LONG_AS_STOCK, LOOPS
 from controller.model import Protocol
 
 PLAN = Plan(writes=(0, 5), budgets=(100, 40), repeat=2, sweep="none")
@@ -11,10 +14,32 @@ PLAN = Plan(writes=(0, 5), budgets=(100, 40), repeat=2, sweep="none")
 
 def test_protocols_take_turns_before_anything_is_repeated() -> None:
     cases = list(PLAN.cases(100))
-    assert [case.protocol for case in cases[: len(Protocol)]] == list(Protocol)
     half = len(cases) // 2
-    assert cases[:half] == cases[half:]
+    assert set(cases[:half]) == set(cases[half:])
     assert len(set(cases)) == half == 2 * 2 * len(Protocol)  # writes, loops
+    for first in range(0, len(cases), len(Protocol)):
+        together = cases[first : first + len(Protocol)]
+        assert {case.protocol for case in together} == set(Protocol)
+        assert len({(case.writes, case.loop) for case in together}) == 1
+
+
+def test_each_protocol_comes_after_each_other_and_first_as_often() -> None:
+    turns = [in_turn(tuple(Protocol), turn) for turn in range(len(Protocol))]
+    assert {turn[0] for turn in turns} == set(Protocol)
+    pairs = [pair for turn in turns for pair in pairwise(turn)]
+    assert sorted(pairs) == sorted(permutations(Protocol, 2))
+    for loop in LOOPS:
+        plan = replace(PLAN, writes=(5,), repeat=len(Protocol))
+        of_loop = [case.protocol for case in plan.cases(100) if case.loop == loop]
+        assert set(of_loop[:: len(Protocol)]) == set(Protocol)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_protocols_take_turns_as_well(count: int) -> None:
+    some = tuple(Protocol)[:count]
+    turns = [in_turn(some, turn) for turn in range(count)]
+    assert all(set(turn) == set(some) for turn in turns)
+    assert [turn[0] for turn in turns] == list(some)
 
 
 def test_a_smaller_budget_is_measured_at_the_pivot_unless_all_is() -> None:
