@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from bench.figures import OUTPUT
 from bench.peers import ways
-from bench.protocols import measure, report, results, sizes
+from bench.protocols import measure, places, report, results, sizes
 from bench.protocols.compare import Comparison, rows
 from bench.protocols.forms import ms
 from bench.protocols.goals import goals
@@ -127,6 +127,7 @@ class _Bench:
                 status.update(f"{text} [dim]({self._left(count)})[/]")
 
             try:
+                places.clear()
                 self._take(measure.runs(plan, raw, tell), count)
                 for size in sizes.measure(plan, raw, tell):
                     self._sizes.append(size)

@@ -12,7 +12,7 @@ from typing import Final, Self
 import numpy as np
 
 from bench.peers.measure import Peers
-from bench.protocols import reporting, usage
+from bench.protocols import places, reporting, usage
 from bench.protocols.figures import Counted, figures
 from bench.protocols.observe import observe, values
 from bench.protocols.pace import Pace
@@ -84,11 +84,7 @@ class Rack:
         """Start a system and load `keys` records of 64 bytes through the switch."""
         output.mkdir(parents=True, exist_ok=True)
         budgets = {} if budget >= 100 else {"server1": budget / 100}
-        network = Network(  # may run beside others
-            directory=Path(f"/run/netmigrate-protocols-{os.getpid()}"),
-            switch_name=f"p{os.getpid() % 100000}",
-            cpu_budgets=budgets,
-        )
+        network = places.network(os.getpid(), budgets)
         try:
             with (
                 System(network, grpc_port=free_port()) as system,
