@@ -193,7 +193,7 @@ def _sizes(sizes: Sequence[Size]) -> Iterator[Goal]:
         largest = sizes[-1]
         shown = f"{largest.memory_share:.1f} % at {largest.keys:,} records"
         met = largest.memory_share < AGENT_MEMORY
-        why = reasons.memory(largest.agent_bytes)
+        why = reasons.memory(sizes)
         yield Goal("agent memory of the data", f"< {AGENT_MEMORY:g} %", shown, met, why)
     else:
         yield _missing("agent memory of the data", f"< {AGENT_MEMORY:g} %")

@@ -13,7 +13,7 @@ def about(peers: Sequence[str]) -> dict[str, str]:
     found = {
         "processor": f"{os.cpu_count()} cores of {_processor()}",
         "kernel": f"{os.uname().sysname} {os.uname().release}",
-        "store": ways.server(stores.executable()),
+        "our store": ways.server(stores.executable()),
     }
     each = {peer: ways.find(peer) for peer in peers}
     return found | {

@@ -41,7 +41,13 @@ class Seen:
             (shown.migration_ended - shown.started) / 1e9,
         )
         line = timeline(self.history.records, shown, BIN_SECONDS)
-        return Run(case, measured, line, span, self.problem)
+        return Run(case, {**measured, **_usual(line, span)}, line, span, self.problem)
+
+
+def _usual(line: Mapping[str, NDArray[np.float64]], span: tuple[float, float]) -> dict[str, float]:
+    during = (line["seconds"] > span[0]) & (line["seconds"] < span[1])
+    found = {name: line[name][during & ~np.isnan(line[name])] for name in ("p50", "p99")}
+    return {f"{name}_usual": float(np.median(each)) for name, each in found.items() if each.size}
 
 
 def observe(

@@ -47,7 +47,7 @@ def _readable(value: float, _: object) -> str:
 
 
 _MEAN: Final[Mapping[str, Any]] = {"color": "#555555", "ls": (0, (5, 1)), "lw": 0.8}
-_AROUND: Final = 1.5
+_AROUND: Final = 1.0
 """Seconds shown before and after a migration."""
 _ALIKE: Final = 2.0
 """Migrations that differ by this factor at most share a time axis."""

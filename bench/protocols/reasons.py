@@ -49,12 +49,19 @@ def _words(part: str) -> str:
 
 
 def latency(name: str, ours: Row, *others: Row) -> Why:
-    """Return a latency before the migrations, which is no part of them, and the profile."""
-    earlier = f"{name}_before"
-    rows = (ours, *others)
-    each = ", ".join(f"{row.case.name} {ms(row[earlier])} ms" for row in rows)
+    """Return a latency before the migrations, which is no part of them; that of most of their
+    time, without peaks; and the profile."""
+    earlier, usual, rows = f"{name}_before", f"{name}_usual", (ours, *others)
     half = "; at least half of ours was there already" if ours[earlier] >= ours[name] / 2 else ""
-    return (f"{name} before the migration: {each}{half}", *profile(*rows))
+    return (
+        f"{name} before the migration: {_each(rows, earlier)}{half}",
+        f"median of the {name} of each 100 ms during the migration: {_each(rows, usual)}",
+        *profile(*rows),
+    )
+
+
+def _each(rows: Sequence[Row], name: str) -> str:
+    return ", ".join(f"{row.case.name} {ms(row[name])} ms" for row in rows)
 
 
 def pace(row: Row) -> Why:
@@ -104,6 +111,16 @@ def unmoved(sizes: Sequence[Size]) -> Why:
     )
 
 
-def memory(size: float) -> Why:
-    """Return what an agent's memory is made of; it hardly grows with the data."""
-    return (f"{size / 1e6:.1f} MB, up to {JOURNAL_BYTES / 1e6:.1f} MB of them the mapped journal",)
+def memory(sizes: Sequence[Size]) -> Why:
+    """Return how an agent's memory goes with the data, and what else is in it."""
+    return (
+        *(
+            f"{s.keys:,} records: {_mb(s.agent_bytes)} for {_mb(s.data_bytes)} of data"
+            for s in sizes
+        ),
+        f"with what was used of its mapped journal, which has {_mb(JOURNAL_BYTES)}",
+    )
+
+
+def _mb(size: float) -> str:
+    return f"{size / 1e6:.1f} MB"

@@ -27,6 +27,8 @@ FIGURES: Final[Mapping[str, str]] = {
     "p50": "µs during the migration",
     "p99": "µs",
     "p999": "µs",
+    "p50_usual": "µs: the median of the p50 of each 100 ms during the migration",
+    "p99_usual": "µs: the same of p99; where it is far below p99, that is made by few peaks",
     "longest": "µs: the operation that took longest of those that began during the migration",
     "p50_before": "µs",
     "p99_before": "µs",

@@ -49,13 +49,14 @@ def test_bins_hold_what_ended_in_them() -> None:
 
 def test_no_bin_has_what_was_before_and_during() -> None:
     ms = 1_000_000
-    history = History(records(*((i, 1.0) for i in range(30, 330))), {})
-    phases = Phases(30 * ms, 250 * ms, 290 * ms, 330 * ms)
+    history = History(records(*((i, 1.0) for i in range(30, 430))), {})
+    phases = Phases(30 * ms, 250 * ms, 390 * ms, 430 * ms)
     nothing = counted(0, 0.0)
     found = Seen(phases, history, nothing, nothing, nothing, "").run(Case("source"), {})
     begin, end = found.migration
-    assert (begin, end) == pytest.approx((0.2, 0.24))
-    assert found.timeline["seconds"].tolist() == pytest.approx([0.05, 0.15])
+    assert (begin, end) == pytest.approx((0.2, 0.34))
+    assert found.figures == {"p50_usual": 1000.0, "p99_usual": 1000.0}
+    assert found.timeline["seconds"].tolist() == pytest.approx([0.05, 0.15, 0.25])
 
 
 def test_quantiles_of_a_bin_are_those_of_its_latencies() -> None:
