@@ -2,7 +2,7 @@
 
 Two seconds after much was freed a guest's kernel begins to tell its host which pages it does not
 use (Linux, mm/free_page_reporting), some at a time, and again every two seconds. The machine may
-stand still while the host takes them back: here both cores did under load, 12 to 13 ms for 128 MiB,
+stand still while the host takes them back: here both cores did under load, 12 to 22 ms for 128 MiB,
 33 ms for 256. A long history that is freed after a run would so be felt in the next.
 """
 
