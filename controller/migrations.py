@@ -32,7 +32,7 @@ from hosts.wire import MAX_BATCH, is_batch
 
 log = logging.getLogger(__name__)
 
-_BATCH_BYTES: Final = 32 * 1024
+_BATCH_BYTES: Final = 128 * 1024
 """What a batch shall be about: the stream carries it in some milliseconds."""
 _CHOSEN_BATCH: Final = 64
 """The most groups that the controller puts into a batch by itself."""

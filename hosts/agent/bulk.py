@@ -21,6 +21,9 @@ Section: TypeAlias = tuple[int, bytes, bool, bool]
 Big: TypeAlias = list[tuple[int, bytes]]
 """Groups and keys that are too big for a KEYS body."""
 
+Dumped: TypeAlias = tuple[bytes, Big, list[tuple[int, int]]]
+"""The body of a KEYS frame, what is too big for it, and of each section how many bytes and keys."""
+
 Failed: TypeAlias = Callable[[Exception], None]
 
 _AGAIN: Final = 0.05
@@ -89,7 +92,7 @@ class Bulk:
     def dump(
         self,
         sections: list[Section],
-        done: Callable[[tuple[bytes, Big]], None],
+        done: Callable[[Dumped], None],
         failed: Failed,
         *,
         piecewise: bool,

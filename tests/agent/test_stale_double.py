@@ -29,10 +29,10 @@ async def test_not_here_yet_is_said_about_the_stamped_migration_only(
     groups = [range(group, group + 1)]
     async with pair(two, tmp_path) as agents:
         for i in range(40):
-            agents.stores[0].client.set(b"{g}%d" % i, b"x" * 500)
+            agents.stores[0].client.set(b"{g}%d" % i, b"x" * 5000)  # more than is read ahead
         agents.stores[0].client.set(key, b"old")
         client = await Client.open()
-        first = agents.start(0, 1, groups, lanes=1, throttle=200_000)
+        first = agents.start(0, 1, groups, lanes=1, throttle=2_000_000)
         table = agents.agents[0].table
         await until(lambda: table.states[group] == State.EMIGRATING)
         client.send_raw(agents.server(0), double(client, key, 1, 1))

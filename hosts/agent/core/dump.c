@@ -164,9 +164,17 @@ static bool add_big(PyObject *big, unsigned group, const struct dumped *k) {
     return ok;
 }
 
-/* Writes the body to `to`, or only says how long it is (NULL). Big keys go to `big`, if wanted.
- * Returns its length, 0 if there is a Python error (an empty one has none). */
-static size_t write_body(const struct dump *d, uint8_t *to, PyObject *big) {
+static bool add_part(PyObject *parts, size_t size, size_t keys) {
+    PyObject *part = Py_BuildValue("(nn)", (Py_ssize_t)size, (Py_ssize_t)keys);
+    bool ok = part && PyList_Append(parts, part) == 0;
+    Py_XDECREF(part);
+    return ok;
+}
+
+/* Writes the body to `to`, or only says how long it is (NULL). Then big keys go to `big`, and the
+ * size and number of keys of each section to `parts`. Returns its length, 0 if there is a Python
+ * error (an empty one has none). */
+static size_t write_body(const struct dump *d, uint8_t *to, PyObject *big, PyObject *parts) {
     const struct dumped *k = d->keys;
     size_t length = 0;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(d->sections); i++) {
@@ -176,26 +184,28 @@ static size_t write_body(const struct dump *d, uint8_t *to, PyObject *big) {
         bool last = PyTuple_GET_ITEM(section, 3) == Py_True;
         struct entry e = {.tag = first ? TAG_GROUP : TAG_MORE,
                           .group = (uint16_t)PyLong_AsLong(PyTuple_GET_ITEM(section, 0))};
+        size_t before = length, keys = 0;
         length += body_size(&e);
         if (to) to = body_put(to, &e);
         for (; left; left -= 4 + (Py_ssize_t)k++->length) {
             if (k->found == TOO_BIG) {
                 last = false;
-                if (big && !add_big(big, e.group, k)) return 0;
+                if (!to && !add_big(big, e.group, k)) return 0;
                 continue;
             }
             struct entry entry = entry_of(d, k);
-            length += body_size(&entry);
+            length += body_size(&entry), keys++;
             if (to) to = body_put(to, &entry);
         }
         struct entry ending = {.tag = TAG_END};
         if (last) length += body_size(&ending);
         if (last && to) to = body_put(to, &ending);
+        if (!to && !add_part(parts, length - before, keys)) return 0;
     }
     return length;
 }
 
-/* (body, [(group, key) of each big one]). */
+/* (body, [(group, key) of each big one], [(size, keys) of each section]). */
 static PyObject *dump_result(Pipeline *p, struct job *job) {
     struct dump *d = (struct dump *)job;
     size_t strings = 0, others = 0;
@@ -205,14 +215,15 @@ static PyObject *dump_result(Pipeline *p, struct job *job) {
         strings += string, others += dumped && !string;
     }
     if (strings + others) p->strings = strings >= others;
-    PyObject *big = PyList_New(0);
-    size_t length = big ? write_body(d, NULL, big) : 0;
+    PyObject *big = PyList_New(0), *parts = PyList_New(0);
+    size_t length = big && parts ? write_body(d, NULL, big, parts) : 0;
     PyObject *body = PyErr_Occurred() ? NULL : PyBytes_FromStringAndSize(NULL, (Py_ssize_t)length);
     if (body) {
-        write_body(d, (uint8_t *)PyBytes_AS_STRING(body), NULL);
-        return Py_BuildValue("(NN)", body, big);
+        write_body(d, (uint8_t *)PyBytes_AS_STRING(body), NULL, NULL);
+        return Py_BuildValue("(NNN)", body, big, parts);
     }
     Py_XDECREF(big);
+    Py_XDECREF(parts);
     return NULL;
 }
 

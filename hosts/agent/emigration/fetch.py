@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from hosts.agent import frames
-from hosts.agent.bulk import Big, Failed
+from hosts.agent.bulk import Dumped, Failed
 from hosts.agent.frames import Kind
 from hosts.agent.node import Node
 from hosts.agent.pieces.outgoing import Outgoing
@@ -46,8 +46,8 @@ class Fetch:
         except ConnectionError as error:
             self._failed(error)
 
-    def _send(self, result: tuple[bytes, Big]) -> None:
-        body, big = result
+    def _send(self, result: Dumped) -> None:
+        body, big, _ = result
         link = self._node.link(self._destination)
         size = link.send(Kind.PULLED, frames.migration(self._migration), body)
         link.flush()

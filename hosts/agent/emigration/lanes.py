@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Final
 
 from hosts.agent.channel import Server
+from hosts.agent.emigration.prefetch import Batch
 from hosts.agent.node import Node, address
 from hosts.wire import Control, Header, Op
 
@@ -25,19 +26,19 @@ class Lane:
     batch: range = range(0)
     unprepared: set[int] = field(default_factory=set)  # the destination is not yet their owner
     unarrived: set[int] = field(default_factory=set)  # it has not applied their every key
-    unsent: int = 0  # groups of which not every key has been sent
+    read: Batch | None = None  # what is to be sent when it is prepared
     begun: float = 0.0
     started: bool = False  # START is acknowledged
     packet: bytes = b""  # the control packet that is not acknowledged yet
     due: float = 0.0
     delay: float = 0.0
 
-    def begin(self, batch: range) -> None:
+    def begin(self, read: Batch) -> None:
         """Take a batch to move."""
-        self.batch = batch
+        self.batch = batch = read.groups
         self.unprepared = set(batch)
         self.unarrived = set(batch)
-        self.unsent = len(batch)
+        self.read = read
         self.begun = monotonic()
         self.started = False
 

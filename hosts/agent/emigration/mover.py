@@ -228,8 +228,13 @@ class Mover(ABC):
 
     def _run(self) -> None:
         self._scheduled = False
-        if not (self._frozen or self.hindered) and self.status in (Status.RUNNING, Status.STOPPING):
+        if self._frozen or self.hindered or self.status not in (Status.RUNNING, Status.STOPPING):
+            return
+        try:
             self._step()
+        except Exception as error:  # nobody would know that it stands still
+            log.exception("migration %d", self.number)
+            self.fail(f"a fault in the agent of {self._node.own.name} (see its log): {error!r}")
 
     @property
     def lane_sequences(self) -> list[int]:

@@ -1,8 +1,7 @@
 """The source's side of a migration (docs/protocol.md): lanes that each move one batch at a time.
 
-A batch is some neighbouring groups for which one START and one COMPLETE speak. All lanes advance
-together: one pass handles whatever is due for all of them, with one frame on the channel and one
-round trip to the store, because a group is small and per-group costs add up.
+A batch is some neighbouring groups for which one START and one COMPLETE speak. Its keys are read
+before it leaves, so that it is on the move for little more than it takes to send them.
 """
 
 from collections import deque
@@ -12,12 +11,14 @@ from typing import Final
 
 import numpy as np
 
+from hosts.agent import frames
 from hosts.agent._core import Query, StoreError
 from hosts.agent.channel import Link
 from hosts.agent.emigration.lanes import Lane, Signals
 from hosts.agent.emigration.mover import FINAL, Emigrated, Order, Status
 from hosts.agent.emigration.postcopy import Postcopy
-from hosts.agent.emigration.stream import Chunk
+from hosts.agent.emigration.prefetch import Prefetch
+from hosts.agent.frames import Kind
 from hosts.agent.node import Node
 from hosts.agent.protocols import Protocol
 from hosts.agent.table import State
@@ -26,6 +27,7 @@ from hosts.wire import Op
 MAX_LANES: Final = 64
 _PREPARING: Final = (0.001, 0.03)  # seconds that PREPARE is taken to need, at least and at most
 _OVERDRAFT: Final = 0.05  # seconds by which a batch may run ahead of the throttle
+_AHEAD: Final = 2  # batches that are read before they leave
 
 
 class Emigration(Postcopy):
@@ -52,6 +54,9 @@ class Emigration(Postcopy):
         self._todo = deque([*begun, *(first for first in firsts if first not in known)])
         self._moving: dict[int, Lane] = {}  # by the first group of its batch
         self._idle = list(reversed(self.lanes))
+        self._prefetch = Prefetch(
+            node, self.throttle, batch, self._values, self._kick, self.store_failed
+        )
         self._signals = Signals(
             node, self.number, self.destination, self._moving, lambda: self._frozen
         )
@@ -83,7 +88,7 @@ class Emigration(Postcopy):
         """The groups that this migration may still touch."""
         if self.status in FINAL:
             return ()
-        firsts = (*self._moving, *self._todo)
+        firsts = (*self._moving, *self._prefetch.firsts, *self._todo)
         return (group for first in firsts for group in range(first, first + self.batch))
 
     def _go_on(self) -> None:
@@ -94,11 +99,12 @@ class Emigration(Postcopy):
     def _check_end(self) -> None:
         if self._moving or self.status not in (Status.RUNNING, Status.STOPPING):
             return
-        if not self._todo:
+        if not self._todo and not self._prefetch:
             self._set(Status.DONE)
         elif self._begun:
             return  # the link, or a lane that is free, brings it on
         elif self.status is Status.STOPPING:
+            self._give_back()
             self._set(Status.STOPPED)
         elif self._pausing:
             self._set(Status.PAUSED)
@@ -123,48 +129,66 @@ class Emigration(Postcopy):
                 # one is begun.
                 self._take_keys(_OVERDRAFT)
                 self._send_piece(link, self._values, _OVERDRAFT)
+                self._start_batches(link)
+                self._read_ahead()
             except (StoreError, ConnectionError) as error:
                 self.store_failed(error)
                 return
-            self._start_batches(link)
         self._signals.watch()
         self._check_end()
 
-    def _wanted(self) -> int:
-        """How many batches to start now. Throttled, as late and as few as keep the stream from
-        running dry while PREPARE is under way: in flight, a group costs the clients something."""
-        if self._pausing or self.status is Status.STOPPING:
-            return self._begun
+    @property
+    def _ending(self) -> bool:
+        """Whether nothing new is to leave."""
+        return self._pausing or self.status is Status.STOPPING
+
+    def _read_ahead(self) -> None:
+        """Read the batches that leave next, which are more where nothing waits for a throttle."""
+        most = _AHEAD if self.throttle.rate else max(_AHEAD, len(self.lanes))
+        if self._ending:
+            most = self._begun
+        while self._todo and len(self._prefetch) < most:
+            self._prefetch.add(self._todo.popleft())
+        self._prefetch.read_on()
+
+    def _give_back(self) -> None:
+        """Nothing is read ahead any more."""
+        self._todo.extendleft(reversed(self._prefetch.give_back()))
+
+    def _interrupted(self) -> None:
+        self._give_back()
+
+    def _may_leave(self) -> bool:
+        """Whether it is time for the next batch. Throttled, it goes as late as keeps the stream
+        from running dry while PREPARE is under way: in flight, a group costs the clients something.
+        """
+        if self._ending:
+            return self._begun > 0
         if not self.throttle.rate:
-            return len(self.lanes)
-        if not self.done:  # the first batch tells how big they are
-            return 1 - len(self._moving)
-        per_group = (
-            8 * (self.bytes_sent - self._values.bytes_sent) / len(self.done) / self.throttle.rate
-        )  # in seconds
-        unsent = sum(lane.unsent for lane in self._moving.values())
-        early = self.throttle.wait() + unsent * per_group - self._preparing
+            return True
+        unsent = sum(len(lane.read.body) for lane in self._moving.values() if lane.read)
+        early = self.throttle.wait() + 8 * unsent / self.throttle.rate - self._preparing
         if early > 0:
             self._kick_in(early)
-            return 0
-        return 1 + int(-early / (self.batch * per_group))
+        return early <= 0
 
     def _start_batches(self, link: Link) -> None:
         """Steps 1 and 2 for free lanes."""
         chosen: list[int] = []
-        for _ in range(min(self._wanted(), len(self._idle), len(self._todo))):
+        while self._idle and self._prefetch.ready and self._may_leave():
+            read = self._prefetch.take()
             lane = self._idle.pop()
-            first = self._todo.popleft()
+            lane.begin(read)
+            self._moving[lane.batch.start] = lane
             self._begun = max(0, self._begun - 1)
-            lane.begin(range(first, first + self.batch))
-            self._moving[first] = lane
-            self._leave(list(lane.batch))
             chosen += lane.batch
-        self._prepare(link, chosen)
+        if chosen:
+            self._leave(chosen)
+            self._prepare(link, chosen)
 
     def _prepared(self, groups: Iterable[int]) -> None:
-        """Step 2 is acknowledged: hand over what was held, then, when this is so for its whole
-        batch, START and the keys."""
+        """Step 2 is acknowledged: when this is so for a whole batch, START and the keys; then hand
+        over what was held."""
         lanes: list[Lane] = []
         held: list[Query] = []
         for group in groups:
@@ -177,16 +201,23 @@ class Emigration(Postcopy):
                 took = max(_PREPARING[0], min(monotonic() - lane.begun, _PREPARING[1]))
                 self._preparing += (took - self._preparing) / 8
                 lanes.append(lane)
-                self._stream.add(lane.batch)
-        self._node.hand(self.destination.index, held, "handed_over")
         self._signals.send(lanes, Op.GROUP_START)
+        for lane in lanes:
+            self._send_read(lane)
+        # behind the keys, which then are on their way into the store and need not be pulled
+        self._node.hand(self.destination.index, held, "handed_over")
         self._kick()
 
-    def _dumped(self, chunk: Chunk) -> None:
-        for group in chunk.ended:
-            if (lane := self._lane(group)) is not None:
-                lane.unsent -= 1
-        super()._dumped(chunk)
+    def _send_read(self, lane: Lane) -> None:
+        """Step 4, of what was read ahead; the rest is to be read now."""
+        read, lane.read = lane.read, None
+        if read is None or self._frozen or self.hindered:
+            self._stream.add(lane.batch)
+            return
+        self._stream.add(read.unread)
+        if read.body:
+            link = self._node.link(self.destination.index)
+            self._sent(read.keys, link.send(Kind.KEYS, frames.migration(self.number), read.body))
 
     def _arrived(self, groups: Iterable[int]) -> None:
         """The destination has every key of these: COMPLETE, when this is so for a whole batch and
@@ -228,7 +259,6 @@ class Emigration(Postcopy):
             unprepared += sorted(lane.unprepared)
             if not lane.unprepared:
                 self._stream.add(sorted(lane.unarrived))
-                lane.unsent = len(lane.unarrived)
         self._prepare(self._node.link(self.destination.index), unprepared)
         self._kick()
 
@@ -236,3 +266,4 @@ class Emigration(Postcopy):
         """The agent ends."""
         super().close()
         self._signals.close()
+        self._prefetch.give_back()

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from hosts.agent import frames
-from hosts.agent.bulk import Big, Failed, Section
+from hosts.agent.bulk import Dumped, Failed, Section
 from hosts.agent.emigration.chunks import Chunks
 from hosts.agent.emigration.throttle import Throttle
 from hosts.agent.node import Node
@@ -31,6 +31,7 @@ class Chunk:
     """What has been dumped of some groups: so many keys, in the body of a KEYS frame."""
 
     sections: list[Section]
+    parts: list[tuple[int, int]]  # bytes and keys of each section
     keys: int
     body: bytes
     ended: list[int]  # groups that it ends
@@ -39,7 +40,9 @@ class Chunk:
 class Values(Protocol):
     """Takes the big values (hosts/agent/pieces/outgoing.py). A group ends after them."""
 
-    piecewise: bool  # whether all but strings are big
+    @property
+    def piecewise(self) -> bool:
+        """Whether all but strings are big."""
 
     @property
     def full(self) -> bool:
@@ -152,10 +155,10 @@ class Stream:
         self._listed -= count
         return sections, count
 
-    def _dumped(self, age: int, count: int, result: tuple[bytes, Big]) -> None:
+    def _dumped(self, age: int, count: int, result: Dumped) -> None:
         if age != self._age:
             return
-        body, big = result
+        body, big, parts = result
         sections = self.under_way.popleft()
         keys = count - len(big)
         unended = {group for group, _ in big}
@@ -165,7 +168,8 @@ class Stream:
         for group in unended.intersection(ended):
             self.values.end_later(group)
         self.chunks.learn(keys, len(body))
-        self._tell(Chunk(sections, keys, body, [group for group in ended if group not in unended]))
+        ended = [group for group in ended if group not in unended]
+        self._tell(Chunk(sections, parts, keys, body, ended))
 
     def _ends(self, one: _Listed) -> bool:
         if one.last and not self.values.complete(one.group):
