@@ -157,4 +157,5 @@ def _partition(
         slice=migration.slice,
         migration=migration.id,
         batch_mask=filters.batch_mask(migration.batch),
+        pull_reads=int(migration.settings.pull_reads),
     )

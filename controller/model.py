@@ -79,6 +79,9 @@ class Settings:
     protocol: Protocol = Protocol.NETMIGRATE
     stop_bytes: int = 0
     """Of SOURCE: it stops serving when no more is left to copy; 0: as it thinks right."""
+    pull_reads: bool = False
+    """Of NETMIGRATE: a READ of an ONGOING group goes to the destination alone, which pulls what it
+    does not have yet ahead; otherwise to both servers."""
 
 
 @dataclass(frozen=True, slots=True)

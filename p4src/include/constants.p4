@@ -69,19 +69,20 @@ const event_t EVENT_ARP_ANSWERED = 2;
 const event_t EVENT_SERVED = 3;               // query for a partition that is not moving
 const event_t EVENT_STEERED_SOURCE = 4;       // group NOT_MIGRATED
 const event_t EVENT_STEERED_DESTINATION = 5;  // group MIGRATED
-const event_t EVENT_DOUBLE_READ = 6;          // group ONGOING
-const event_t EVENT_ONGOING_WRITE = 7;        // group ONGOING
-const event_t EVENT_REPLY = 8;
-const event_t EVENT_CONTROL_APPLIED = 9;
-const event_t EVENT_CONTROL_REPEATED = 10;    // its control sequence is not larger than the last
-const event_t EVENT_CONTROL_REFUSED = 11;     // not from the migration's source, or no migration
-const event_t EVENT_MALFORMED = 12;           // dropped, like all that follow
-const event_t EVENT_WRONG_SERVICE = 13;
-const event_t EVENT_NO_PARTITION = 14;
-const event_t EVENT_NO_SERVER = 15;
-const event_t EVENT_NO_ROUTE = 16;            // nothing leads to its MAC or IP address
-const event_t EVENT_TTL_EXPIRED = 17;
-const bit<32> EVENTS = 18;
+const event_t EVENT_DOUBLE_READ = 6;           // group ONGOING, as of the next two
+const event_t EVENT_ONGOING_READ = 7;         // to the destination alone
+const event_t EVENT_ONGOING_WRITE = 8;
+const event_t EVENT_REPLY = 9;
+const event_t EVENT_CONTROL_APPLIED = 10;
+const event_t EVENT_CONTROL_REPEATED = 11;    // its control sequence is not larger than the last
+const event_t EVENT_CONTROL_REFUSED = 12;     // not from the migration's source, or no migration
+const event_t EVENT_MALFORMED = 13;           // dropped, like all that follow
+const event_t EVENT_WRONG_SERVICE = 14;
+const event_t EVENT_NO_PARTITION = 15;
+const event_t EVENT_NO_SERVER = 16;
+const event_t EVENT_NO_ROUTE = 17;            // nothing leads to its MAC or IP address
+const event_t EVENT_TTL_EXPIRED = 18;
+const bit<32> EVENTS = 19;
 
 // Counter `traffic`: packets and bytes that go out, by class.
 typedef bit<8> traffic_t;

@@ -35,6 +35,7 @@ struct metadata_t {
     bit<1> migrating;
     update_t update;
     state_t state;
+    bit<1> pull_reads;     // a READ of an ONGOING group goes to the destination alone
     bit<1> double_read;
     bit<1> rewritten;      // IPv4 addresses changed: the header checksum is computed anew
     event_t event;

@@ -57,15 +57,17 @@ control Partition(in headers_t hdr, inout metadata_t meta) {
         meta.server = server;
     }
 
-    // `batch_mask` takes a group to the first of its batch: the filters know no other.
+    // `batch_mask` takes a group to the first of its batch: the filters know no other. With
+    // `pull_reads` no read is doubled.
     action migrate(server_t source, server_t destination, bit<8> slice, bit<16> migration,
-                   bit<16> batch_mask) {
+                   bit<16> batch_mask, bit<1> pull_reads) {
         meta.migrating = 1;
         meta.source = source;
         meta.destination = destination;
         meta.slice = slice;
         meta.migration = migration;
         meta.batch = hdr.netmigrate.group & batch_mask;
+        meta.pull_reads = pull_reads;
     }
 
     table partition {

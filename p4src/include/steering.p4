@@ -23,7 +23,7 @@ control Steering(inout headers_t hdr, inout metadata_t meta) {
             } else if (meta.state == MIGRATED) {
                 meta.event = EVENT_STEERED_DESTINATION;
                 meta.server = meta.destination;
-            } else if (hdr.netmigrate.op == OP_READ) {
+            } else if (hdr.netmigrate.op == OP_READ && meta.pull_reads == 0) {
                 // The key may be on either side: both are asked, the client takes the better
                 // answer.
                 meta.event = EVENT_DOUBLE_READ;
@@ -32,8 +32,13 @@ control Steering(inout headers_t hdr, inout metadata_t meta) {
                 meta.mirror = meta.destination;
                 meta.double_read = 1;
             } else {
-                // The destination owns the group from before its START.
-                meta.event = EVENT_ONGOING_WRITE;
+                // The destination owns the group from before its START, and pulls what it needs and
+                // does not have yet.
+                if (hdr.netmigrate.op == OP_READ) {
+                    meta.event = EVENT_ONGOING_READ;
+                } else {
+                    meta.event = EVENT_ONGOING_WRITE;
+                }
                 hdr.netmigrate.flags = hdr.netmigrate.flags | FLAG_ONGOING;
                 meta.server = meta.destination;
             }

@@ -102,8 +102,8 @@ def partition_entry(service: int, first: int, length: int, place: Serve | Migrat
     match = (Exact(service), Lpm(first, length))
     if isinstance(place, Serve):
         return Entry(match, "Ingress.serve", (place.server,))
-    mask = filters.batch_mask(place.batch)
-    params = (place.source, place.destination, place.slice, place.migration, mask)
+    how = filters.batch_mask(place.batch), int(place.pull_reads)
+    params = (place.source, place.destination, place.slice, place.migration, *how)
     return Entry(match, "Ingress.migrate", params)
 
 

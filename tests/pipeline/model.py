@@ -77,6 +77,8 @@ class Migrate:
     migration: int
     batch: int = 1
     """How many groups move as one: the filters hold each batch by its first group."""
+    pull_reads: bool = False
+    """Whether a READ of an ONGOING group goes to the destination alone, instead of to both."""
 
     def first(self, group: int) -> int:
         """Return the first group of the batch that `group` is in."""
@@ -356,9 +358,10 @@ class Switch:
             return self._send(Event.STEERED_SOURCE, kind, plain, place.source)
         if state == filters.MIGRATED:
             return self._send(Event.STEERED_DESTINATION, kind, plain, place.destination)
-        if header.op is Op.WRITE:
+        if header.op is Op.WRITE or place.pull_reads:
+            event = Event.ONGOING_WRITE if header.op is Op.WRITE else Event.ONGOING_READ
             flagged = datagram.stamped(Flags.ONGOING, place.migration)
-            return self._send(Event.ONGOING_WRITE, kind, flagged, place.destination)
+            return self._send(event, kind, flagged, place.destination)
         double = datagram.stamped(Flags.DOUBLE, place.migration)
         event, outputs = self._send(Event.DOUBLE_READ, kind, double, place.source)
         if event is Event.DOUBLE_READ and place.destination in self.sessions:

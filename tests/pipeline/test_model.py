@@ -55,7 +55,8 @@ def places(draw: st.DrawFn) -> Serve | Migrate:
         return Serve(draw(server))
     slices, migrations = st.integers(0, filters.SLICES - 1), st.sampled_from(MIGRATIONS)
     batch = draw(st.sampled_from([1, 1, 2, 16, 1024, 16384]))
-    return Migrate(draw(server), draw(server), draw(slices), draw(migrations), batch)
+    pull = draw(st.booleans())
+    return Migrate(draw(server), draw(server), draw(slices), draw(migrations), batch, pull)
 
 
 @st.composite

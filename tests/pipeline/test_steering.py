@@ -93,6 +93,26 @@ def test_a_write_of_an_ongoing_group_goes_to_the_destination(net: Net) -> None:
     assert sent.header.migration == MIGRATION
 
 
+def test_a_read_of_an_ongoing_group_goes_to_the_destination_alone_that_pulls(net: Net) -> None:
+    place = Migrate(SOURCE, DESTINATION, SLICE, MIGRATION, pull_reads=True)
+    net.place(SERVICE, MOVING_PARTITION, 4, place)
+    frame = query()
+    (sent,) = net.send(CLIENT, frame)
+    assert leaves_to(SOURCE, sent, frame)
+    net.send(SOURCE, start(GROUP, 1))
+    (sent,) = net.send(CLIENT, frame)
+    assert net.last_event() is Event.ONGOING_READ
+    assert leaves_to(DESTINATION, sent, frame)
+    assert sent.header.flags == Flags.ONGOING
+    assert sent.header.migration == MIGRATION
+    net.send(CLIENT, query(Op.WRITE))
+    assert net.last_event() is Event.ONGOING_WRITE
+    net.send(SOURCE, complete(GROUP, 2))
+    net.send(CLIENT, frame)
+    assert net.last_event() is Event.STEERED_DESTINATION
+    assert net.model.traffic[Traffic.DOUBLE_QUERY] == 0
+
+
 def test_other_groups_are_not_affected_by_one_on_the_move(net: Net) -> None:
     net.send(SOURCE, start(GROUP, 1))
     for group in range(MOVING_PARTITION, MOVING_PARTITION + 4096, 97):
