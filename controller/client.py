@@ -51,6 +51,7 @@ class Controller:
         group_batch: int = 0,
         protocol: str = "",
         stop_bytes: int = 0,
+        pull_reads: bool = False,
     ) -> pb.Migration:
         """Begin a migration; what is 0 is chosen for you (but a throttle of 0 is none)."""
         migration: pb.Migration = self._stub.Migrate(
@@ -62,6 +63,7 @@ class Controller:
                 group_batch=group_batch,
                 protocol=protocol,
                 stop_bytes=stop_bytes,
+                pull_reads=pull_reads,
             )
         )
         return migration

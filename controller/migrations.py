@@ -112,17 +112,19 @@ class Migrations:
         group_batch: int,
         protocol: str,
         stop_bytes: int,
+        *,
+        pull_reads: bool,
     ) -> Migration:
         """Begin to move a partition, or the range of groups `what` names, to `destination`."""
-        _check(lanes, group_batch)
-        lanes = lanes or (DEFAULT_LANES if throttle else UNTHROTTLED_LANES)
         wanted = _protocol(protocol)
+        _check(lanes, group_batch, wanted, pull_reads=pull_reads)
+        lanes = lanes or (DEFAULT_LANES if throttle else UNTHROTTLED_LANES)
         self._config.server_named(destination)
         partition, _ = self._movable(what, destination)
         self._parts.switch.session()
         source, _ = [await self._ready(server) for server in (partition.server, destination)]
         batch = group_batch or _fitting_batch(source)
-        settings = Settings(lanes, throttle, batch, wanted, stop_bytes)
+        settings = Settings(lanes, throttle, batch, wanted, stop_bytes, pull_reads)
         if wanted.is_followed:
             await self._parts.cleaner.wait_for_free(_SLICE_SECONDS)
         # The world may have changed meanwhile; from here to the store's record nothing else runs.
@@ -242,12 +244,14 @@ class Migrations:
         self._followers[migration.id].wake()
 
 
-def _check(lanes: int, group_batch: int) -> None:
+def _check(lanes: int, group_batch: int, protocol: Protocol, *, pull_reads: bool) -> None:
     """Check what a user asked for; 0 leaves the choice to us."""
     if lanes > MAX_LANES:
         raise InvalidError(f"lanes {lanes}: expected 1 to {MAX_LANES}")
     if group_batch and not is_batch(group_batch):
         raise InvalidError(f"group batch {group_batch}: expected a power of two, 1 to {MAX_BATCH}")
+    if pull_reads and not protocol.is_followed:
+        raise InvalidError(f"pull reads: only protocol {Protocol.NETMIGRATE} can, not {protocol}")
 
 
 def _fitting_batch(source: pb.AgentStatus) -> int:

@@ -141,6 +141,7 @@ class Service(ControllerServicer):
             protocol=migration.settings.protocol,
             lanes=migration.settings.lanes,
             group_batch=migration.batch,
+            pull_reads=migration.settings.pull_reads,
             throttle=migration.settings.throttle,
             groups_total=migration.group_count,
             share=migration.totals.groups / max(1, migration.group_count),
@@ -169,6 +170,7 @@ class Service(ControllerServicer):
                 request.group_batch,
                 request.protocol,
                 request.stop_bytes,
+                pull_reads=request.pull_reads,
             )
         )
 

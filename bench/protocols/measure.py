@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -144,7 +144,7 @@ class Rack:
 
     def migrate(self, protocol: str, settings: Settings) -> pb.Migration:
         """Move the partition to server2."""
-        told = dict(settings)
+        told: dict[str, Any] = dict(settings)
         started = self.controller.migrate("p0", "server2", protocol=protocol, **told)
         return self.controller.watch(started.id)
 

@@ -66,6 +66,15 @@ def migrate(
             show_default="64 KiB",
         ),
     ] = 0,
+    pull_reads: Annotated[
+        bool,
+        typer.Option(
+            "--pull-reads",
+            help="Protocol netmigrate sends reads of groups on the move to the destination alone, "
+            "which pulls their keys ahead.",
+            show_default="they go to both servers",
+        ),
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Show progress until it ends.")] = False,
     net: Net = DEFAULT_NET,
     json: AsJson = False,
@@ -79,6 +88,7 @@ def migrate(
         group_batch=group_batch,
         protocol=protocol,
         stop_bytes=stop_bytes,
+        pull_reads=pull_reads,
     )
     with controller(net) as stub:
         migration: pb.Migration = stub.Migrate(request)

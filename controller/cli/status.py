@@ -84,11 +84,18 @@ def print_migrations(migrations: Iterable[pb.Migration]) -> None:
     print_table(
         [
             *("id>", "partition", "groups", "from", "to", "protocol", "state"),
-            *("moved>", "keys>", "bytes>", "throttle>", "lanes>", "batch>"),
+            *("moved>", "keys>", "bytes>", "throttle>", "lanes>", "batch>", "reads"),
             *("took>", "left>", "begun", ""),
         ],
         [_row(each) for each in migrations],
     )
+
+
+def _reads(migration: pb.Migration) -> str:
+    """Return what becomes of reads of groups on the move, if the switch knows which those are."""
+    if not migration.HasField("slice"):
+        return ""
+    return "pulled" if migration.pull_reads else "doubled"
 
 
 def _row(migration: pb.Migration) -> tuple[object, ...]:
@@ -106,6 +113,7 @@ def _row(migration: pb.Migration) -> tuple[object, ...]:
         format_rate(migration.throttle),
         migration.lanes,
         migration.group_batch,
+        _reads(migration),
         duration(migration.seconds),
         "" if migration.ended else duration(migration.seconds_left),
         time.strftime("%F %T", time.localtime(migration.created)),

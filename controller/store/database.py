@@ -40,9 +40,11 @@ _LATER: Final = (
     ("migrations", "rounds", "INTEGER NOT NULL DEFAULT 0"),
     ("migrations", "downtime", "REAL NOT NULL DEFAULT 0"),
     ("migrations", "before", "TEXT NOT NULL DEFAULT '[]'"),
+    ("migrations", "pull_reads", "INTEGER NOT NULL DEFAULT 0"),
     ("slices", "batch", "INTEGER NOT NULL DEFAULT 1"),
 )
-"""Columns that a store of an earlier version does not have; it moved groups one by one."""
+"""Columns that a store of an earlier version does not have; it moved groups one by one, and doubled
+reads."""
 
 
 class Database:

@@ -33,6 +33,7 @@ def migration(row: sqlite3.Row) -> Migration:
             row["group_batch"],
             Protocol(row["protocol"]),
             row["stop_bytes"],
+            bool(row["pull_reads"]),
         ),
         totals=Totals(
             groups=row["done_groups"],

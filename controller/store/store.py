@@ -145,7 +145,8 @@ class Store(Database):
         db.execute(
             "INSERT INTO migrations (id, partition, first, last, groups, source, destination,"
             " slice, state, protocol, lanes, throttle, group_batch, stop_bytes,"
-            " created, moves_back) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " pull_reads, created, moves_back)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 number,
                 partition,
@@ -161,6 +162,7 @@ class Store(Database):
                 settings.throttle,
                 settings.group_batch,
                 settings.stop_bytes,
+                settings.pull_reads,
                 time.time(),
                 moves_back,
             ),

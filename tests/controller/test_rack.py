@@ -91,6 +91,13 @@ def _arrives(net: Rack, partition: str) -> None:
     assert _placement(net)[partition] == "server2"
 
 
+def _reads_are_pulled(net: Rack) -> bool:
+    """Whether the switch has been told to send reads of groups on the move to the destination."""
+    (partitions,) = net.json("tables", "partition")
+    (moving,) = (each for each in partitions["entries"] if "migrate" in each["action"])
+    return "pull_reads=1" in moving["action"]
+
+
 def _check_settled(net: Rack) -> None:
     """No migration runs, switch and agents agree, all slices are zero and free."""
     status = net.status()
@@ -191,6 +198,10 @@ def test_refusals_leave_everything_as_it_was(net: Rack) -> None:
             "12: expected a power of two",
         ),
         (["migrate", "p0", "--to", "server2", "--group-batch", "2048"], "1 to 1024"),
+        (
+            ["migrate", "p0", "--to", "server2", "--pull-reads", "--protocol", "source"],
+            "pull reads: only protocol netmigrate can, not source",
+        ),
         (["pause"], "no migration is running"),
         (["abort", "99999"], "no migration 99999"),
     ]:
@@ -235,6 +246,7 @@ def test_pause_resume_throttle(net: Rack) -> None:
     assert begun["group_batch"] == net.status()["migrations"][0]["group_batch"] == 32
     entry = net.json("tables", "partition")[0]["entries"][0]
     assert f"batch_mask={0xFFFF - 31}" in entry["action"]
+    assert not _reads_are_pulled(net)
     code, _, err = net.cli("migrate", "p0", "--to", "server3")
     assert code == 2
     assert "partition p0 is already moving" in err
@@ -369,7 +381,8 @@ def _quiet(net: Rack) -> bool:
 
 def test_a_restarted_switch_is_restored(net: Rack) -> None:
     partition = next(iter(_placement(net)))
-    net.json("migrate", partition, "--to", "server2", "--throttle", "300kbps")
+    net.json("migrate", partition, "--to", "server2", "--throttle", "300kbps", "--pull-reads")
+    assert _reads_are_pulled(net)
     _wait("begun", lambda: net.status()["migrations"][0]["groups_done"] > 300)
     net.children.kill("switch")
     _wait("noticed", lambda: not net.status()["device"]["connected"])
@@ -380,7 +393,9 @@ def test_a_restarted_switch_is_restored(net: Rack) -> None:
     net.start_switch()
     _wait("restored", lambda: net.status()["device"]["connected"])
     (running,) = net.status()["migrations"]
-    assert running["state"] == "running"
+    assert (running["state"], running["pull_reads"]) == ("running", True)
+    assert _reads_are_pulled(net)
+    assert "pulled" in net.cli("status")[1]
     _arrives(net, partition)
 
 

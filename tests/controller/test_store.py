@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from controller.store import MAX_MIGRATION, Store
 from tests.controller.networks import network
 
 SLICES = 3
-SETTINGS = Settings(lanes=4, throttle=1000, group_batch=16, stop_bytes=4096)
+SETTINGS = Settings(lanes=4, throttle=1000, group_batch=16, stop_bytes=4096, pull_reads=True)
 WHOLE = Range(0, 16383)
 
 
@@ -170,11 +171,11 @@ def test_a_batch_never_reaches_beyond_what_is_to_move(store: Store) -> None:
     smaller = store.migration(begun.id)
     assert smaller.batch == 4
     back = store.begin_moving_back(smaller, [Range(0, 63), Range(66, 67)])
-    assert (back.settings.lanes, back.batch) == (SETTINGS.lanes, 2)
+    assert (back.settings, back.batch) == (replace(SETTINGS, group_batch=4), 2)
     assert store.dirty_slices() == [(0, WHOLE, 4)]
 
 
-def test_a_store_of_before_there_were_batches(path: Path, tmp_path: Path) -> None:
+def test_a_store_of_an_earlier_version(path: Path, tmp_path: Path) -> None:
     store = Store(path)
     store.place(Config.parse(network(tmp_path)).service, SLICES)
     store.set_clean(0)
@@ -182,6 +183,7 @@ def test_a_store_of_before_there_were_batches(path: Path, tmp_path: Path) -> Non
     store.close()
     with sqlite3.connect(path) as db:
         db.execute("ALTER TABLE migrations DROP COLUMN group_batch")
+        db.execute("ALTER TABLE migrations DROP COLUMN pull_reads")
         db.execute("ALTER TABLE slices DROP COLUMN batch")
     for _ in range(2):
         again = Store(path)
