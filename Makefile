@@ -7,8 +7,8 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 # Settings of `make run` and `make net`; an empty one takes its default from the program.
-SETTINGS = KEYS VALUE_SIZE WORKLOAD RATE SERVERS CLIENTS PROTOCOL THROTTLE LANES GROUP_BATCH SEED RDB \
-  SWITCH LOG_PACKETS
+SETTINGS = KEYS VALUE_SIZE WORKLOAD RATE SERVERS CLIENTS PROTOCOL THROTTLE LANES GROUP_BATCH PULL_READS SEED \
+  RDB SWITCH LOG_PACKETS
 OPTIONS = $(foreach s,$(SETTINGS),$(if $($(s)),--$(subst _,-,$(shell tr A-Z a-z <<<$(s)))='$($(s))'))
 # The store's server program, of everything that starts stores (topology/stores.py).
 export STORE

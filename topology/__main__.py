@@ -37,6 +37,9 @@ def run(
     group_batch: Annotated[
         int, typer.Option(help="groups that move as one, a power of two; 0: what fits")
     ] = settings.Run.group_batch,
+    pull_reads: Annotated[
+        int, typer.Option(min=0, max=1, help="1: reads of groups on the move are not doubled")
+    ] = 0,
     protocol: Annotated[str, typer.Option(help="how the groups move")] = settings.Run.protocol,
     seed: Annotated[int, typer.Option(help="seed of the workload")] = 1,
 ) -> None:
@@ -60,6 +63,7 @@ def run(
                 throttle=round(throttle * 1_000_000),
                 lanes=lanes,
                 group_batch=group_batch,
+                pull_reads=bool(pull_reads),
                 protocol=protocol,
                 seed=seed,
             ),

@@ -172,6 +172,7 @@ class Job:
             throttle=self.run.throttle,
             lanes=self.run.lanes,
             group_batch=self.run.group_batch,
+            pull_reads=self.run.pull_reads,
             protocol=self.run.protocol,
         )
 

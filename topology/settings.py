@@ -56,6 +56,8 @@ class Run:
     """Parallel senders of the source; 0: as the controller thinks right."""
     group_batch: int = 0
     """How many groups move as one; 0: as the controller thinks right."""
+    pull_reads: bool = False
+    """Whether reads of groups on the move are pulled at the destination instead of doubled."""
     protocol: str = Protocol.NETMIGRATE
     seed: int = 1
     before: float = 10.0
@@ -81,3 +83,5 @@ class Run:
             raise SettingError(f"PROTOCOL={self.protocol}: one of {', '.join(Protocol)}")
         if self.group_batch and not is_batch(self.group_batch):
             raise SettingError(f"GROUP_BATCH={self.group_batch}: a power of two, 1 to {MAX_BATCH}")
+        if self.pull_reads and not Protocol(self.protocol).is_followed:
+            raise SettingError(f"PULL_READS=1: with PROTOCOL={Protocol.NETMIGRATE} alone")

@@ -117,7 +117,9 @@ def figures(history: History, phases: Phases, moved: Snapshot) -> dict[str, Any]
         "throughput": {name: round(throughput(records, span), 1) for name, span in spans.items()},
         "latency_us": {name: quantiles(latencies(records, span)) for name, span in spans.items()},
         "double_reads": traffic["DOUBLE_QUERY"][0],
-        "redirected": events["STEERED_DESTINATION"][0] + events["ONGOING_WRITE"][0],
+        "redirected": sum(
+            events[cell][0] for cell in ("STEERED_DESTINATION", "ONGOING_READ", "ONGOING_WRITE")
+        ),
         "forwarded": moved.agents["forwarded"] + moved.agents["handed_over"],
         "priority_pulls": moved.agents["priority_pulls"],
         "bytes": sizes(moved),

@@ -8,6 +8,7 @@ from typing import Final
 
 import grpc
 
+from controller.model import Protocol
 from hosts.wire import GROUPS, group_of
 from torture.rack import Rack
 from torture.workload import name
@@ -29,6 +30,7 @@ class Moves:
         self._rack = rack
         self._chooser = random.Random(f"{seed} moves")
         self._protocol = protocol
+        self._may_pull = Protocol(protocol).is_followed
         self._at_once = at_once
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="moves")
@@ -74,6 +76,7 @@ class Moves:
                 lanes=self._chooser.choice([0, 1, 4, 16]),
                 group_batch=self._chooser.choice([0, 1, 16, 256]),
                 protocol=self._protocol,
+                pull_reads=self._may_pull and self._chooser.choice([False, True]),
             )
             self.begun += 1
 

@@ -160,7 +160,7 @@ def in_turn(protocols: Sequence[Protocol], turn: int) -> list[Protocol]:
 
 
 _OWN: Final[dict[Protocol, dict[str, tuple[int, ...]]]] = {
-    Protocol.NETMIGRATE: {"lanes": (1, 16), "group_batch": (1, 64)},
+    Protocol.NETMIGRATE: {"lanes": (1, 16), "group_batch": (1, 64), "pull_reads": (1,)},
     Protocol.SOURCE: {"stop_bytes": (8 << 10, 512 << 10)},
 }
 """Settings that only one protocol has, and what to try of them."""

@@ -35,6 +35,28 @@ def test_there_and_back_three_times(racks: Start, workload: str) -> None:
     assert rack.controller.registers_match()
 
 
+def test_pulls_instead_of_double_reads(racks: Start) -> None:
+    """All groups move at once, so that many reads meet one on the move."""
+    rack = racks()
+    data = rack.load(10_000)
+    before = rack.controller.counters(), rack.controller.agent_counters()
+    with rack.driving(Load("A", rate=3000), data):
+        for destination in ("server2", "server1") * 2:
+            rack.move("p0", destination, lanes=16, group_batch=1024, pull_reads=True)
+    after = rack.controller.counters(), rack.controller.agent_counters()
+    rack.read_back(data)
+    rack.verdict()
+    assert rack.keys("server1") == 10_000
+    assert rack.controller.registers_match()
+    events, traffic = (
+        {cell: count - before[0][name][cell][0] for cell, (count, _) in after[0][name].items()}
+        for name in ("events", "traffic")
+    )
+    assert events["ONGOING_READ"] > 30
+    assert events["DOUBLE_READ"] == traffic["DOUBLE_QUERY"] == traffic["DOUBLE_REPLY"] == 0
+    assert after[1]["priority_pulls"] - before[1]["priority_pulls"] > 10
+
+
 @pytest.mark.parametrize("protocol", [each for each in Protocol if not each.is_followed])
 def test_other_protocols_there_and_back(racks: Start, protocol: Protocol) -> None:
     """What clients are told, and what they send to a source themselves, the switch counts."""

@@ -151,6 +151,7 @@ def _topology(*arguments: str) -> "subprocess.CompletedProcess[str]":
         (("run", "--switch", "wooden"), "SWITCH=wooden"),
         (("run", "--value-size", "5000"), "VALUE_SIZE=5000"),
         (("run", "--group-batch", "3"), "GROUP_BATCH=3"),
+        (("run", "--pull-reads", "1", "--protocol", "fulva"), "PULL_READS=1"),
     ],
 )
 def test_a_wrong_setting_is_named(arguments: tuple[str, ...], says: str) -> None:
