@@ -26,10 +26,11 @@ inline write_registers(some_ongoing, some_migrated, last) {
 #define STEERED_TO \
     (tor.migrating -> (AT_DESTINATION -> DESTINATION(migration) : SOURCE(migration)) : tor.server)
 
-/* A request that its client has sent, maybe long ago, passes the switch. */
+/* A request that its client has sent, maybe long ago, passes the switch. Whether reads are doubled
+ * or go to the destination alone is a setting (pull_reads): here any read may do either. */
 #define STEERED \
     :: d_step { \
-        tor.present && !DOUBLED && !(reached[STEERED_TO] & 1) && (!over || kind_of != READ) -> \
+        tor.present && !(reached[STEERED_TO] & 1) && (!over || kind_of != READ) -> \
         assert(!AT_DESTINATION || executes(DESTINATION(migration), mine)); /* it is the owner */ \
         reached[STEERED_TO] = reached[STEERED_TO] | 1 \
        } \
