@@ -16,7 +16,8 @@ from hosts.agent.table import State
 log = logging.getLogger("netmigrate.agent")
 
 _RETRY_SECONDS: Final = 1.0
-_SHARE: Final = 0.1  # of this agent's time, while queries come
+# of this agent's time, while queries come: with groups on the move, and without
+_SHARES: Final = 0.02, 0.1
 _PAUSE: Final = 0.0005  # seconds, at least
 _GROUPS: Final = 16
 _KEYS: Final = 16  # of each of them, at once
@@ -24,7 +25,8 @@ _KEYS: Final = 16  # of each of them, at once
 
 class Sweeper:
     """A queue of (due, group), worked off in small batches so that queries do not notice, and
-    quickly when there are none.
+    quickly when there are none. While other groups leave it all but waits: a server gives groups
+    away because it has too much to do.
 
     Of a group that has come back and gone again only the latest entry counts, which `_due` has.
     """
@@ -80,7 +82,9 @@ class Sweeper:
         self._queue.extendleft((again, group) for group in left)
         before, self._received = self._received, self._node.counters["received"]
         busy = self._received > before
-        self._schedule((monotonic() - now) / _SHARE if busy else _PAUSE)
+        leaving = bool((self._node.table.states == State.EMIGRATING).any())
+        share = _SHARES[0] if leaving else _SHARES[1]
+        self._schedule((monotonic() - now) / share if busy else _PAUSE)
 
     def _delete(self, groups: list[int]) -> list[int]:
         """Delete some keys of each group; return the groups that may have more."""
