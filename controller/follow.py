@@ -102,14 +102,20 @@ class Follower:
                     await self._start_again(migration)
 
     async def _resolve(self, migration: Migration) -> None:
-        """Find out whether a migration that was to start has started."""
+        """Find out whether a migration that was to start has started.
+
+        A source that knows nothing of it was never told, or was told and has been restarted since:
+        then groups may have left. What it still has begins to move once it is watched.
+        """
         try:
             await self._agents.truth(migration)
         except UnknownMigrationError:
-            if migration.can_be_undone:
-                await self.undo(migration, "the source was never told to start")
-                return
-            await self.launch(migration)
+            states = await self._states_at_source(migration)
+            if _those(states, migration.groups, _OWNED) == list(migration.groups):
+                if migration.can_be_undone:
+                    await self.undo(migration, "the source was never told to start")
+                    return
+                await self.launch(migration)
         self._store.set_state(migration, State.RUNNING)
 
     async def launch(self, migration: Migration) -> None:

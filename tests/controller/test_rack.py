@@ -510,6 +510,24 @@ def test_a_promised_migration_that_never_began_is_taken_back(net: Rack, tmp_path
     assert _placement(net) == before
 
 
+def test_a_migration_that_began_goes_on_although_neither_side_remembers(net: Rack) -> None:
+    """The controller could not write that it runs, and its source was killed."""
+    partition = next(iter(_placement(net)))
+    net.json("migrate", partition, "--to", "server2", "--throttle", SLOW)
+    _wait("begun", lambda: net.status()["migrations"][0]["groups_done"] > 100)
+
+    def forget() -> None:
+        net.children.kill("server1-agent")
+        with sqlite3.connect(net.directory / "controller.sqlite") as db:
+            db.execute("UPDATE migrations SET state = 'starting' WHERE ended IS NULL")
+        net.start_agent("server1")
+
+    _restart_controller(net, between=forget)
+    _wait("ended", lambda: not net.status()["migrations"])
+    assert net.json("history")[-1]["state"] == "done"
+    assert _placement(net)[partition] == "server2"
+
+
 def test_a_start_that_the_source_refuses_is_undone(net: Rack) -> None:
     """The record says that server3 has the groups; its agent knows better."""
 
