@@ -52,7 +52,7 @@ def migrate(
         typer.Option(
             min=0,
             help="Groups that move as one: a power of two.",
-            show_default="as many as make about 32 kB",
+            show_default="as many as take about 128 kB of memory, at most 64",
         ),
     ] = 0,
     protocol: Annotated[
