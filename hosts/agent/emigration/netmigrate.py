@@ -187,7 +187,7 @@ class Emigration(Postcopy):
             self._prepare(link, chosen)
 
     def _prepared(self, groups: Iterable[int]) -> None:
-        """Step 2 is acknowledged: when this is so for a whole batch, START and the keys; then hand
+        """Step 2 is acknowledged: when this is so for a whole batch, the keys and START; then hand
         over what was held."""
         lanes: list[Lane] = []
         held: list[Query] = []
@@ -201,9 +201,11 @@ class Emigration(Postcopy):
                 took = max(_PREPARING[0], min(monotonic() - lane.begun, _PREPARING[1]))
                 self._preparing += (took - self._preparing) / 8
                 lanes.append(lane)
-        self._signals.send(lanes, Op.GROUP_START)
         for lane in lanes:
             self._send_read(lane)
+        self._node.link(self.destination.index).flush()
+        # reads are doubled from START on, so it goes no earlier than the keys
+        self._signals.send(lanes, Op.GROUP_START)
         # behind the keys, which then are on their way into the store and need not be pulled
         self._node.hand(self.destination.index, held, "handed_over")
         self._kick()
