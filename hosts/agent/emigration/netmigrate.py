@@ -156,7 +156,10 @@ class Emigration(Postcopy):
         self._todo.extendleft(reversed(self._prefetch.give_back()))
 
     def _interrupted(self) -> None:
+        """What was read is read again, perhaps in another way."""
         self._give_back()
+        for lane in self._moving.values():
+            lane.read = None
 
     def _may_leave(self) -> bool:
         """Whether it is time for the next batch. Throttled, it goes as late as keeps the stream
