@@ -140,8 +140,8 @@ class Pipeline:
     def call(self, commands: list[list[bytes]], /) -> None: ...  # list[object]
     # list[tuple[int, bytes, int]]: group, its keys (u32 length, key each), how many
     def list_keys(self, groups: list[int], /) -> None: ...
-    # tuple[bytes, list[tuple[int, bytes]]]: the body, and what is too big for one: group, key;
-    # piecewise: that is all but strings
+    # tuple[bytes, list[tuple[int, bytes]], list[tuple[int, int]]]: the body; what is too big for
+    # one: group, key (piecewise: that is all but strings); bytes and keys of each section
     def dump(
         self, sections: list[tuple[int, bytes, bool, bool]], piecewise: bool = False, /
     ) -> None: ...  # group, keys, whether they are its first, its last

@@ -193,7 +193,8 @@ def main() -> None:
         names = [b"k", b"{k}2", b"missing"][: chance.randrange(1, 4)]
         keys = b"".join(struct.pack("!I", len(name)) + name for name in names)
         first, last = chance.random() < 0.5, chance.random() < 0.5
-        (body, _), *_ = run(bulk, bulk.dump, [(group, keys, first, last)])
+        (body, _, parts), *_ = run(bulk, bulk.dump, [(group, keys, first, last)])
+        assert sum(size for size, _ in parts) == len(body)
         here: dict[int, set[bytes]] = {group: set()}
         run(bulk, bulk.restore, body, here)
         run(bulk, bulk.list_keys, [group, 0])
