@@ -33,7 +33,9 @@ from hosts.wire import MAX_BATCH, is_batch
 log = logging.getLogger(__name__)
 
 _BATCH_BYTES: Final = 128 * 1024
-"""What a batch shall be about: the stream carries it in some milliseconds."""
+"""What a batch shall take of the store's memory, about: some 60 kB to send."""
+_BATCH_SECONDS: Final = 0.027
+"""It shall be less than that where a throttle needs so long for as many bytes."""
 _CHOSEN_BATCH: Final = 64
 """The most groups that the controller puts into a batch by itself."""
 _SLICE_SECONDS: Final = 30.0
@@ -123,7 +125,7 @@ class Migrations:
         partition, _ = self._movable(what, destination)
         self._parts.switch.session()
         source, _ = [await self._ready(server) for server in (partition.server, destination)]
-        batch = group_batch or _fitting_batch(source)
+        batch = group_batch or _fitting_batch(source, throttle)
         settings = Settings(lanes, throttle, batch, wanted, stop_bytes, pull_reads)
         if wanted.is_followed:
             await self._parts.cleaner.wait_for_free(_SLICE_SECONDS)
@@ -254,10 +256,11 @@ def _check(lanes: int, group_batch: int, protocol: Protocol, *, pull_reads: bool
         raise InvalidError(f"pull reads: only protocol {Protocol.NETMIGRATE} can, not {protocol}")
 
 
-def _fitting_batch(source: pb.AgentStatus) -> int:
+def _fitting_batch(source: pb.AgentStatus, throttle: int) -> int:
     """Return how many of the source's groups make a batch of the size that we want."""
     group_bytes = source.store_memory / max(1, source.groups.get("OWNED", 0))
-    fitting = int(_BATCH_BYTES / max(1.0, group_bytes))
+    wanted = min(_BATCH_BYTES, throttle / 8 * _BATCH_SECONDS) if throttle else _BATCH_BYTES
+    fitting = int(wanted / max(1.0, group_bytes))
     return 1 << max(1, min(fitting, _CHOSEN_BATCH)).bit_length() - 1
 
 
