@@ -8,6 +8,7 @@ from typing import Final
 from bench.protocols import reasons
 from bench.protocols.compare import OURS, STOCK, Comparison, Row
 from bench.protocols.forms import ms, seconds
+from bench.protocols.pace import SHARE
 from bench.protocols.sizes import Size
 
 THROUGHPUT: Final = 1.32
@@ -24,8 +25,6 @@ FLAT: Final = 1.5
 """What does not depend on the number of records differs by this factor at most."""
 AGENT_MEMORY: Final = 5.0
 """Per cent of the data."""
-_WITHIN: Final = 0.9
-"""Of a time: the share that a throttle is told, as what is throttled ends a little later."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ def _throttled(comparison: Comparison) -> Goal:
         if dict(row.case.settings).get("throttle") and row["migration_seconds"] <= limit
     ]
     if not throttled:
-        rate = 8 * fastest["moved_bytes"] / (_WITHIN * limit)
+        rate = 8 * fastest["moved_bytes"] / (SHARE * limit)
         try_this = "" if math.isnan(rate) else f": try THROTTLE={math.ceil(rate / 1e6)}"
         return Goal(name, wanted, f"no throttle tried ends within {seconds(limit)}{try_this}", None)
     best = max(throttled, key=lambda row: row["throughput_ratio"])

@@ -5,8 +5,9 @@ from typing import Final
 from bench.protocols.compare import OURS, STOCK
 from bench.protocols.run import AS_LONG_AS_STOCK, Case, Run, Settings
 
-_SHARE: Final = 0.9
-"""Of the reshard's time: what is throttled ends a little later than its bytes say."""
+SHARE: Final = 0.9
+"""Of the time to take, what a throttle is told: what is throttled ends a little later than its
+bytes say."""
 
 
 class Pace:
@@ -32,4 +33,4 @@ class Pace:
         seconds = self._seconds.get(case.loop)
         if seconds is None or not self._bytes:
             return None
-        return (("throttle", round(8 * self._bytes / (_SHARE * seconds))),)
+        return (("throttle", round(8 * self._bytes / (SHARE * seconds))),)

@@ -11,14 +11,13 @@ from typing import Final
 
 import numpy as np
 
-from hosts.agent import frames
 from hosts.agent._core import Query, StoreError
 from hosts.agent.channel import Link
 from hosts.agent.emigration.lanes import Lane, Signals
 from hosts.agent.emigration.mover import FINAL, Emigrated, Order, Status
 from hosts.agent.emigration.postcopy import Postcopy
 from hosts.agent.emigration.prefetch import Prefetch
-from hosts.agent.frames import Kind
+from hosts.agent.emigration.throttle import OVERDRAFT
 from hosts.agent.node import Node
 from hosts.agent.protocols import Protocol
 from hosts.agent.table import State
@@ -26,7 +25,6 @@ from hosts.wire import Op
 
 MAX_LANES: Final = 64
 _PREPARING: Final = (0.001, 0.03)  # seconds that PREPARE is taken to need, at least and at most
-_OVERDRAFT: Final = 0.05  # seconds by which a batch may run ahead of the throttle
 _AHEAD: Final = 2  # batches that are read before they leave
 
 
@@ -127,8 +125,8 @@ class Emigration(Postcopy):
             try:
                 # A batch that is under way goes quickly; the throttle is paid back before the next
                 # one is begun.
-                self._take_keys(_OVERDRAFT)
-                self._send_piece(link, self._values, _OVERDRAFT)
+                self._take_keys(OVERDRAFT)
+                self._send_piece(link, self._values, OVERDRAFT)
                 self._start_batches(link)
                 self._read_ahead()
             except (StoreError, ConnectionError) as error:
@@ -221,8 +219,7 @@ class Emigration(Postcopy):
             return
         self._stream.add(read.unread)
         if read.body:
-            link = self._node.link(self.destination.index)
-            self._sent(read.keys, link.send(Kind.KEYS, frames.migration(self.number), read.body))
+            self._send_keys(read.keys, read.body)
 
     def _arrived(self, groups: Iterable[int]) -> None:
         """The destination has every key of these: COMPLETE, when this is so for a whole batch and

@@ -66,9 +66,13 @@ class Postcopy(Mover):
             pass
 
     def _dumped(self, chunk: Chunk) -> None:
-        link = self._node.link(self.destination.index)
-        self._sent(chunk.keys, link.send(Kind.KEYS, frames.migration(self.number), chunk.body))
+        self._send_keys(chunk.keys, chunk.body)
         self._kick()
+
+    def _send_keys(self, keys: int, body: bytes) -> None:
+        """A body with so many keys."""
+        link = self._node.link(self.destination.index)
+        self._sent(keys, link.send(Kind.KEYS, frames.migration(self.number), body))
 
     def _finish(self, groups: list[int]) -> None:
         """Step 6."""

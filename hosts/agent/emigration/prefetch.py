@@ -12,11 +12,10 @@ from typing import Final
 
 from hosts.agent.bulk import Failed
 from hosts.agent.emigration.stream import Chunk, Stream, Values
-from hosts.agent.emigration.throttle import Throttle
+from hosts.agent.emigration.throttle import OVERDRAFT, Throttle
 from hosts.agent.node import Node
 
 _KEPT: Final = 64 * 1024, 1024 * 1024  # bytes, at least and at most
-_AT_ONCE: Final = 0.05  # seconds of a throttled stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ class Prefetch:
     def _full(self) -> bool:
         least, most = _KEPT
         if self._throttle.rate:
-            most = max(least, min(int(self._throttle.rate * _AT_ONCE / 8), most))
+            most = max(least, min(int(self._throttle.rate * OVERDRAFT / 8), most))
         return self._bytes >= most
 
     def add(self, first: int) -> None:

@@ -3,6 +3,8 @@
 from time import monotonic
 from typing import Final
 
+OVERDRAFT: Final = 0.05
+"""Seconds by which a batch may run ahead of the throttle."""
 _BURST_SECONDS: Final = 0.03
 _CHUNK_SECONDS: Final = 0.003
 
