@@ -52,7 +52,7 @@ def migrate(
         typer.Option(
             min=0,
             help="Groups that move as one: a power of two.",
-            show_default="as many as take about 128 kB of memory, at most 64",
+            show_default="as take about 128 kB of memory, less under a slow throttle; at most 64",
         ),
     ] = 0,
     protocol: Annotated[
